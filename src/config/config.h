@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// config/: text → tokens → tree → typed model, every step with positions.
+// keywords.* declares each keyword once (type, unit, range, default, help): the
+// parser, the checks, the reference manual and completion come from it.
+// It reads files and nothing else: no interface, no user, no name is looked up.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/model.h"
+
+namespace dnsdirector::config {
+
+enum class Severity : std::uint8_t { error, warning };
+
+/// `FILE:LINE:COLUMN: error: text`; line and column count from 1, columns in bytes.
+struct Message {
+    Severity severity = Severity::error;
+    std::string file;
+    std::uint32_t line = 0;
+    std::uint32_t column = 0;
+    std::string text;  ///< what, and what would be right
+
+    [[nodiscard]] std::string to_string() const;
+    friend bool operator==(const Message&, const Message&) = default;
+};
+
+struct Loaded {
+    /// Absent when there is any error.
+    std::optional<core::Configuration> configuration;
+    std::vector<Message> messages;  ///< in the order of the file
+
+    [[nodiscard]] bool ok() const { return configuration.has_value(); }
+};
+
+/// Reads and validates a file with all that it includes. Never throws; a file
+/// that cannot be read is a message too (line 0 is printed without a position).
+[[nodiscard]] Loaded load(const std::string& path);
+
+/// As load(), from memory; `name` stands in messages.
+[[nodiscard]] Loaded parse(std::string_view text, const std::string& name);
+
+/// docs/configuration.md, made from the keyword table.
+[[nodiscard]] std::string reference_markdown();
+
+}  // namespace dnsdirector::config

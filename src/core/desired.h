@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// configuration + health + overrides + reachability → what one service should
+// forward, and why. Pure and incremental: one call decides one service.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/forwarding.h"
+#include "core/health.h"
+
+namespace dnsdirector::core {
+
+/// What a drain applies to: every service of a cluster and protocol that has
+/// this server, so that it also covers service IPs added later.
+struct DrainKey {
+    std::string cluster;  ///< "" in the compatible form
+    Endpoint server;
+    Protocol protocol = Protocol::udp;
+
+    friend auto operator<=>(const DrainKey&, const DrainKey&) = default;
+    friend bool operator==(const DrainKey&, const DrainKey&) = default;
+};
+
+/// The operator's word. Kept over restarts and kill -9.
+struct Overrides {
+    std::set<DrainKey> drained;
+    bool all_drained = false;  ///< `drain --all`
+
+    friend bool operator==(const Overrides&, const Overrides&) = default;
+};
+
+/// What the engine remembers of a service between two decisions.
+struct ServiceMemory {
+    std::vector<Endpoint> last_set;  ///< sorted; servers with work, the last time there were any
+    bool quorum_met = false;         ///< for hysteresis
+    struct Seen {                    ///< of one server, sorted by endpoint
+        Endpoint server;
+        Health health = Health::unknown;
+        TimePoint since;  ///< of its health in this service
+        WallTime wall_since;
+        std::uint32_t transitions = 0;
+        /// Slow start runs from here; absent when the server started with full
+        /// weight (it was up when first seen).
+        std::optional<TimePoint> returned_at;
+    };
+    std::vector<Seen> servers;
+};
+
+/// `state` of status --json: the summary of health, drain and hold.
+enum class ServerState : std::uint8_t { up, down, drained, unknown };
+[[nodiscard]] std::string_view to_string(ServerState state);
+
+/// How one server stands in one service; in the order of Service::real_servers.
+struct ServerDecision {
+    ServerState state = ServerState::unknown;
+    Health health = Health::unknown;
+    bool drained = false;
+    bool held = false;  ///< kept in although down (max_out, on_all_down)
+    bool reachable = true;
+    Weight configured_weight = 0;
+    /// What it gets now in units of the configured weight: 0 while out, rounded
+    /// up during slow start.
+    Weight effective_weight = 0;
+    std::string reason;  ///< why it is not simply up; "" when it is
+    TimePoint since;
+    WallTime wall_since;
+    std::uint32_t transitions = 0;
+};
+
+struct QuorumDecision {
+    std::uint64_t required = 0;
+    std::uint64_t up = 0;  ///< sum of configured weights, up and not drained
+    std::uint32_t servers_up = 0;
+    bool met = false;
+};
+
+struct ServiceDecision {
+    ServiceForwarding forwarding;
+    std::vector<ServerDecision> servers;
+    QuorumDecision quorum;
+    ServiceMemory memory;  ///< hand back at the next call
+    /// Decide again then, although nothing happened (slow start's next step).
+    std::optional<TimePoint> next_change;
+};
+
+struct DecisionInput {
+    const Service& service;
+    /// State of a check by its index in Configuration::checks.
+    const std::function<const CheckState&(CheckIndex)>& check_state;
+    const Overrides& overrides;
+    /// Why packets cannot be handed to a server ("" = they can): the data
+    /// plane's word (no neighbour entry, no route).
+    const std::function<std::string(const Endpoint&)>& unreachable_reason;
+    const ServiceMemory& memory;
+    TimePoint now;
+    WallTime wall_now;
+};
+
+[[nodiscard]] ServiceDecision decide(const DecisionInput& input);
+
+}  // namespace dnsdirector::core

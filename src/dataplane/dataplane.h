@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One interface, several implementations (xdp, ipvs, proxy, none). The engine
+// asks what is there, compares, and applies changes; it never knows which one
+// it talks to. A plane decides nothing about health or weights.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/event_source.h"
+#include "base/result.h"
+#include "core/forwarding.h"
+
+namespace dnsdirector::dataplane {
+
+struct Count {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;  ///< as received on the wire
+};
+
+/// Totals since the service or server was first seen; they outlive the daemon.
+struct Counters {
+    std::map<core::ServiceKey, Count> services;
+    std::map<std::pair<core::ServiceKey, Endpoint>, Count> servers;
+    std::map<std::string, std::uint64_t> drops;  ///< packets not forwarded, by reason
+};
+
+struct AttachedInterface {
+    std::string name;
+    std::string mode;     ///< "native", "generic"; "down" while it is not attached
+    std::string warning;  ///< why it is not what was asked for; "" when it is
+};
+
+struct Capabilities {
+    std::vector<core::Scheduler> schedulers;
+    std::vector<core::ForwardingMethod> methods;
+    bool needs_next_hop = false;  ///< unreachable_reason() means something
+};
+
+class DataPlane : public EventSource {
+public:
+    /// What the kernel holds now, read back from it. A service whose tables do
+    /// not hold what its records say is reported with weights that cannot be
+    /// wished for (or left out), so that a comparison repairs it.
+    virtual Result<core::Forwarding> read() = 0;
+
+    /// Applies changes in order. Each is idempotent. A plane may put the
+    /// consecutive changes of one service into force at one stroke. On an error
+    /// what was applied stays: read() tells.
+    virtual Result<void> apply(std::span<const core::Change> changes) = 0;
+
+    virtual Result<Counters> counters() = 0;
+
+    /// The servers that the configuration knows: the plane resolves their next
+    /// hops in the background and keeps their counters; what is not listed any
+    /// more may be forgotten.
+    virtual void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) = 0;
+
+    /// Why packets can't be handed to this server now; "" when they can, or
+    /// when this plane needs no next hop.
+    [[nodiscard]] virtual std::string unreachable_reason(const Endpoint& server) const = 0;
+
+    /// Called from on_readable()/on_deadline() when unreachable_reason() of
+    /// these servers may have changed.
+    std::function<void(std::span<const IpAddress>)> on_reachability_changed;
+    /// Called when the kernel's side was changed by somebody else (a link went
+    /// away, an interface came back): the engine reads and repairs.
+    std::function<void(const std::string& what)> on_disturbed;
+
+    [[nodiscard]] virtual std::vector<AttachedInterface> interfaces() const = 0;
+    [[nodiscard]] virtual const Capabilities& capabilities() const = 0;
+
+    /// Forwarding ends and every trace goes (a clean stop). Not called on a
+    /// crash, kill -9 or re-execution: then the kernel goes on forwarding.
+    virtual Result<void> detach() = 0;
+};
+
+/// What a plane of this kind can do, without making one (check-config).
+[[nodiscard]] const Capabilities& capabilities_of(core::DataPlaneKind kind);
+
+}  // namespace dnsdirector::dataplane
