@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads: DNS queries at a steady rate, each accounted for (tools/dnsload.cc)."""
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+
+from . import plan
+from .registry import start_time
+from .system import LabError
+
+
+@dataclass
+class Result:
+    """What became of a load. Times are milliseconds since its first query."""
+
+    raw: dict
+
+    def __getattr__(self, name):
+        try:
+            return self.raw[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def failed(self) -> int:
+        return self.raw["lost"] + self.raw["wrong"] + self.raw["refused"]
+
+    @property
+    def started(self) -> float:
+        """time.monotonic() of the first query."""
+        return self.raw["started_ns"] / 1e9
+
+    def counts(self) -> dict:
+        """Right answers by the name of the server that gave them."""
+        return {name: s["right"] for name, s in self.raw["servers"].items()}
+
+    def shares(self) -> dict:
+        total = sum(self.counts().values())
+        return {name: n / total for name, n in self.counts().items()}
+
+    def __str__(self):
+        text = (f"{self.raw['sent']} sent, {self.raw['lost']} lost, {self.raw['wrong']} wrong, "
+                f"{self.raw['refused']} refused, rtt p50 {self.raw['rtt_us']['p50']:.0f} us, "
+                f"max {self.raw['rtt_us']['max']:.0f} us, by server {self.counts()}")
+        for what in ("lost_at", "wrong_at"):
+            at = self.raw[what]
+            if at:
+                text += f"; {what.split('_')[0]} from {at[0]:.0f} to {at[-1]:.0f} ms"
+        return text + (f" {self.raw['wrong_kinds']}" if self.raw["wrong_kinds"] else "")
+
+
+class Load:
+    """A load under way. Use as a context manager, or start(), then finish()."""
+
+    def __init__(self, host, tool: str, target: str = plan.SERVICE_V4, rate: float = 5000,
+                 count: int = None, seconds: float = None, expect=(plan.WWW_V4,),
+                 names=(plan.WWW_NAME,), timeout_ms: int = 1000, sockets: int = 64,
+                 tcp: bool = False, port: int = 53, rdtype: str = "A"):
+        self.host = host
+        self.rate = rate
+        self.count = int(count if count is not None else rate * seconds)
+        self.argv = [tool, "--target", target, "--port", port, "--rate", rate,
+                     "--count", self.count, "--timeout", timeout_ms, "--sockets", sockets,
+                     "--type", rdtype]
+        for name in names:
+            self.argv += ["--name", name]
+        for address in expect:
+            self.argv += ["--expect", address]
+        if tcp:
+            self.argv.append("--tcp")
+        self.timeout_ms = timeout_ms
+        self.result = None
+        self.process = None
+
+    def start(self) -> "Load":
+        self.begun = time.monotonic()
+        self.process = subprocess.Popen(self.host.argv(*self.argv), stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True,
+                                        start_new_session=True)
+        self.host.registry.add("process", what="dnsload", pid=self.process.pid,
+                               start=start_time(self.process.pid))
+        return self
+
+    def sleep_until(self, seconds: float):
+        """Waits until so many seconds of the load have passed."""
+        time.sleep(max(0.0, self.begun + seconds - time.monotonic()))
+
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def finish(self) -> Result:
+        """Waits for the end and returns what became of the queries."""
+        if self.result is None:
+            limit = self.count / self.rate + self.timeout_ms / 1000 + 30
+            output, errors = self.process.communicate(timeout=limit)
+            if self.process.returncode != 0:
+                raise LabError(f"dnsload failed ({self.process.returncode}): {errors}")
+            self.result = Result(json.loads(output))
+        return self.result
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.finish()
+        elif self.running():
+            self.process.kill()
+            self.process.wait(5)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a lab made, written down as it is made, so that it can be unmade.
+
+Each lab has a directory BASE/ddlab-ID with a journal, made.jsonl: one line
+for each namespace, process and mount. Teardown reads only the journal; it is
+the same at the end of a with block and for `lab down` after a crash.
+"""
+
+import glob
+import json
+import os
+import shutil
+import signal
+import time
+
+from .system import LabError, netns_path, run
+
+# Not /run: Debian mounts it noexec, and the lab's tools are compiled here.
+BASE = "/tmp"
+
+
+def start_time(pid: int):
+    """The start time of a process in clock ticks (proc(5), field 22), or None
+    where there is none or only a zombie. With the pid it names one process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+class Registry:
+    """The journal of one lab."""
+
+    def __init__(self, directory: str):
+        self.directory = directory
+        self.journal = os.path.join(directory, "made.jsonl")
+
+    @classmethod
+    def create(cls, keep: bool) -> "Registry":
+        """A new lab directory. keep: outlives this process (`lab up`)."""
+        for attempt in range(100):
+            name = f"dd{os.getpid()}" + (f"x{attempt}" if attempt else "")
+            directory = os.path.join(BASE, f"ddlab-{name}")
+            try:
+                os.mkdir(directory, 0o755)
+            except FileExistsError:
+                continue
+            registry = cls(directory)
+            registry.add("lab", id=name, owner=os.getpid(), keep=keep,
+                         owner_start=start_time(os.getpid()))
+            return registry
+        raise LabError(f"no free name for a lab under {BASE}")
+
+    @classmethod
+    def all(cls) -> list:
+        """Every lab on this machine, of this user."""
+        found = []
+        for directory in sorted(glob.glob(os.path.join(BASE, "ddlab-*"))):
+            if (os.lstat(directory).st_uid == os.geteuid()
+                    and os.path.exists(os.path.join(directory, "made.jsonl"))):
+                found.append(cls(directory))
+        return found
+
+    def add(self, kind: str, **what):
+        """Writes one line. Called before the thing is made, where possible."""
+        with open(self.journal, "a", encoding="utf-8") as journal:
+            journal.write(json.dumps({"kind": kind, **what}) + "\n")
+
+    def entries(self, kind: str) -> list:
+        try:
+            with open(self.journal, encoding="utf-8") as journal:
+                lines = [json.loads(line) for line in journal if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+        return [line for line in lines if line["kind"] == kind]
+
+    @property
+    def lab(self) -> dict:
+        return self.entries("lab")[0]
+
+    def abandoned(self) -> bool:
+        """True where the process that made the lab is gone without `keep`."""
+        lab = self.lab
+        return not lab["keep"] and start_time(lab["owner"]) != lab["owner_start"]
+
+    def teardown(self) -> list:
+        """Removes everything; returns what had to be removed by force."""
+        leaks = self._stop_processes()
+        for entry in reversed(self.entries("mount")):
+            while os.path.ismount(entry["path"]):
+                run("umount", entry["path"])
+        for entry in self.entries("netns"):
+            leaks += self._delete_namespace(entry["name"])
+        shutil.rmtree(self.directory)
+        return leaks
+
+    def _stop_processes(self) -> list:
+        alive = [e for e in self.entries("process") if start_time(e["pid"]) == e["start"]]
+        for entry in alive:
+            _signal_group(entry["pid"], signal.SIGTERM)
+            _signal_group(entry["pid"], signal.SIGCONT)
+        late = _wait_gone(alive, 3.0)
+        for entry in late:
+            _signal_group(entry["pid"], signal.SIGKILL)
+        stuck = _wait_gone(late, 3.0)
+        return [f"process {e['pid']} ({e['what']}) outlived SIGKILL" for e in stuck]
+
+    def _delete_namespace(self, name: str) -> list:
+        if not os.path.exists(netns_path(name)):
+            return []
+        leaks = []
+        # Inside a namespace that the lab made there are only its own processes.
+        for pid in run("ip", "netns", "pids", name).stdout.split():
+            try:
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as line:
+                    command = line.read().replace("\0", " ")
+                os.kill(int(pid), signal.SIGKILL)
+                leaks.append(f"process {pid} in {name}: {command}")
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        run("ip", "netns", "del", name)
+        return leaks
+
+
+def _signal_group(pid: int, number: int):
+    # Every process of the lab leads a process group of its own.
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _wait_gone(entries: list, seconds: float) -> list:
+    deadline = time.monotonic() + seconds
+    while True:
+        for entry in entries:
+            try:  # reap our own children
+                os.waitpid(entry["pid"], os.WNOHANG)
+            except ChildProcessError:
+                pass
+        left = [e for e in entries if start_time(e["pid"]) == e["start"]]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.02)
