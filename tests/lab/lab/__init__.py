@@ -8,8 +8,9 @@ address or process of the machine that it runs on.
 """
 
 
+from .director import Director
 from .lab import Lab
 from .load import Load
 from .system import LabError, missing_privileges, wait_for
 
-__all__ = ["Lab", "LabError", "Load", "missing_privileges", "wait_for"]
+__all__ = ["Director", "Lab", "LabError", "Load", "missing_privileges", "wait_for"]

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program under test, run in the director's host: one binary, a
+configuration, a run directory and pins of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+from . import plan
+from .registry import start_time
+from .system import LabError, run, wait_for
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__)))))
+
+
+def binary() -> str:
+    """The dnsdirector binary: $DNSDIRECTOR, else the release build."""
+    return os.environ.get("DNSDIRECTOR",
+                          os.path.join(REPOSITORY, "build", "release", "dnsdirector"))
+
+
+class Director:
+    """A director in a lab.
+
+    start() returns when it answers; kill9() leaves what it left in the kernel;
+    stop() ends it as an operator does. As a context manager it starts at the
+    beginning and leaves nothing at the end, its log goes with the exception
+    where there is one.
+    """
+
+    def __init__(self, lab, config: str, name: str = None):
+        lab.directors += 1
+        self.lab, self.host = lab, lab.director_host
+        self.name = name or f"director{lab.directors}"
+        self.directory = lab.path(self.name)
+        self.run_dir = os.path.join(self.directory, "run")
+        self.pin_dir = lab.path("bpf", self.name)
+        self.config = os.path.join(self.directory, "dnsdirector.conf")
+        self.log = os.path.join(self.directory, "log")
+        self.process = None
+        os.makedirs(self.run_dir)
+        self.write(config)
+
+    # Commands.
+    def write(self, config: str):
+        """Replaces the configuration file; `reload` makes it count."""
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(config)
+
+    def argv(self, command: str, *arguments) -> list:
+        """The command line of a subcommand that talks to this director."""
+        return self.host.argv(binary(), command, "--run-dir", self.run_dir, *arguments)
+
+    def command(self, command: str, *arguments, check=True, timeout=30):
+        """Runs such a subcommand and returns the finished process."""
+        return run(*self.argv(command, *arguments), check=check, timeout=timeout)
+
+    def tool(self, *arguments, check=False, timeout=60):
+        """Runs a subcommand that needs no director: check-config, probe."""
+        return self.host.run(binary(), *arguments, check=check, timeout=timeout)
+
+    def status(self) -> dict:
+        return json.loads(self.command("status", "--json").stdout)
+
+    def reload(self, config: str = None):
+        if config is not None:
+            self.write(config)
+        return self.command("reload")
+
+    # Life and death.
+    def start(self, wait: bool = True, timeout: float = 15.0) -> "Director":
+        if not os.access(binary(), os.X_OK):
+            raise LabError(f"no dnsdirector at {binary()}: build it (scripts/build), "
+                           "or say where it is with DNSDIRECTOR=PATH")
+        self.process = self.host.start(
+            self.name, [binary(), "run", "-f", self.config, "--run-dir", self.run_dir,
+                        "--pin-dir", self.pin_dir], self.log)
+        if wait:
+            wait_for("the director to answer", self._answers, timeout)
+        return self
+
+    def _answers(self) -> bool:
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the director ended with {self.process.returncode}:\n{self.tail()}")
+        return self.command("status", "--json", check=False).returncode == 0
+
+    def kill9(self):
+        self.process.kill()
+        self.process.wait(5)
+
+    def stop(self, timeout: float = 15.0, linger: bool = False) -> int:
+        """TERM, and a second one that skips the linger; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        if not linger:
+            try:
+                self.process.wait(0.3)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the process so far (proc(5), fields 14 and 15)."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def cleanup(self):
+        """Leaves nothing, whatever happened before."""
+        if self.running():
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.kill9()
+        run("rm", "-rf", self.pin_dir)
+        for address in self.lab.services:
+            length = 128 if ":" in address else 32
+            self.host.run("ip", "addr", "del", f"{address}/{length}", "dev", "lo", check=False)
+
+    def tail(self, lines: int = 60) -> str:
+        try:
+            with open(self.log, encoding="utf-8", errors="replace") as log:
+                return "".join(log.readlines()[-lines:])
+        except FileNotFoundError:
+            return ""
+
+    def __enter__(self) -> "Director":
+        try:
+            return self.start()
+        except BaseException:
+            self.cleanup()
+            raise
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            print(f"--- {self.name}: configuration\n{open(self.config, encoding='utf-8').read()}"
+                  f"--- log\n{self.tail()}---")
+        self.cleanup()
+
+    # What the status says.
+    def services(self, **where) -> list:
+        """Services whose fields have these values: address=, protocol= …"""
+        return [s for s in self.status()["services"]
+                if all(s[key] == value for key, value in where.items())]
+
+    def service(self, **where) -> dict:
+        found = self.services(**where)
+        if len(found) != 1:
+            raise LabError(f"{len(found)} services with {where}, not one")
+        return found[0]
+
+    def server(self, name: str, **where) -> dict:
+        """A real server in the first service that has it and fits."""
+        for service in self.services(**where):
+            for server in service["real_servers"]:
+                if server["name"] == name:
+                    return server
+        raise LabError(f"no real server {name} in a service with {where}")
+
+    def states(self, **where) -> dict:
+        """{server: state} over the services; a server with several differing
+        states has them joined with a slash."""
+        found = {}
+        for service in self.services(**where):
+            for server in service["real_servers"]:
+                found.setdefault(server["name"], set()).add(server["state"])
+        return {name: "/".join(sorted(states)) for name, states in found.items()}
+
+    def wait_states(self, timeout: float = 10.0, every: float = 0.02, where: dict = None,
+                    **states) -> float:
+        """Waits until these servers have these states everywhere; returns
+        time.monotonic() of the look that saw it."""
+        def fits():
+            now = self.states(**(where or {}))
+            if all(now.get(name) == state for name, state in states.items()):
+                return True
+            wait_for.last = now
+            return False
+        try:
+            wait_for(f"states {states}", fits, timeout, every)
+        except LabError as error:
+            raise LabError(f"{error} (states: {getattr(wait_for, 'last', None)})") from None
+        return time.monotonic()
+
+    def packets(self, **where) -> dict:
+        """Packets by server's name, summed over the services that fit."""
+        sums = {}
+        for service in self.services(**where):
+            for server in service["real_servers"]:
+                sums[server["name"]] = (sums.get(server["name"], 0)
+                                        + server["counters"]["packets"])
+        return sums
+
+    # What the kernel says.
+    def held_service_ips(self) -> list:
+        """Service IPs that the director's host has as addresses."""
+        out = json.loads(self.host.run("ip", "-j", "addr").stdout)
+        local = {a["local"] for link in out for a in link["addr_info"]}
+        return [a for a in self.lab.services if a in local]
+
+    def xdp_links(self) -> list:
+        """Interfaces of the director's host with an XDP program."""
+        out = json.loads(self.host.run("ip", "-j", "link").stdout)
+        return [link["ifname"] for link in out if "xdp" in link]
+
+    def pins(self) -> list:
+        found = []
+        for directory, _, files in os.walk(self.pin_dir):
+            found += [os.path.join(directory, f) for f in files]
+        return found
+
+
+def cluster(servers: dict, check: str = None, extra: str = "", service_ips=None,
+            protocol: str = "udp tcp", name: str = "resolvers", director: str = "") -> str:
+    """A native configuration. servers: {"s1": weight} or {"s1": "text of the block"}."""
+    ips = " ".join(service_ips or [plan.SERVICE_V4, plan.SERVICE_V6])
+    lines = [f"dns_cluster {name} {{", f"    service_ip {ips}", f"    protocol {protocol}",
+             "    lb_algo wrr", "    lb_kind DR"]
+    if check is None:
+        check = FAST_CHECK
+    lines += [f"    {line}" for line in (check + extra).splitlines()]
+    for server, weight in servers.items():
+        number = int(server[1:])
+        body = weight if isinstance(weight, str) else f"weight {weight}"
+        lines.append(f"    real_server {server} {{ address {plan.server_v4(number)} "
+                     f"{plan.server_v6(number)}; {body} }}")
+    return director + "\n".join(lines) + "\n}\n"
+
+
+def director_block(interfaces: int = 1, mode: str = "auto", extra: str = "") -> str:
+    names = " ".join(f"eth{i}" for i in range(interfaces))
+    return (f"director {{\n    dataplane xdp\n    interface {names}\n    xdp_mode {mode}\n"
+            f"{extra}}}\n")
+
+
+def check_block(name: str = plan.WWW_NAME, every: str = "100ms", timeout: str = "100ms",
+                tries: int = 1, rise: int = 2, fall: int = 2,
+                fail_on: str = "SERVFAIL REFUSED", transport: str = "udp tcp",
+                extra: str = "") -> str:
+    return (f'check {{\n    query "{name} A"\n    every {every}\n    timeout {timeout}\n'
+            f"    tries {tries}\n    rise {rise}\n    fall {fall}\n    fail_on {fail_on}\n"
+            f"    transport {transport}\n    source {plan.DIRECTOR_V4} {plan.DIRECTOR_V6}\n"
+            f"{extra}}}\n")
+
+
+# That of "It must show": out within 400 ms of a failure.
+FAST_CHECK = check_block()
+# For tests that measure something else on a machine that may be busy.
+CALM_CHECK = check_block(every="250ms", timeout="1s", tries=2, fall=3)

@@ -1,0 +1,143 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A DNS cluster in network namespaces, by hand.
+
+  lab up                                two servers of the lab's own making
+  lab up --servers bind,unbound,pdns    recursors over a tree of their own
+  lab status                            hosts, addresses, what runs
+  lab shell director                    a shell on a host
+  lab run client dig @192.0.2.53 www.example.com
+  lab down                              removes it, and what crashed runs left
+
+On the director, $LAB_RUN_DIR and $LAB_PIN_DIR name directories for a director:
+  dnsdirector run -f FILE --run-dir $LAB_RUN_DIR --pin-dir $LAB_PIN_DIR
+"""
+
+import argparse
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lab.lab import MAKES, Lab  # noqa: E402
+from lab.registry import Registry, start_time  # noqa: E402
+from lab.system import LabError, enter, missing_privileges, run  # noqa: E402
+
+
+def up(args):
+    makes = args.servers.split(",")
+    unknown = [m for m in makes if m not in MAKES]
+    if unknown:
+        raise LabError(f"no make {unknown[0]}: one of {', '.join(MAKES)}")
+    lab = Lab(servers=makes, interfaces=args.interfaces, native=not args.generic, keep=True)
+    lab.up()
+    os.mkdir(lab.path("run"))
+    print(f"lab {lab.registry.lab['id']} is up; `lab status` shows it, `lab down` removes it")
+    return 0
+
+
+def kept(lab_id) -> Registry:
+    """The lab that is meant: the named one, or the only one."""
+    labs = [r for r in Registry.all() if (r.lab["id"] == lab_id if lab_id else r.lab["keep"])]
+    if len(labs) != 1:
+        raise LabError("no lab is up: lab up" if not labs else
+                       "several labs are up, name one with --lab: "
+                       + " ".join(r.lab["id"] for r in labs))
+    return labs[0]
+
+
+def status(args):
+    for registry in Registry.all():
+        lab = registry.lab
+        kind = "kept" if lab["keep"] else "abandoned" if registry.abandoned() else "in use"
+        print(f"lab {lab['id']} ({kind}), {registry.directory}")
+        running = {}
+        for entry in registry.entries("process"):
+            if start_time(entry["pid"]) == entry["start"]:
+                running.setdefault(_netns_of(entry["pid"]), []).append(
+                    f"{entry['what']} pid {entry['pid']}")
+        for host in registry.entries("netns"):
+            done = run("ip", "-n", host["name"], "-br", "addr", check=False)
+            addresses = [a for line in done.stdout.splitlines() for a in line.split()[2:]
+                         if not a.startswith(("127.", "::1/", "fe80:"))]
+            print(f"  {host['host']:9} {' '.join(addresses)}")
+            for process in running.get(_netns_inode(host["name"]), []):
+                print(f"  {'':9}   {process}")
+    return 0
+
+
+def _netns_of(pid):
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:
+        return None
+
+
+def _netns_inode(name):
+    try:
+        return os.stat(f"/run/netns/{name}").st_ino
+    except OSError:
+        return None
+
+
+def inside(args, command):
+    registry = kept(args.lab)
+    hosts = {h["host"]: h["name"] for h in registry.entries("netns")}
+    if args.host not in hosts:
+        raise LabError(f"no host {args.host}: one of {', '.join(hosts)}")
+    os.environ.update(LAB_DIR=registry.directory,
+                      LAB_RUN_DIR=os.path.join(registry.directory, "run"),
+                      LAB_PIN_DIR=os.path.join(registry.directory, "bpf", "by-hand"),
+                      PS1=f"[{args.host}] \\w# ")
+    argv = enter(hosts[args.host]) + command
+    os.execvp(argv[0], argv)
+
+
+def down(args):
+    failed = 0
+    for registry in Registry.all():
+        lab = registry.lab
+        if args.lab in (None, lab["id"]) and (lab["keep"] or registry.abandoned()):
+            for leak in registry.teardown():
+                print(f"ended by force: {leak}")
+                failed |= "outlived" in leak
+            print(f"lab {lab['id']} is down")
+    return int(failed)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="lab", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    parser.add_argument("--lab", help="the lab that is meant, where several are up")
+    sub = commands.add_parser("up", help="make a lab that stays until `lab down`")
+    sub.add_argument("--servers", default="answer,answer", metavar="MAKE,…",
+                     help=f"one make per real server: {', '.join(MAKES)}")
+    sub.add_argument("--interfaces", type=int, choices=(1, 2), default=1,
+                     help="of the director")
+    sub.add_argument("--generic", action="store_true",
+                     help="leave the switch without XDP programs: for generic mode only")
+    commands.add_parser("status", help="labs, hosts, addresses, processes")
+    sub = commands.add_parser("shell", help="a shell on a host")
+    sub.add_argument("host")
+    sub = commands.add_parser("run", help="a command on a host")
+    sub.add_argument("host")
+    sub.add_argument("argv", nargs=argparse.REMAINDER)
+    commands.add_parser("down", help="remove kept labs and what crashed runs left")
+    args = parser.parse_args()
+
+    why_not = missing_privileges()
+    if why_not:
+        raise LabError(why_not)
+    if args.command == "shell":
+        return inside(args, ["bash", "--norc"])
+    if args.command == "run":
+        return inside(args, args.argv)
+    return {"up": up, "status": status, "down": down}[args.command](args)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        sys.exit(1)
