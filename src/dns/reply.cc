@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns/reply.h"
+
+#include <ldns/ldns.h>
+
+#include <algorithm>
+
+#include "core/mnemonics.h"
+
+namespace dnsdirector::dns {
+namespace {
+
+constexpr std::uint8_t flag_response = 0x80, mask_opcode = 0x78, flag_truncated = 0x02;
+constexpr std::uint16_t type_opt = 41;
+constexpr const char* section_names[] = {"answer", "authority", "additional"};
+
+template <typename... Args>
+Judged malformed(fmt::format_string<Args...> format, Args&&... args) {
+    return {Judgement::fail,
+            "malformed reply: " + fmt::format(format, std::forward<Args>(args)...)};
+}
+
+enum class Asked { ours, other, broken };
+
+/// Whether the question is ours. Length bytes of labels are below 64, so
+/// folding the case of all bytes of the name folds only letters.
+Asked compare_question(Bytes reply, Bytes question) {
+    const auto lower = [](std::uint8_t byte) {
+        return byte >= 'A' && byte <= 'Z' ? static_cast<std::uint8_t>(byte + 32) : byte;
+    };
+    constexpr std::size_t type_and_class = 4;
+    if (reply.size() >= header_size + question.size()) {
+        const Bytes theirs = reply.subspan(header_size, question.size());
+        const std::size_t name = question.size() - type_and_class;
+        if (std::ranges::equal(theirs.first(name), question.first(name), {}, lower, lower) &&
+            std::ranges::equal(theirs.subspan(name), question.subspan(name)))
+            return Asked::ours;
+    }
+    const std::optional<std::size_t> end = skip_name(reply, header_size);
+    return end && *end + type_and_class <= reply.size() ? Asked::other : Asked::broken;
+}
+
+struct Walked {
+    std::uint16_t rcode = 0;
+    bool answer_found = false;
+    /// First record of the asked type in the answer section, for the reason.
+    std::optional<Record> other_answer;
+};
+
+/// All sections from `at` on; a reason when the message is broken.
+std::string walk_sections(Bytes reply, std::size_t at, const Criteria& criteria, Walked& walked) {
+    for (std::size_t section = 0; section < 3; ++section) {
+        const unsigned count = read16(reply, 6 + 2 * section);
+        for (unsigned index = 0; index < count; ++index) {
+            const std::optional<Record> record = read_record(reply, at);
+            if (!record)
+                return fmt::format(
+                    "record {} of {} in the {} section is cut off or its name broken", index + 1,
+                    count, section_names[section]);
+            if (!rdata_is_sound(reply, *record))
+                return fmt::format("data of record {} in the {} section are no {}", index + 1,
+                                   section_names[section], core::type_name(record->type));
+            // The upper eight bits of an extended RCODE (RFC 6891, 6.1.3).
+            if (section == 2 && record->type == type_opt)
+                walked.rcode = static_cast<std::uint16_t>(walked.rcode | record->ttl >> 24 << 4);
+            if (section != 0 || record->type != criteria.type || record->klass != criteria.klass)
+                continue;
+            if (!walked.other_answer) walked.other_answer = record;
+            for (const std::vector<std::uint8_t>& answer : criteria.answers)
+                walked.answer_found = walked.answer_found || rdata_equals(reply, *record, answer);
+        }
+    }
+    return {};
+}
+
+/// Presentation form of a record's data, shortened to what fits a line.
+std::string present(Bytes reply, const Record& record) {
+    constexpr std::size_t longest = 120;
+    std::size_t position = record.owner;
+    ldns_rr* rr = nullptr;
+    if (ldns_wire2rr(&rr, reply.data(), reply.size(), &position, LDNS_SECTION_ANSWER) !=
+        LDNS_STATUS_OK)
+        return "data that cannot be shown";
+    std::string text;
+    for (std::size_t index = 0; index < ldns_rr_rd_count(rr); ++index) {
+        char* field = ldns_rdf2str(ldns_rr_rdf(rr, index));
+        if (field == nullptr) continue;
+        if (!text.empty()) text += ' ';
+        text += field;
+        LDNS_FREE(field);
+    }
+    ldns_rr_free(rr);
+    if (text.size() > longest) text = text.substr(0, longest) + "…";
+    return text;
+}
+
+Judged judge_status(std::uint16_t rcode, const Criteria& criteria) {
+    if (criteria.expect_rcode && rcode != *criteria.expect_rcode)
+        return {Judgement::fail, fmt::format("rcode {}, expected {}", core::rcode_name(rcode),
+                                             core::rcode_name(*criteria.expect_rcode))};
+    if (std::ranges::binary_search(criteria.fail_on, rcode))
+        return {Judgement::fail, core::rcode_name(rcode)};
+    return {Judgement::pass, {}};
+}
+
+Judged judge_answer(Bytes reply, const Walked& walked, const Criteria& criteria) {
+    if (criteria.answers.empty() || walked.answer_found) return {Judgement::pass, {}};
+    const std::string got = walked.other_answer ? present(reply, *walked.other_answer)
+                            : walked.rcode != 0
+                                ? core::rcode_name(walked.rcode)
+                                : "no " + core::type_name(criteria.type) + " record";
+    return {Judgement::fail,
+            fmt::format("wrong answer: got {}, expected {}", got, criteria.answers_text)};
+}
+
+}  // namespace
+
+Judged judge(Bytes reply, const Query& query, std::uint16_t id, const Criteria& criteria,
+             Protocol transport) {
+    if (reply.size() < 2) return {Judgement::ignore, "not a reply"};
+    if (read16(reply, 0) != id) return {Judgement::ignore, "wrong ID"};
+    if (reply.size() < header_size)
+        return malformed("{} bytes, and a header has {}", reply.size(), header_size);
+    if ((reply[2] & flag_response) == 0 || (reply[2] & mask_opcode) != 0)
+        return {Judgement::ignore, "not a reply"};
+
+    Walked walked;
+    walked.rcode = reply[3] & 0x0F;
+    const unsigned questions = read16(reply, 4);
+    const Bytes question = query.question();
+    std::size_t at = header_size;
+    if (questions == 1) {
+        const Asked asked = compare_question(reply, question);
+        if (asked == Asked::other) return {Judgement::ignore, "wrong question"};
+        if (asked == Asked::broken) return malformed("the question is cut off or broken");
+        at += question.size();
+    } else if (questions > 1 || walked.rcode == 0) {
+        return malformed("{} questions in it instead of ours", questions);
+    }
+
+    // Of a truncated message only header and question can be relied on.
+    const bool cut = (reply[2] & flag_truncated) != 0 && transport == Protocol::udp;
+    if (cut && criteria.on_truncated == core::OnTruncated::ask_over_tcp)
+        return {Judgement::truncated, {}};
+    if (cut && criteria.on_truncated == core::OnTruncated::fail)
+        return {Judgement::fail, "truncated"};
+    if (cut) return judge_status(walked.rcode, criteria);
+
+    if (const std::string broken = walk_sections(reply, at, criteria, walked); !broken.empty())
+        return malformed("{}", broken);
+    Judged judged = judge_status(walked.rcode, criteria);
+    return judged.judgement == Judgement::pass ? judge_answer(reply, walked, criteria) : judged;
+}
+
+}  // namespace dnsdirector::dns
