@@ -175,16 +175,15 @@ class Director:
                     **states) -> float:
         """Waits until these servers have these states everywhere; returns
         time.monotonic() of the look that saw it."""
-        def fits():
-            now = self.states(**(where or {}))
-            if all(now.get(name) == state for name, state in states.items()):
-                return True
-            wait_for.last = now
-            return False
+        seen = {}
+
+        def fit():
+            seen.update(self.states(**(where or {})))
+            return all(seen.get(name) == state for name, state in states.items())
         try:
-            wait_for(f"states {states}", fits, timeout, every)
+            wait_for(f"states {states}", fit, timeout, every)
         except LabError as error:
-            raise LabError(f"{error} (states: {getattr(wait_for, 'last', None)})") from None
+            raise LabError(f"{error}; states: {seen}") from None
         return time.monotonic()
 
     def packets(self, **where) -> dict:

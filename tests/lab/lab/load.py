@@ -40,6 +40,15 @@ class Result:
         total = sum(self.counts().values())
         return {name: n / total for name, n in self.counts().items()}
 
+    def spans(self, server: str) -> list:
+        """When this server gave right answers: [[first, last], …]; two spans
+        mean that it was out in between."""
+        return self.raw["servers"].get(server, {"spans": []})["spans"]
+
+    def at(self, monotonic: float) -> float:
+        """A time.monotonic() as milliseconds since the first query."""
+        return (monotonic - self.started) * 1000
+
     def __str__(self):
         text = (f"{self.raw['sent']} sent, {self.raw['lost']} lost, {self.raw['wrong']} wrong, "
                 f"{self.raw['refused']} refused, rtt p50 {self.raw['rtt_us']['p50']:.0f} us, "

@@ -11,7 +11,9 @@
 // Who answered is taken from NSID, which every query asks for. Over TCP each
 // query has a connection of its own. With a name that starts with "*.", the
 // asterisk becomes the query's number. Times in the output are milliseconds
-// since the first query; started_ns is CLOCK_MONOTONIC.
+// since the first query, of the moment when a query was sent; started_ns is
+// CLOCK_MONOTONIC. A server's spans are the times in which it gave right answers,
+// with no gap above 50 ms.
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -25,6 +27,7 @@
 #include <map>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "dnswire.h"
 
@@ -36,6 +39,7 @@ using Nanoseconds = std::int64_t;
 
 constexpr std::size_t kListed = 2000;   // losses and wrong replies listed one by one
 constexpr unsigned kBatch = 32;
+constexpr Nanoseconds kGap = 50'000'000;  // a server silent for longer was out
 
 constexpr unsigned kSpread = 40503;  // odd, near 2^16 / golden ratio
 constexpr unsigned inverse_of(unsigned value) {  // modulo 2^16, by Newton's method
@@ -396,24 +400,35 @@ void Load::print() const {
 }
 
 void Load::print_servers() const {
-    struct Seen { std::uint64_t right = 0, wrong = 0; Nanoseconds first = 0, last = 0; };
+    struct Seen {
+        std::uint64_t right = 0, wrong = 0;
+        std::vector<std::pair<Nanoseconds, Nanoseconds>> spans;
+    };
     std::vector<Seen> seen(servers_.size());
     for (const Query &query : queries_) {
         if (query.state != State::right && query.state != State::wrong) continue;
         Seen &server = seen[query.server];
-        if (server.right + server.wrong == 0) server.first = query.sent;
-        server.last = query.sent;
-        ++(query.state == State::right ? server.right : server.wrong);
+        if (query.state == State::wrong) {
+            ++server.wrong;
+            continue;
+        }
+        ++server.right;
+        if (server.spans.empty() || query.sent - server.spans.back().second > kGap)
+            server.spans.push_back({query.sent, query.sent});
+        server.spans.back().second = query.sent;
     }
     std::printf("\"servers\": {");
     const char *comma = "";
     for (std::size_t i = 0; i < seen.size(); ++i) {
         if (seen[i].right + seen[i].wrong == 0) continue;
-        std::printf("%s\"%s\": {\"right\": %llu, \"wrong\": %llu, \"first_ms\": %.3f, \"last_ms\": %.3f}",
-                    comma, servers_[i].c_str(), (unsigned long long)seen[i].right,
-                    (unsigned long long)seen[i].wrong, since_start_ms(seen[i].first),
-                    since_start_ms(seen[i].last));
+        std::printf("%s\"%s\": {\"right\": %llu, \"wrong\": %llu, \"spans\": [", comma,
+                    servers_[i].c_str(), (unsigned long long)seen[i].right,
+                    (unsigned long long)seen[i].wrong);
         comma = ", ";
+        for (std::size_t j = 0; j < std::min(seen[i].spans.size(), kListed); ++j)
+            std::printf("%s[%.1f, %.1f]", j ? ", " : "", since_start_ms(seen[i].spans[j].first),
+                        since_start_ms(seen[i].spans[j].second));
+        std::printf("]}");
     }
     std::printf("}, ");
 }

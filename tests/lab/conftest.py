@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labs shared by the end-to-end tests, and when these cannot run."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from lab import Lab, missing_privileges  # noqa: E402
+from lab import plan  # noqa: E402
+from lab.director import Director, binary  # noqa: E402
+
+STRICT = os.environ.get("DNSDIRECTOR_STRICT") == "1"
+SECOND_V4 = "192.0.2.54"
+ALL_SERVICES = (plan.SERVICE_V4, plan.SERVICE_V6, SECOND_V4)
+
+
+def _leave_out(reason: str):
+    if STRICT:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def can_lab():
+    reason = missing_privileges()
+    if reason:
+        _leave_out(reason)
+
+
+@pytest.fixture(scope="session")
+def can_direct(can_lab):
+    if not os.access(binary(), os.X_OK):
+        _leave_out(f"no dnsdirector at {binary()}: build it (scripts/build) or set DNSDIRECTOR")
+
+
+def _no_leaks(leaks: list):
+    assert leaks == [], "ended by force"
+
+
+@pytest.fixture(scope="session")
+def answer_lab(can_direct):
+    """One lab for the whole run: four servers that do as they are told."""
+    lab = Lab(servers=["answer"] * 4, services=ALL_SERVICES).up()
+    yield lab
+    _no_leaks(lab.down())
+
+
+@pytest.fixture(scope="session")
+def recursor_lab(can_direct):
+    """BIND, Unbound and PowerDNS Recursor over a tree of their own."""
+    lab = Lab(servers=["bind", "unbound", "pdns"]).up()
+    yield lab
+    _no_leaks(lab.down())
+
+
+@pytest.fixture
+def lab(answer_lab):
+    """The shared lab, its servers as new, its director's host empty."""
+    for server in answer_lab.servers.values():
+        restore(server)
+    assert_host_empty(answer_lab)
+    yield answer_lab
+    for server in answer_lab.servers.values():
+        restore(server)
+
+
+def restore(server):
+    """Running, answering at once, over both transports."""
+    if not server.running():
+        server.start()
+    server.signal(signal.SIGCONT)
+    for command in ("mode answer", "delay 0", "udp on", "tcp on", f"answer {plan.WWW_V4}",
+                    f"answer {plan.WWW_V6}"):
+        server.tell(command)
+
+
+def assert_host_empty(lab):
+    """No XDP program, no service IP, no process on the director's host."""
+    probe = Director.__new__(Director)
+    probe.lab, probe.host = lab, lab.director_host
+    assert probe.xdp_links() == []
+    assert probe.held_service_ips() == []
+    pids = [p for p in lab.director_host.run("ip", "netns", "pids",
+                                             lab.director_host.netns).stdout.split()]
+    assert pids == [] or all(not _runs_director(p) for p in pids)
+
+
+def _runs_director(pid: str) -> bool:
+    try:
+        return "dnsdirector" in os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return False

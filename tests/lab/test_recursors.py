@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BIND, Unbound and PowerDNS Recursor behind the director: real recursion."""
+
+import pytest
+from lab import plan
+from lab.director import Director, check_block, cluster, director_block
+
+SERVERS = {"s1": 1, "s2": 1, "s3": 1}
+# A name with a TTL of one second: each check has the recursor recurse.
+CHECK = check_block(name=plan.LOW_TTL_NAME, every="500ms", timeout="1s", tries=2)
+
+
+@pytest.fixture
+def director(recursor_lab):
+    with Director(recursor_lab, director_block() + cluster(SERVERS, check=CHECK)) as director:
+        director.wait_states(s1="up", s2="up", s3="up")
+        yield director
+
+
+@pytest.mark.parametrize("service_ip", [pytest.param(plan.SERVICE_V4, id="IPv4"),
+                                        pytest.param(plan.SERVICE_V6, id="IPv6")])
+def test_shares_of_three_makes_with_every_answer_right(recursor_lab, director, service_ip):
+    result = recursor_lab.load(service_ip, rate=4000, count=20000).start().finish()
+    assert result.failed == 0, result
+    for name in SERVERS:
+        assert abs(result.shares()[name] - 1 / 3) <= 0.01, result
+
+
+def test_names_that_are_in_no_cache_are_resolved(recursor_lab, director):
+    result = recursor_lab.load(rate=300, count=900, names=[f"*.{plan.WILDCARD_ZONE}"],
+                               expect=[plan.WILDCARD_V4]).start().finish()
+    assert result.failed == 0 and len(result.counts()) == 3, result
+
+
+def test_tcp_to_three_makes(recursor_lab, director):
+    result = recursor_lab.load(rate=200, count=400, tcp=True).start().finish()
+    assert result.failed == 0 and len(result.counts()) == 3, result
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_recursor_cut_off_from_the_tree_is_out_and_comes_back(recursor_lab, director, name):
+    host, server = recursor_lab.host(name), recursor_lab.servers[name]
+    upstream = (plan.ROOT_V4, plan.TLD_V4, plan.ZONES_V4)
+    host.ip(*[f"route add unreachable {a}" for a in upstream])
+    try:
+        server.flush()
+        director.wait_states(timeout=20, **{name: "down"})
+        result = recursor_lab.load(rate=1000, count=600).start().finish()
+        assert result.failed == 0 and name not in result.counts(), result
+    finally:
+        host.ip(*[f"route del unreachable {a}" for a in upstream])
+        server.flush()
+    director.wait_states(timeout=20, **{name: "up"})

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon dies, is started again, is stopped: what happens to the queries."""
+
+import json
+import os
+import time
+
+from lab import plan, wait_for
+from lab.director import CALM_CHECK, Director, cluster, director_block
+
+RATE = 5000
+WHERE = {"address": plan.SERVICE_V4, "protocol": "udp"}
+
+
+def start(lab, servers=None, **options) -> Director:
+    servers = servers or {"s1": 1, "s2": 1, "s3": 1}
+    return Director(lab, director_block() + cluster(servers, check=CALM_CHECK, **options))
+
+
+def all_up(director, names=("s1", "s2", "s3")):
+    director.wait_states(**{name: "up" for name in names})
+
+
+def test_kill_9_and_a_new_start_lose_no_query_and_count_on(lab):
+    with start(lab) as director:
+        all_up(director)
+        before = director.packets(**WHERE)
+        with lab.load(rate=RATE, seconds=6) as load, \
+                lab.load(plan.SERVICE_V6, rate=500, seconds=6) as load6, \
+                lab.load(rate=50, seconds=6, tcp=True) as load_tcp:
+            load.sleep_until(1.0)
+            director.kill9()
+            load.sleep_until(2.5)  # the kernel forwards by itself meanwhile
+            director.start()
+            while load.running():
+                # No server blips: what the kernel forwards to stays in.
+                assert set(director.states().values()) == {"up"}
+                time.sleep(0.1)
+            for result in (load.finish(), load6.finish(), load_tcp.finish()):
+                assert result.failed == 0, result
+        after = director.packets(**WHERE)
+        counted = {name: after[name] - before[name] for name in after}
+        assert counted == load.finish().counts()
+        assert all(len(load.finish().spans(name)) == 1 for name in counted)
+
+
+def test_kill_9_five_times_in_a_row_loses_no_query(lab):
+    with start(lab) as director:
+        all_up(director)
+        with lab.load(rate=RATE, seconds=6) as load:
+            for _ in range(5):
+                director.kill9()
+                director.start()
+            assert load.running()
+            assert load.finish().failed == 0, load.finish()
+        assert sum(director.packets(**WHERE).values()) == load.finish().sent
+
+
+def test_a_server_that_dies_while_the_director_is_away_is_out_after_the_start(lab):
+    with start(lab) as director:
+        all_up(director)
+        director.kill9()
+        lab.servers["s3"].kill()
+        director.start()
+        director.wait_states(s1="up", s2="up", s3="down", timeout=5)
+        result = lab.load(rate=2000, count=1000).start().finish()
+        assert result.failed == 0 and "s3" not in result.counts(), result
+
+
+def test_a_file_that_changed_while_the_director_was_away_counts_at_the_start(lab):
+    with start(lab) as director:
+        all_up(director)
+        director.kill9()
+        director.write(director_block() + cluster({"s2": 1, "s4": 1}, check=CALM_CHECK))
+        with lab.load(rate=RATE, seconds=3) as load:
+            director.start()
+            director.wait_states(s2="up", s4="up")
+            assert load.finish().failed == 0, load.finish()
+        assert set(director.states()) == {"s2", "s4"}
+        assert "s4" in load.finish().counts()
+
+
+def test_drains_survive_restart_and_undrain_ends_them(lab):
+    with start(lab) as director:
+        all_up(director)
+        with lab.load(rate=RATE, seconds=5) as load:
+            load.sleep_until(0.5)
+            director.command("drain", "s1")
+            director.wait_states(s1="drained", s2="up", s3="up")
+            director.kill9()
+            director.start()
+            assert director.states() == {"s1": "drained", "s2": "up", "s3": "up"}
+            server = director.server("s1", **WHERE)
+            assert server["drained"] and server["effective_weight"] == 0
+            load.sleep_until(3.0)
+            director.command("undrain", "s1")
+            director.wait_states(s1="up")
+            result = load.finish()
+        assert result.failed == 0, result
+        assert len(result.spans("s1")) == 2, result.spans("s1")
+
+
+def test_a_clean_stop_leaves_nothing_behind(lab):
+    with start(lab) as director:
+        all_up(director)
+        assert director.held_service_ips() and director.xdp_links() and director.pins()
+        assert director.stop() == 0
+        assert director.held_service_ips() == []
+        assert director.xdp_links() == []
+        assert director.pins() == []
+        assert "api.sock" not in os.listdir(director.run_dir)
+
+
+def test_a_stop_after_kill_9_and_a_start_leaves_nothing_behind(lab):
+    with start(lab) as director:
+        all_up(director)
+        director.kill9()
+        assert director.xdp_links() == ["eth0"] and director.pins()
+        director.start()
+        assert director.stop() == 0
+        assert (director.held_service_ips(), director.xdp_links(), director.pins()) == ([], [], [])
+
+
+def test_an_address_that_was_there_before_stays(lab):
+    host = lab.director_host
+    host.ip(f"addr add {plan.SERVICE_V4}/32 dev lo")
+    try:
+        with start(lab) as director:
+            all_up(director)
+            director.stop()
+            assert director.held_service_ips() == [plan.SERVICE_V4]
+    finally:
+        host.run("ip", "addr", "del", f"{plan.SERVICE_V4}/32", "dev", "lo", check=False)
+
+
+def test_two_directors_side_by_side_are_refused(lab):
+    with start(lab) as director:
+        all_up(director)
+        again = director.host.run(
+            os.environ.get("DNSDIRECTOR") or director.process.args[-7], "run",
+            "-f", director.config, "--run-dir", director.run_dir, "--pin-dir", director.pin_dir,
+            check=False, timeout=10)
+        assert again.returncode == 1 and again.stderr
+        assert director.states() == {"s1": "up", "s2": "up", "s3": "up"}
+
+
+def test_a_pin_directory_outside_a_bpffs_is_refused_with_the_mount_command(lab):
+    director = start(lab)
+    director.pin_dir = os.path.join(director.directory, "no-bpffs")
+    try:
+        director.start(wait=False)
+        assert director.process.wait(10) == 1
+        assert "mount -t bpf" in director.tail()
+    finally:
+        director.cleanup()
+
+
+def test_changes_made_behind_its_back_are_repaired(lab):
+    with start(lab) as director:
+        all_up(director)
+        director.host.ip(f"addr del {plan.SERVICE_V4}/32 dev lo")
+        wait_for("the service IP to be back",
+                 lambda: plan.SERVICE_V4 in director.held_service_ips(), 10)
+
+
+def test_a_new_mac_address_of_a_server_is_followed(lab):
+    with start(lab) as director:
+        all_up(director)
+        host = lab.host("s1")
+        old = json.loads(host.run("ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
+        try:
+            host.ip("link set eth0 address 02:00:00:00:53:01")
+            # As a machine does that takes over an address: it tells the neighbours.
+            host.run("arping", "-U", "-c", "1", "-I", "eth0", plan.server_v4(1), check=False)
+
+            def no_loss():
+                result = lab.load(rate=1000, count=300, timeout_ms=300).start().finish()
+                return result.failed == 0 and "s1" in result.counts()
+            wait_for("queries to reach the new address", no_loss, 15)
+        finally:
+            host.ip(f"link set eth0 address {old}")
