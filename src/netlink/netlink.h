@@ -52,7 +52,9 @@ struct Route {
 struct Neighbour {
     int interface = 0;
     IpAddress address;
-    std::optional<Mac> mac;  ///< absent while unresolved
+    /// Absent while unresolved. Present in every state in which the kernel itself
+    /// would send to it: also stale, and while it is being probed anew.
+    std::optional<Mac> mac;
     /// NUD_FAILED or NUD_INCOMPLETE: the kernel asked and nobody answered (yet).
     bool failed = false;
     bool gone = false;            ///< the entry was deleted
@@ -86,7 +88,14 @@ public:
     virtual Result<std::vector<Neighbour>> neighbours() = 0;
     /// Asks the kernel to resolve a neighbour and to keep it resolved
     /// (NTF_EXT_MANAGED, Linux 5.16; on older kernels NTF_USE, to be repeated).
+    /// Starts it and returns; a monitor's on_neighbour tells the end. To be called
+    /// again when an entry is `gone`: garbage collection takes also managed ones
+    /// (failed ones first), and then forgets the care. Entries that are permanent,
+    /// without ARP, or set by another control plane are left as they are.
     virtual Result<void> resolve(int interface, const IpAddress& address) = 0;
+    /// False once resolve() has found that this kernel does not manage
+    /// neighbours: then repeat it for each of them every few seconds.
+    [[nodiscard]] virtual bool keeps_resolved() const { return true; }
     /// Ends that care; the entry ages as any other.
     virtual Result<void> release(int interface, const IpAddress& address) = 0;
 
@@ -106,7 +115,9 @@ public:
     std::function<void(const Link&, bool gone)> on_link;
     std::function<void(const Neighbour&)> on_neighbour;
     std::function<void(const InterfaceAddress&, bool gone)> on_address;
-    std::function<void()> on_route;  ///< some unicast route of the main table changed
+    /// Some unicast route of the main table changed, or a policy rule or a
+    /// next-hop object: answers of route_to() may be others now. Once per burst.
+    std::function<void()> on_route;
     /// The kernel dropped messages (ENOBUFS): everything must be read again.
     std::function<void()> on_overflow;
 };

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The kernel's error numbers in an operator's words, with the mend where there is one.
+#pragma once
+
+#include "base/address.h"
+#include "base/result.h"
+#include "netlink/transport.h"
+
+namespace dnsdirector::netlink {
+
+[[nodiscard]] Error no_route(const IpAddress& destination, const Refusal& refusal);
+[[nodiscard]] Error cannot_resolve(int interface, const IpAddress& address,
+                                   const Refusal& refusal);
+/// `verb`: "add" or "remove".
+[[nodiscard]] Error cannot_change_address(const char* verb, int interface, const IpAddress& address,
+                                          const Refusal& refusal);
+
+}  // namespace dnsdirector::netlink
