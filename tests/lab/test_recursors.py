@@ -39,15 +39,11 @@ def test_tcp_to_three_makes(recursor_lab, director):
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_recursor_cut_off_from_the_tree_is_out_and_comes_back(recursor_lab, director, name):
-    host, server = recursor_lab.host(name), recursor_lab.servers[name]
-    upstream = (plan.ROOT_V4, plan.TLD_V4, plan.ZONES_V4)
-    host.ip(*[f"route add unreachable {a}" for a in upstream])
+    recursor_lab.cut_off(name)
     try:
-        server.flush()
         director.wait_states(timeout=20, **{name: "down"})
         result = recursor_lab.load(rate=1000, count=600).start().finish()
         assert result.failed == 0 and name not in result.counts(), result
     finally:
-        host.ip(*[f"route del unreachable {a}" for a in upstream])
-        server.flush()
+        recursor_lab.reconnect(name)
     director.wait_states(timeout=20, **{name: "up"})

@@ -239,6 +239,9 @@ setgid=
 threads=1
 loglevel=4
 packetcache-servfail-ttl=0
+server-down-max-fails=0
+non-resolving-ns-max-fails=0
+dont-throttle-netmasks=203.0.113.0/24
 """)
 
     def argv(self):

@@ -114,6 +114,16 @@ class Lab:
                           self.tools.path("dnsanswer"))
         return RECURSORS[make](host, self.directory, host.name, addresses)
 
+    def cut_off(self, name: str):
+        """Takes the tree away from a recursor: it answers SERVFAIL to everything."""
+        self.host(name).ip(*[f"route add unreachable {a}" for a in plan.TREE])
+        self.servers[name].flush()
+
+    def reconnect(self, name: str):
+        """Takes back cut_off()."""
+        self.host(name).ip(*[f"route del unreachable {a}" for a in plan.TREE])
+        self.servers[name].flush()
+
     # Hosts and what is done from them.
     def host(self, name: str):
         return self.network.hosts[name]

@@ -13,6 +13,7 @@ FRONT_DIRECTOR_V4, FRONT_DIRECTOR_V6 = "192.0.2.242", "2001:db8:f::1"
 SERVICE_V4, SERVICE_V6 = "192.0.2.53", "2001:db8::53"
 
 ROOT_V4, TLD_V4, ZONES_V4 = "203.0.113.201", "203.0.113.202", "203.0.113.203"
+TREE = (ROOT_V4, TLD_V4, ZONES_V4)
 
 # What the tree answers; the checks ask for LOW_TTL_NAME, so that each of them
 # makes a recursor recurse.

@@ -1,0 +1,296 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What dnsdirector does, shown with figures on real DNS servers.
+
+Builds a network in namespaces: a client, a router, a director, and BIND 9,
+Unbound and PowerDNS Recursor that recurse over a tree of their own. Then it
+breaks things under load and says what became of every query. Leaves nothing
+behind; exits 1 where a promise was not kept.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lab import Director, Lab, LabError, missing_privileges, plan  # noqa: E402
+from lab.director import check_block, cluster, director_block  # noqa: E402
+from lab.registry import Registry  # noqa: E402
+from lab.system import netns_path  # noqa: E402
+
+MAKES = {"s1": "BIND 9", "s2": "Unbound", "s3": "PowerDNS Recursor"}
+WEIGHTS = {"s1": 2, "s2": 1, "s3": 1}
+RATE = 5000
+# www.example.com is in the servers' caches; the checks ask for a name with a
+# TTL of one second, so that they notice a server that can no longer recurse.
+CHECK = check_block(name=plan.LOW_TTL_NAME, every="100ms", timeout="100ms")
+UDP4 = {"address": plan.SERVICE_V4, "protocol": "udp"}
+
+
+class Screen:
+    """Headings in bold on a terminal; text indented below them."""
+
+    def __init__(self):
+        tty = sys.stdout.isatty()
+        self.bold, self.dim, self.red, self.plain = (
+            ("\x1b[1m", "\x1b[2m", "\x1b[31;1m", "\x1b[0m") if tty else ("", "", "", ""))
+        self.number = 0
+
+    def step(self, text: str):
+        self.number += 1
+        print(f"\n{self.bold}{self.number}. {text}{self.plain}", flush=True)
+
+    def say(self, text: str = ""):
+        for line in text.splitlines() or [""]:
+            print(f"   {line}", flush=True)
+
+    def command(self, *words: str):
+        self.say(f"{self.dim}$ dnsdirector {' '.join(words)}{self.plain}")
+
+
+class Demo:
+    def __init__(self, screen: Screen, lab: Lab):
+        self.screen, self.lab = screen, lab
+        self.rows = []      # of the table at the end
+        self.broken = []    # promises
+
+    # The story.
+    def run(self):
+        config = director_block() + cluster(WEIGHTS, check=CHECK)
+        self.screen.step("The configuration, and the director started with it")
+        self.screen.say(config)
+        director = Director(self.lab, config)
+        with director:
+            began = time.monotonic()
+            director.wait_states(**{name: "up" for name in MAKES})
+            self.screen.say(f"All servers checked and taken in after "
+                            f"{(time.monotonic() - began) * 1000:.0f} ms.")
+            self.show_status(director)
+            self.shares(director)
+            self.killed(director)
+            self.servfail(director)
+            self.drain(director)
+            self.reload(director, config)
+            self.kill9(director)
+            self.show_status(director)
+            self.stop(director)
+        self.summary()
+
+    def show_status(self, director):
+        self.screen.command("status")
+        sys.stdout.flush()
+        subprocess.run(director.argv("status"), check=False)
+
+    def shares(self, director):
+        self.screen.step("Shares: weights 2, 1, 1; every answer looked at")
+        total = sum(WEIGHTS.values())
+        for what, target, options in (
+                ("UDP over IPv4", plan.SERVICE_V4, {"rate": RATE, "count": 20000}),
+                ("UDP over IPv6", plan.SERVICE_V6, {"rate": RATE, "count": 20000}),
+                ("TCP over IPv4", plan.SERVICE_V4, {"rate": 300, "count": 900, "tcp": True})):
+            result = self.lab.load(target, **options).start().finish()
+            shares = result.shares()
+            self.screen.say(f"{what}: {self.fate(result)}")
+            for name, make in MAKES.items():
+                wanted = WEIGHTS[name] / total
+                self.screen.say(f"    {name} {make:18} {result.counts().get(name, 0):6} answers "
+                                f"{shares.get(name, 0):7.2%}   by weight {wanted:6.2%}")
+                if not options.get("tcp") and abs(shares.get(name, 0) - wanted) > 0.01:
+                    self.breach(f"{what}: the share of {name} is off by more than 1%")
+            self.row(what, result, lossless=True)
+        self.screen.say("UDP goes by packet, so the shares are exact; TCP goes by flow.")
+
+    def killed(self, director):
+        self.screen.step(f"s1, {MAKES['s1']}, is killed under {RATE} queries a second")
+        server = self.lab.servers["s1"]
+        self.failure(director, "s1", "killed", server.kill, lambda: server.start(wait=False))
+
+    def servfail(self, director):
+        self.screen.step(f"s3, {MAKES['s3']}, loses its way to the tree: SERVFAIL to everything")
+        self.failure(director, "s3", "SERVFAIL to all", lambda: self.lab.cut_off("s3"),
+                     lambda: self.lab.reconnect("s3"))
+
+    def failure(self, director, name, what, break_it, mend_it):
+        """A server breaks at 1 s and is mended at 3 s."""
+        with self.lab.load(rate=RATE, seconds=6, timeout_ms=500) as load:
+            load.sleep_until(1.0)
+            broken_at = time.monotonic()
+            break_it()
+            director.wait_states(timeout=5, where=UDP4, **{name: "down"})
+            reason = director.server(name, **UDP4)["reason"]
+            load.sleep_until(3.0)
+            mend_it()
+            mended_at = time.monotonic()
+            result = load.finish()
+        harmed = result.lost_at + result.wrong_at
+        self.screen.say(self.fate(result))
+        if harmed:
+            out = max(harmed) - result.at(broken_at)
+            self.screen.say(f"Out {out:.0f} ms after it broke; the queries sent to it until then "
+                            f"({len(harmed)} of {result.sent}) are all that was harmed.")
+            if out > 400:
+                self.breach(f"{what}: out after {out:.0f} ms, more than 400 ms")
+        self.screen.say(f"Reason in status: {reason}")
+        spans = result.spans(name)
+        if len(spans) == 2:
+            self.screen.say(f"Mended, and back after {spans[1][0] - result.at(mended_at):.0f} ms.")
+        else:
+            self.breach(f"{what}: {name} did not come back while the load ran")
+        self.row(f"{name} {what}", result, lossless=False)
+
+    def drain(self, director):
+        self.screen.step(f"s2, {MAKES['s2']}, is drained for maintenance, and taken back")
+        with self.lab.load(rate=RATE, seconds=3) as load:
+            load.sleep_until(0.7)
+            self.screen.command("drain", "s2")
+            self.screen.say(director.command("drain", "s2").stdout)
+            load.sleep_until(2.0)
+            self.screen.command("undrain", "s2")
+            self.screen.say(director.command("undrain", "s2").stdout)
+            result = load.finish()
+        spans = result.spans("s2")
+        if len(spans) == 2:
+            self.screen.say(f"s2 got nothing for {spans[1][0] - spans[0][1]:.0f} ms. "
+                            + self.fate(result))
+        else:
+            self.breach("drain: s2 was not out and back")
+        self.row("s2 drained and back", result, lossless=True)
+
+    def reload(self, director, config):
+        self.screen.step("20 reloads under load: weights, servers removed and added")
+        steps = [{"s1": 1, "s2": 1, "s3": 1}, {"s1": 1, "s2": 5}, {"s2": 1, "s3": 3}, WEIGHTS]
+        with self.lab.load(rate=RATE, seconds=5) as load:
+            for number in range(20):
+                load.sleep_until(0.3 + 0.2 * number)
+                done = director.reload(director_block()
+                                       + cluster(steps[number % len(steps)], check=CHECK))
+                if number == 1:
+                    self.screen.command("reload")
+                    self.screen.say(done.stdout)
+                    self.screen.say("… 18 more.")
+            result = load.finish()
+        self.screen.say(self.fate(result))
+        self.row("20 reloads", result, lossless=True)
+
+        self.screen.step("A typo in the file")
+        with self.lab.load(rate=RATE, seconds=1) as load:
+            director.write(config.replace("lb_algo", "lb_allgo"))
+            done = director.command("reload", check=False)
+            self.screen.command("reload")
+            self.screen.say(done.stdout + done.stderr)
+            self.screen.say(f"exit status {done.returncode}; the old configuration stays in force")
+            result = load.finish()
+        if done.returncode != 1:
+            self.breach("the broken file was not refused")
+        self.screen.say(self.fate(result))
+        self.row("broken file refused", result, lossless=True)
+        director.reload(config)
+        director.wait_states(**{name: "up" for name in MAKES})
+
+    def kill9(self, director):
+        self.screen.step("kill -9 of the director, and a new start two seconds later")
+        before = sum(director.packets(**UDP4).values())
+        with self.lab.load(rate=RATE, seconds=5) as load:
+            load.sleep_until(1.0)
+            director.kill9()
+            load.sleep_until(3.0)
+            director.start()
+            states = director.states()
+            result = load.finish()
+        after = sum(director.packets(**UDP4).values())
+        self.screen.say("Without the daemon the kernel forwarded by the last table; the new one "
+                        f"adopted it. States right after the start: {states}")
+        self.screen.say(self.fate(result))
+        self.screen.say(f"Packets counted: {before} before, {after} after, "
+                        f"{after - before} in between of {result.sent} sent.")
+        if after - before != result.sent:
+            self.breach("kill -9: the counters do not go on")
+        if set(states.values()) != {"up"}:
+            self.breach(f"kill -9: a server was not up after the start: {states}")
+        self.row("kill -9 and restart", result, lossless=True)
+
+    def stop(self, director):
+        self.screen.step("A clean stop")
+        director.process.send_signal(signal.SIGTERM)
+        code = director.process.wait(15)
+        left = director.held_service_ips() + director.xdp_links() + director.pins()
+        self.screen.say(f"exit status {code}; service addresses, XDP programs and pins left: "
+                        f"{', '.join(left) or 'none'}")
+        if code != 0 or left:
+            self.breach("the clean stop left something behind")
+
+    # What became of the queries.
+    @staticmethod
+    def fate(result) -> str:
+        return (f"{result.sent} queries, {result.lost} lost, {result.wrong} answered wrongly, "
+                f"{result.refused} refused; answer time p50 {result.rtt_us['p50']:.0f} µs, "
+                f"p99 {result.rtt_us['p99']:.0f} µs.")
+
+    def row(self, what, result, lossless):
+        self.rows.append((what, result))
+        if lossless and result.failed:
+            self.breach(f"{what}: {result.failed} queries lost or answered wrongly ({result})")
+
+    def breach(self, what: str):
+        self.broken.append(what)
+        self.screen.say(f"{self.screen.red}NOT AS PROMISED: {what}{self.screen.plain}")
+
+    def summary(self):
+        self.screen.step("Summary")
+        self.screen.say(f"{'':22} {'queries':>8} {'lost':>6} {'wrong':>6} {'p50 µs':>8} {'p99 µs':>8}")
+        for what, result in self.rows:
+            self.screen.say(f"{what:22} {result.sent:8} {result.lost + result.refused:6} "
+                            f"{result.wrong:6} {result.rtt_us['p50']:8.0f} "
+                            f"{result.rtt_us['p99']:8.0f}")
+
+
+def leftovers(registry: Registry, namespaces: list) -> list:
+    """What a torn down lab left: its directory, namespaces, mounts."""
+    left = [p for p in [registry.directory] + [netns_path(n) for n in namespaces]
+            if os.path.exists(p)]
+    with open("/proc/mounts", encoding="utf-8") as mounts:
+        return left + [m for m in mounts if registry.directory in m]
+
+
+def main() -> int:
+    argparse.ArgumentParser(prog="demo", description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    why_not = missing_privileges()
+    if why_not:
+        raise LabError(why_not)
+    # Ends by exceptions, so that the lab is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    began = time.monotonic()
+    screen = Screen()
+    screen.step("A network in namespaces")
+    with Lab(servers=["bind", "unbound", "pdns"]) as lab:
+        demo = Demo(screen, lab)
+        screen.say(f"client {plan.CLIENT_V4} ── router ──┬── director {plan.DIRECTOR_V4}, "
+                   f"service IPs {plan.SERVICE_V4} and {plan.SERVICE_V6}")
+        for number, (name, make) in enumerate(MAKES.items(), 1):
+            screen.say(f"{'':31}├── {name} {plan.server_v4(number)} {make}")
+        screen.say(f"{'':31}└── auth: root (NSD), com. and net., example.com. and example.net. "
+                   "(Knot DNS)")
+        registry = lab.registry
+        namespaces = [e["name"] for e in registry.entries("netns")]
+        demo.run()
+        leaks = lab.down()
+    left = leaks + leftovers(registry, namespaces)
+    screen.say()
+    screen.say(f"{time.monotonic() - began:.0f} s; left behind: {', '.join(left) or 'nothing'}")
+    for what in demo.broken:
+        screen.say(f"{screen.red}NOT AS PROMISED: {what}{screen.plain}")
+    return 1 if demo.broken or left else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
