@@ -29,7 +29,9 @@ struct DrainKey {
 /// The operator's word. Kept over restarts and kill -9.
 struct Overrides {
     std::set<DrainKey> drained;
-    bool all_drained = false;  ///< `drain --all`
+    /// `drain --all`: the announcements go, forwarding stays for as long as
+    /// packets come; decide() does not look at it.
+    bool all_drained = false;
 
     friend bool operator==(const Overrides&, const Overrides&) = default;
 };
@@ -44,8 +46,11 @@ struct ServiceMemory {
         TimePoint since;  ///< of its health in this service
         WallTime wall_since;
         std::uint32_t transitions = 0;
-        /// Slow start runs from here; absent when the server started with full
-        /// weight (it was up when first seen).
+        /// It was down (or its slow start was cut short) since it last had work
+        /// of its own; slow start begins when it gets work again.
+        bool cold = false;
+        /// Slow start runs from here; absent when the server has its full
+        /// weight, as it had from the start when it was not down when first seen.
         std::optional<TimePoint> returned_at;
     };
     std::vector<Seen> servers;
@@ -60,8 +65,8 @@ struct ServerDecision {
     ServerState state = ServerState::unknown;
     Health health = Health::unknown;
     bool drained = false;
-    bool held = false;  ///< kept in although down (max_out, on_all_down)
-    bool reachable = true;
+    bool held = false;      ///< kept in although down (max_out, on_all_down)
+    bool reachable = true;  ///< asked only of servers that would be forwarded to
     Weight configured_weight = 0;
     /// What it gets now in units of the configured weight: 0 while out, rounded
     /// up during slow start.
@@ -101,6 +106,26 @@ struct DecisionInput {
     WallTime wall_now;
 };
 
+/// Decides one service. Which servers get work:
+///
+/// - A server is well when all its checks are up (or unknown and
+///   Untested::in); without checks it is always well.
+/// - Drained and weight-0 servers get none, whatever their health; while they
+///   are well they stay listed with weight 0, so that TCP flows go on.
+/// - An unreachable server is out, and not counted for the quorum.
+/// - max_out: of the servers (weight above 0, not drained) that are down by
+///   wrong answers only, those go out that went down first, then those that
+///   stand first, as long as their weights together stay within the share of
+///   the weight of all that are not drained; the rest is held.
+/// - Nobody left: on_all_down hold keeps of the last set who is still
+///   configured, not drained and reachable. Their quorum is lost.
+/// - Slow start: a server that was down returns with 1/20 of its weight and
+///   gets another 20th at every 20th of `slow_start` (on a grid of time, so
+///   that many servers step together). All weights of the service are then
+///   scaled by 20 so that ratios are exact.
 [[nodiscard]] ServiceDecision decide(const DecisionInput& input);
+
+/// Steps of slow start, and what weights are scaled by while one runs.
+inline constexpr std::uint32_t slow_start_steps = 20;
 
 }  // namespace dnsdirector::core

@@ -50,22 +50,41 @@ struct CheckState {
     TimePoint since;  ///< of the present health
     WallTime wall_since;
     std::uint32_t transitions = 0;  ///< between up and down; the first verdict is none
+    /// How it counts while `unknown`; Check::untested of the check it started with.
+    Untested untested = Untested::out;
+    /// While down: failures in a row that are of the other class than
+    /// `down_kind` (the classes are answer, and all the rest).
+    std::uint32_t other_class_in_row = 0;
 };
 
 /// The state of a check that starts now. `forwarded`: the kernel forwards to
 /// its server already, so it counts as up until `fall` failures say otherwise.
-[[nodiscard]] CheckState initial_state(bool forwarded, TimePoint now, WallTime wall_now);
+[[nodiscard]] CheckState initial_state(const Check& check, bool forwarded, TimePoint now,
+                                       WallTime wall_now);
+
+/// As above, of a check with Untested::out whatever the check says.
+[[deprecated("pass the check: it says how the server counts until tested")]] [[nodiscard]]
+CheckState initial_state(bool forwarded, TimePoint now, WallTime wall_now);
 
 struct Step {
     bool changed = false;  ///< health changed: services that list the check must be decided anew
     /// The next round should start now instead of at its time: the check is
-    /// `unknown` and not yet settled (native form's "back to back").
+    /// `unknown`, its server waits outside and has just passed, but not `rise`
+    /// times yet (native form's "back to back"). Not after a failure: a server
+    /// that does not answer well is not asked faster than its interval.
     bool hurry = false;
 };
 
-/// Takes a verdict in. Rules (interface.md): up after `rise` passes in a row,
-/// down after `fall` failures; a refusal takes down at once; `Untested::in` and
-/// unknown: the first failure takes it down.
+/// Takes a verdict in. Up after `rise` passes in a row, from unknown as from
+/// down. Down after `fall` failures in a row, from unknown as from up; at once
+/// when the failure is a refusal, or when the check is unknown and
+/// Untested::in. Failures to send (Failure::local) count like silence: a
+/// director that cannot ask must not claim that a server is well.
+///
+/// While down, failures of the other class (answers, all the rest) take over
+/// `down_kind` and `down_reason` after `fall` in a row, a refusal at once:
+/// max_out may hold a server that answers wrongly, but not one that has gone
+/// silent since. `changed` is set then too; `since` and `transitions` stay.
 Step advance(CheckState& state, const Check& check, Verdict verdict);
 
 }  // namespace dnsdirector::core

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/health.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace dnsdirector::core {
+namespace {
+
+void count(std::uint32_t& counter) {
+    if (counter != std::numeric_limits<std::uint32_t>::max()) ++counter;
+}
+
+void turn(CheckState& state, Health health, const Verdict& verdict) {
+    if (state.health != Health::unknown) count(state.transitions);
+    state.health = health;
+    state.since = verdict.at;
+    state.wall_since = verdict.wall_at;
+    state.other_class_in_row = 0;
+}
+
+void blame(CheckState& state, const Verdict& verdict) {
+    state.down_kind = verdict.failure;
+    state.down_reason = verdict.reason;
+    state.other_class_in_row = 0;
+}
+
+bool pass(CheckState& state, const CheckTiming& timing, const Verdict& verdict) {
+    count(state.passes_in_row);
+    state.failures_in_row = 0;
+    state.other_class_in_row = 0;
+    if (state.health == Health::up || state.passes_in_row < timing.rise) return false;
+    turn(state, Health::up, verdict);
+    state.down_kind = Failure::none;
+    state.down_reason.clear();
+    return true;
+}
+
+/// A failure of a check that is down already: does it change why?
+bool fail_again(CheckState& state, const CheckTiming& timing, const Verdict& verdict) {
+    const bool was_answer = state.down_kind == Failure::answer;
+    const bool is_answer = verdict.failure == Failure::answer;
+    if (was_answer == is_answer) {
+        state.other_class_in_row = 0;
+        return false;
+    }
+    count(state.other_class_in_row);
+    if (verdict.failure != Failure::refused && state.other_class_in_row < timing.fall) return false;
+    blame(state, verdict);
+    return true;
+}
+
+bool fail(CheckState& state, const CheckTiming& timing, const Verdict& verdict) {
+    count(state.failures_in_row);
+    state.passes_in_row = 0;
+    if (state.health == Health::down) return fail_again(state, timing, verdict);
+    const bool at_once = verdict.failure == Failure::refused ||
+                         (state.health == Health::unknown && state.untested == Untested::in);
+    if (!at_once && state.failures_in_row < timing.fall) return false;
+    turn(state, Health::down, verdict);
+    blame(state, verdict);
+    return true;
+}
+
+}  // namespace
+
+std::string_view to_string(Failure failure) {
+    switch (failure) {
+        case Failure::none: return "none";
+        case Failure::silence: return "silence";
+        case Failure::refused: return "refused";
+        case Failure::answer: return "answer";
+        case Failure::local: return "local";
+    }
+    return "";
+}
+
+std::string_view to_string(Health health) {
+    switch (health) {
+        case Health::unknown: return "unknown";
+        case Health::up: return "up";
+        case Health::down: return "down";
+    }
+    return "";
+}
+
+CheckState initial_state(const Check& check, bool forwarded, TimePoint now, WallTime wall_now) {
+    CheckState state;
+    state.health = forwarded ? Health::up : Health::unknown;
+    state.since = now;
+    state.wall_since = wall_now;
+    state.untested = check.untested;
+    return state;
+}
+
+CheckState initial_state(bool forwarded, TimePoint now, WallTime wall_now) {
+    return initial_state(Check{}, forwarded, now, wall_now);
+}
+
+Step advance(CheckState& state, const Check& check, Verdict verdict) {
+    state.untested = check.untested;
+    Step step;
+    step.changed =
+        verdict.passed() ? pass(state, check.timing, verdict) : fail(state, check.timing, verdict);
+    step.hurry = state.health == Health::unknown && state.untested == Untested::out &&
+                 verdict.passed() && check.timing.warmup == Nanoseconds{0};
+    state.last = std::move(verdict);
+    state.any_verdict = true;
+    return step;
+}
+
+}  // namespace dnsdirector::core
