@@ -123,7 +123,9 @@ std::string to_string(const Mac& mac) {
                        mac[4], mac[5]);
 }
 
-unsigned char family_of(const IpAddress& address) { return address.is_v4() ? AF_INET : AF_INET6; }
+unsigned char family_of(const IpAddress& address) {
+    return address.is_v4() ? AF_INET : AF_INET6;
+}
 
 std::optional<Link> parse_link(const nlmsghdr& header) {
     if (header.nlmsg_type != RTM_NEWLINK && header.nlmsg_type != RTM_DELLINK) return std::nullopt;
@@ -180,8 +182,8 @@ NeighbourCare parse_neighbour_care(const nlmsghdr& header) {
     if (!attributes) return {};
     const ndmsg& fixed = attributes.fixed();
     NeighbourCare care;
-    care.managed = (number<std::uint32_t>(attributes[NDA_FLAGS_EXT]).value_or(0) &
-                    NTF_EXT_MANAGED) != 0;
+    care.managed =
+        (number<std::uint32_t>(attributes[NDA_FLAGS_EXT]).value_or(0) & NTF_EXT_MANAGED) != 0;
     care.of_others = (fixed.ndm_state & (NUD_PERMANENT | NUD_NOARP)) != 0 ||
                      (fixed.ndm_flags & NTF_EXT_LEARNED) != 0;
     return care;

@@ -22,7 +22,7 @@ namespace dnsdirector::netlink {
 
 /// What of a neighbour decides whether the director may care for it.
 struct NeighbourCare {
-    bool managed = false;   ///< NTF_EXT_MANAGED: the kernel keeps it resolved
+    bool managed = false;    ///< NTF_EXT_MANAGED: the kernel keeps it resolved
     bool of_others = false;  ///< permanent, without ARP, or set by another control plane
 };
 [[nodiscard]] NeighbourCare parse_neighbour_care(const nlmsghdr& header);

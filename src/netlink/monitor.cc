@@ -7,14 +7,16 @@
 
 namespace dnsdirector::netlink {
 
-Result<std::unique_ptr<Monitor>> Monitor::open() { return KernelMonitor::open(); }
+Result<std::unique_ptr<Monitor>> Monitor::open() {
+    return KernelMonitor::open();
+}
 
 Result<std::unique_ptr<KernelMonitor>> KernelMonitor::open(int receive_buffer) {
-    auto transport = Transport::open(
-        {.groups = {RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-                    RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,
-                    RTNLGRP_NEXTHOP},
-         .receive_buffer = receive_buffer});
+    auto transport =
+        Transport::open({.groups = {RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR,
+                                    RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+                                    RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP},
+                         .receive_buffer = receive_buffer});
     if (!transport) return tl::unexpected{transport.error()};
     return std::unique_ptr<KernelMonitor>{new KernelMonitor{std::move(*transport)}};
 }

@@ -37,9 +37,10 @@ Error cannot_resolve(int interface, const IpAddress& address, const Refusal& ref
     const char* family = address.is_v4() ? "ipv4" : "ipv6";
     switch (refusal.error) {
         case ENOBUFS:
-            return {fmt::format("{}: neighbour table full: raise net.{}.neigh.default.gc_thresh3 "
-                                "(and gc_thresh2) above the number of neighbours on this machine",
-                                text, family)};
+            return {
+                fmt::format("{}: neighbour table full: raise net.{}.neigh.default.gc_thresh3 "
+                            "(and gc_thresh2) above the number of neighbours on this machine",
+                            text, family)};
         case EPERM: return {fmt::format("{}: {}", text, needs_net_admin)};
         case ENODEV: return {text + ": there is no such interface any more"};
         default: return refusal.as_error(text);
@@ -56,9 +57,10 @@ Error cannot_change_address(const char* verb, int interface, const IpAddress& ad
         case ENODEV: return {text + ": there is no such interface any more"};
         case EACCES:
             if (address.is_v6())
-                return {fmt::format("{}: IPv6 is switched off there; set "
-                                    "net.ipv6.conf.{}.disable_ipv6 to 0",
-                                    text, name)};
+                return {
+                    fmt::format("{}: IPv6 is switched off there; set "
+                                "net.ipv6.conf.{}.disable_ipv6 to 0",
+                                text, name)};
             [[fallthrough]];
         default: return refusal.as_error(text);
     }

@@ -10,8 +10,7 @@
 namespace dnsdirector::netlink {
 
 [[nodiscard]] Error no_route(const IpAddress& destination, const Refusal& refusal);
-[[nodiscard]] Error cannot_resolve(int interface, const IpAddress& address,
-                                   const Refusal& refusal);
+[[nodiscard]] Error cannot_resolve(int interface, const IpAddress& address, const Refusal& refusal);
 /// `verb`: "add" or "remove".
 [[nodiscard]] Error cannot_change_address(const char* verb, int interface, const IpAddress& address,
                                           const Refusal& refusal);

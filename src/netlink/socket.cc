@@ -76,19 +76,19 @@ private:
     Result<std::vector<Value>> list(const char* what, const Message& message,
                                     std::optional<Value> (*parse)(const nlmsghdr&)) {
         std::vector<Value> values;
-        const auto done =
-            transport_.dump(message.get(), [&] { values.clear(); },
-                            [&](const nlmsghdr& header) {
-                                if (auto value = parse(header)) values.push_back(std::move(*value));
-                            });
+        const auto done = transport_.dump(
+            message.get(), [&] { values.clear(); },
+            [&](const nlmsghdr& header) {
+                if (auto value = parse(header)) values.push_back(std::move(*value));
+            });
         if (!done) return tl::unexpected{done.error().as_error(fmt::format("cannot {}", what))};
         return values;
     }
 
     Result<std::optional<Link>> one_link(nl_msg* message, const std::string& who) {
         std::optional<Link> found;
-        const auto done =
-            transport_.request(message, [&](const nlmsghdr& header) { found = parse_link(header); });
+        const auto done = transport_.request(
+            message, [&](const nlmsghdr& header) { found = parse_link(header); });
         if (!done && done.error().error == ENODEV) return std::nullopt;
         if (!done)
             return tl::unexpected{
@@ -117,7 +117,8 @@ Result<Route> KernelSocket::route_to(const IpAddress& destination) {
     const auto done = transport_.request(
         message.get(), [&](const nlmsghdr& header) { route = parse_route(header); });
     if (!done) return tl::unexpected{no_route(destination, done.error())};
-    if (!route) return fail("no route to {}: the kernel gave an empty answer", destination.to_string());
+    if (!route)
+        return fail("no route to {}: the kernel gave an empty answer", destination.to_string());
     return *route;
 }
 
@@ -162,9 +163,8 @@ Result<void> KernelSocket::resolve(int interface, const IpAddress& address) {
     if (!care) return refused(care.error());
     if (*care && (*care)->of_others) return {};
 
-    const auto done =
-        put_neighbour(interface, address, NLM_F_CREATE | NLM_F_REPLACE,
-                      managed_.value_or(true) ? NTF_EXT_MANAGED : 0);
+    const auto done = put_neighbour(interface, address, NLM_F_CREATE | NLM_F_REPLACE,
+                                    managed_.value_or(true) ? NTF_EXT_MANAGED : 0);
     if (!done) return refused(done.error());
     if (!managed_) {
         const auto now = care_of(interface, address);

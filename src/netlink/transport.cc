@@ -69,7 +69,9 @@ Result<Transport> Transport::open(const Options& options) {
     return transport;
 }
 
-int Transport::descriptor() const { return nl_socket_get_fd(socket_.get()); }
+int Transport::descriptor() const {
+    return nl_socket_get_fd(socket_.get());
+}
 
 ssize_t Transport::receive(int flags) {
     ssize_t length = 0;
