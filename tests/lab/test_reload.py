@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A reload changes what it says and loses nothing; a wrong file changes nothing."""
 
+import signal
+
 import pytest
-from lab import plan
+from lab import plan, wait_for
 from lab.director import CALM_CHECK, Director, cluster, director_block
 
 RATE = 5000
@@ -95,9 +97,6 @@ def test_plan_says_what_a_reload_would_change(lab):
 
 
 def test_hup_reloads(lab):
-    import signal
-
-    from lab import wait_for
     with Director(lab, config({"s1": 1, "s2": 1})) as director:
         director.wait_states(s1="up", s2="up")
         director.write(config({"s1": 1, "s2": 7}))

@@ -6,10 +6,11 @@ name is its identity: NSID and `id.server. CH TXT` return it, so that whoever
 asks through the director learns which server answered.
 """
 
+import json
 import os
 import shutil
 import signal
-import subprocess
+import socket
 
 import dns.exception
 import dns.message
@@ -20,8 +21,7 @@ import dns.rdatatype
 
 from . import plan
 from .network import Host
-from .registry import start_time
-from .system import LabError, find_program, run, wait_for
+from .system import LabError, find_program, wait_for
 
 AF_SIX = ":"
 
@@ -359,12 +359,10 @@ class Answer(Daemon):
 
     def stats(self) -> dict:
         """Counts since the start: {"udp": n, "tcp": n, "clients": {address: n}}."""
-        import json
         return json.loads(self.tell("stats"))
 
 
 def unix_request(path: str, line: str) -> str:
-    import socket
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
         control.settimeout(3)
         control.connect(path)

@@ -9,7 +9,6 @@ import subprocess
 import time
 
 from . import plan
-from .registry import start_time
 from .system import LabError, run, wait_for
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
@@ -105,10 +104,14 @@ class Director:
         return self.process is not None and self.process.poll() is None
 
     def cpu_seconds(self) -> float:
-        """Processor time of the process so far (proc(5), fields 14 and 15)."""
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time of all threads so far, from the scheduler's own
+        nanoseconds (Documentation/scheduler/sched-stats.rst)."""
+        total = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/schedstat",
+                      encoding="ascii") as stat:
+                total += int(stat.read().split()[0])
+        return total / 1e9
 
     def cleanup(self):
         """Leaves nothing, whatever happened before."""

@@ -124,6 +124,25 @@ class Lab:
         self.host(name).ip(*[f"route del unreachable {a}" for a in plan.TREE])
         self.servers[name].flush()
 
+    def crowd(self, count: int, on: str = None) -> list:
+        """Addresses of `count` real servers, all of one host and one process.
+
+        The host is a new one behind a route, or with on="director" the
+        director's own. IPv6, since there are not as many IPv4 addresses for
+        documentation. The whole prefix is local there; no address is added.
+        """
+        addresses = [plan.crowd_v6(n) for n in range(1, count + 1)]
+        if on:
+            host = self.host(on)
+        else:
+            host = self.network.server("crowd", [plan.CROWD_HOST_V4, plan.CROWD_HOST_V6])
+            self.director_host.ip(f"route add {plan.CROWD_PREFIX} via {plan.CROWD_HOST_V6}")
+        host.ip(f"route add local {plan.CROWD_PREFIX} dev lo")
+        self.servers["crowd"] = Answer(host, self.directory, "crowd", addresses,
+                                       self.tools.path("dnsanswer"))
+        self.servers["crowd"].start()
+        return addresses
+
     # Hosts and what is done from them.
     def host(self, name: str):
         return self.network.hosts[name]

@@ -15,6 +15,9 @@ SERVICE_V4, SERVICE_V6 = "192.0.2.53", "2001:db8::53"
 ROOT_V4, TLD_V4, ZONES_V4 = "203.0.113.201", "203.0.113.202", "203.0.113.203"
 TREE = (ROOT_V4, TLD_V4, ZONES_V4)
 
+# Where thousands of real servers are one process.
+CROWD_PREFIX, CROWD_HOST_V4, CROWD_HOST_V6 = "2001:db8:2::/64", "203.0.113.200", "2001:db8:1::c8"
+
 # What the tree answers; the checks ask for LOW_TTL_NAME, so that each of them
 # makes a recursor recurse.
 WWW_NAME, WWW_V4, WWW_V6 = "www.example.com", "198.51.100.80", "2001:db8:c::80"
@@ -32,6 +35,11 @@ def server_v6(number: int) -> str:
     return f"2001:db8:1::{10 + number}"
 
 
+def crowd_v6(number: int) -> str:
+    """The address of a server of the crowd, from 1."""
+    return f"2001:db8:2::{number:x}"
+
+
 def _soa(origin: str) -> str:
     return (f"$ORIGIN {origin}\n$TTL 3600\n"
             f"@ SOA ns.example.net. hostmaster.example.net. 1 3600 600 86400 5\n")
@@ -46,7 +54,7 @@ a.tld-servers.net. A {TLD_V4}
 """
 
 TLD_ZONES = {
-    "com.": _soa("com.") + f"""\
+    "com.": _soa("com.") + """\
 @ NS a.tld-servers.net.
 example NS ns.example.net.
 """,

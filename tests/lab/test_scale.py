@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What checks cost: many servers, little processor time, nothing late.
+
+The servers are one process with many addresses; nothing is forwarded
+(`dataplane none`), so that only checks are measured.
+"""
+
+import resource
+import time
+
+import pytest
+from lab import Lab, plan, wait_for
+from lab.director import Director
+from lab.system import run
+
+
+def config(addresses: list) -> str:
+    servers = "\n".join(f"    real_server n{i} {{ address {a} }}"
+                        for i, a in enumerate(addresses, 1))
+    return f"""director {{ dataplane none }}
+dns_cluster many {{
+    service_ip {plan.SERVICE_V6}
+    protocol udp
+    check {{
+        query "{plan.WWW_NAME} A"
+        every 1s
+        timeout 500ms
+        tries 2
+        transport udp
+        source {plan.DIRECTOR_V6}
+    }}
+{servers}
+}}
+"""
+
+
+def measure(lab, addresses, seconds: float):
+    """(processor seconds, checks) of the director per second of its life."""
+    with Director(lab, config(addresses)) as director:
+        def up():
+            return director.services()[0]["quorum"]["servers_up"] == len(addresses)
+        wait_for("all servers to be up", up, 60, every=0.5)
+        crowd = lab.servers["crowd"]
+        checks, cpu, began = crowd.stats()["udp"], director.cpu_seconds(), time.monotonic()
+        time.sleep(seconds)  # what is measured is an amount of time
+        took = time.monotonic() - began
+        checks, cpu = crowd.stats()["udp"] - checks, director.cpu_seconds() - cpu
+        assert up()
+        assert all(s["transitions"] <= 1 for s in director.services()[0]["real_servers"])
+    return cpu / took, checks / took
+
+
+def cpu_of_a_dig(lab, target: str, count: int = 44) -> float:
+    """Processor seconds of one dig, run by fork from a shell."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(*lab.director_host.argv(
+        "sh", "-c", f"for i in $(seq {count}); do dig +time=1 +tries=1 @{target} "
+        f"{plan.WWW_NAME} A > /dev/null || exit 1; done"))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / count
+
+
+def test_44_checks_a_second_cost_300_times_less_than_dig(can_direct):
+    with Lab(servers=[]) as lab:
+        addresses = lab.crowd(44)
+        dig = cpu_of_a_dig(lab, addresses[0])
+        cpu, checks = measure(lab, addresses, 15)
+        print(f"dig {dig * 1e3:.2f} ms, check {cpu / checks * 1e6:.1f} µs, "
+              f"{44 * dig / cpu:.0f} times less")
+        assert 40 <= checks <= 48
+        assert 44 * dig / cpu >= 300, f"{cpu * 1e3:.2f} ms a second, dig {44 * dig * 1e3:.0f} ms"
+
+
+@pytest.mark.parametrize("count", [10000])
+def test_10000_checks_a_second_take_less_than_a_quarter_of_a_core(can_direct, count):
+    with Lab(servers=[]) as lab:
+        cpu, checks = measure(lab, lab.crowd(count), 10)
+        print(f"{checks:.0f} checks a second, {cpu:.1%} of a core")
+        assert checks >= 0.97 * count
+        assert cpu <= 0.25
