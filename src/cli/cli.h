@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cli/: the subcommands, one file each. A subcommand registers its options and
+// returns its exit status (interface.md of the docs lists them); it decides
+// nothing that the director decides.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+namespace dnsdirector::cli {
+
+inline constexpr const char* version = DNSDIRECTOR_VERSION;
+inline constexpr const char* default_config = "/etc/dnsdirector/dnsdirector.conf";
+inline constexpr const char* default_run_dir = "/run/dnsdirector";
+inline constexpr const char* default_pin_dir = "/sys/fs/bpf/dnsdirector";
+
+/// Exit statuses that several commands share.
+enum ExitStatus : int { ok = 0, failed = 1, changes = 2, no_director = 3 };
+
+/// What main() runs once the command line is understood.
+using Action = std::function<int()>;
+
+struct Program {
+    CLI::App& app;
+    Action& action;
+    int argc;
+    char** argv;
+};
+
+void add_run(Program program);
+void add_check_config(Program program);
+void add_reference(Program program);
+void add_plan(Program program);
+void add_reload(Program program);
+void add_status(Program program);
+void add_drain(Program program);
+void add_why(Program program);
+
+}  // namespace dnsdirector::cli

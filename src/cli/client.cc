@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/client.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <limits>
+
+namespace dnsdirector::cli {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using nlohmann::json;
+using Socket = asio::local::stream_protocol::socket;
+
+constexpr timeval patience{15, 0};
+
+boost::system::error_code exchange(Socket& socket, const std::string& method,
+                                   const std::string& path, const json& body,
+                                   http::response<http::string_body>& response) {
+    http::request<http::string_body> request;
+    request.method_string(method);
+    request.target(path);
+    request.version(11);
+    request.set(http::field::host, "dnsdirector");
+    if (!body.is_null()) request.body() = body.dump();
+    request.prepare_payload();
+
+    boost::system::error_code error;
+    http::write(socket, request, error);
+    if (error) return error;
+    http::response_parser<http::string_body> parser;
+    parser.body_limit(std::numeric_limits<std::uint64_t>::max());
+    boost::beast::flat_buffer buffer;
+    http::read(socket, buffer, parser, error);
+    response = parser.release();
+    return error;
+}
+
+}  // namespace
+
+ApiAnswer call_api(const std::string& run_dir, const std::string& method, const std::string& path,
+                   const json& body) {
+    ApiAnswer answer;
+    asio::io_context io;
+    Socket socket(io);
+    boost::system::error_code error;
+    const std::string socket_path = run_dir + "/api.sock";
+    if (socket_path.size() >= sizeof(sockaddr_un::sun_path)) {
+        answer.error = "the path is too long for a Unix socket";
+        return answer;
+    }
+    socket.connect(asio::local::stream_protocol::endpoint(socket_path), error);
+    if (error) {
+        answer.error = error.message();
+        return answer;
+    }
+    setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(socket.native_handle(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    http::response<http::string_body> response;
+    error = exchange(socket, method, path, body, response);
+    if (error) {
+        answer.error = error == asio::error::would_block || error == asio::error::try_again
+                           ? "it does not answer within 15 seconds"
+                           : error.message();
+        return answer;
+    }
+    answer.reached = true;
+    answer.status = static_cast<int>(response.result_int());
+    answer.body = json::parse(response.body(), nullptr, false);
+    return answer;
+}
+
+int print_errors(const ApiAnswer& answer, const std::string& run_dir) {
+    if (!answer.reached) {
+        fmt::print(stderr,
+                   "dnsdirector: no director answers at {}/api.sock ({}); is it running, and is "
+                   "this its --run-dir?\n",
+                   run_dir, answer.error);
+        return no_director;
+    }
+    if (answer.status == 200) return ok;
+    const json errors = answer.body.is_object() ? answer.body.value("errors", json::array())
+                                                : json::array({"unreadable answer"});
+    for (const json& error : errors)
+        fmt::print(stderr, "{}\n", error.is_string() ? error.get<std::string>() : error.dump());
+    return failed;
+}
+
+void add_run_dir(CLI::App& command, std::string& run_dir) {
+    run_dir = default_run_dir;
+    command.add_option("--run-dir", run_dir, "The director's run directory")->capture_default_str();
+}
+
+}  // namespace dnsdirector::cli

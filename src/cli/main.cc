@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string_view>
+
+#include "cli/cli.h"
+#include "cli/probe.h"
+
+namespace {
+
+constexpr const char* description =
+    "dnsdirector hands DNS queries for a service IP to many real servers, checks each of\n"
+    "them with real questions, and keeps forwarding whatever happens to itself.";
+
+constexpr const char* examples =
+    "A first day:\n"
+    "  dnsdirector check-config -f resolvers.conf      is the file right?\n"
+    "  dnsdirector run -f resolvers.conf               forward, check, log to standard error\n"
+    "  dnsdirector status                              who gets what, who is out and why\n"
+    "  dnsdirector drain ns1                           no new work for ns1\n"
+    "  dnsdirector plan -f resolvers.conf              what would a reload change?\n"
+    "  dnsdirector reload                              read the file again, all or nothing\n"
+    "\n"
+    "`dnsdirector COMMAND --help` shows each command with examples.";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    using namespace dnsdirector::cli;
+
+    // probe has a positional form of its own, older than this program's options.
+    if (argc >= 2 && std::string_view(argv[1]) == "probe") return run_probe(argc - 2, argv + 2);
+
+    CLI::App app{description, "dnsdirector"};
+    app.footer(examples);
+    app.set_version_flag("--version", version);
+    app.require_subcommand(1);
+
+    Action action;
+    const Program program{app, action, argc, argv};
+    add_run(program);
+    add_check_config(program);
+    add_plan(program);
+    add_reload(program);
+    add_status(program);
+    add_drain(program);
+    add_why(program);
+    app.add_subcommand("probe", "Ask one server one DNS question and judge the answer");
+    add_reference(program);
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? ok : failed;
+    }
+    return action();
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include "cli/cli.h"
+#include "control/director.h"
+
+namespace dnsdirector::cli {
+
+void add_run(Program program) {
+    auto* command = program.app.add_subcommand("run", "Run the director in the foreground");
+    auto options = std::make_shared<control::DirectorOptions>();
+    options->config_path = default_config;
+    options->version = version;
+    command->add_option("-f,--file", options->config_path, "Configuration")->capture_default_str();
+    command->add_option("--run-dir", options->run_dir, "API socket and saved overrides")
+        ->capture_default_str();
+    command->add_option("--pin-dir", options->pin_dir, "Pinned maps, programs and links (a bpffs)")
+        ->capture_default_str();
+    command->footer(
+        "Signals: HUP reloads; USR2 re-executes the (upgraded) binary without losing a packet;\n"
+        "TERM and INT stop cleanly, a second one at once. After kill -9 the kernel goes on\n"
+        "forwarding, and the next start adopts what it finds.\n"
+        "\n"
+        "  dnsdirector run -f resolvers.conf\n"
+        "  dnsdirector run -f a.conf --run-dir /run/dd-a --pin-dir /sys/fs/bpf/dd-a");
+    command->callback([program, options] {
+        program.action = [program, options] {
+            // Reloads and re-executions find the file wherever they run.
+            std::error_code ignored;
+            options->config_path =
+                std::filesystem::absolute(options->config_path, ignored).string();
+            options->arguments.assign(program.argv, program.argv + program.argc);
+            return control::run_director(*options);
+        };
+    });
+}
+
+}  // namespace dnsdirector::cli

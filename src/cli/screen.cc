@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/screen.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <vector>
+
+namespace dnsdirector::cli {
+namespace {
+
+using nlohmann::json;
+
+enum class Colour { none, green, red, yellow, bold, dim };
+
+constexpr const char* sequence(Colour colour) {
+    switch (colour) {
+        case Colour::green: return "\033[32m";
+        case Colour::red: return "\033[31m";
+        case Colour::yellow: return "\033[33m";
+        case Colour::bold: return "\033[1m";
+        case Colour::dim: return "\033[2m";
+        default: return "";
+    }
+}
+
+struct Cell {
+    std::string text;
+    Colour colour = Colour::none;
+    bool right = false;
+};
+using Row = std::vector<Cell>;
+
+std::string paint(const std::string& text, Colour colour, bool enabled) {
+    if (!enabled || colour == Colour::none) return text;
+    return sequence(colour) + text + "\033[0m";
+}
+
+/// Columns as wide as their widest cell; the last one is not padded.
+std::string table(const std::vector<Row>& rows, bool colour) {
+    std::vector<std::size_t> widths;
+    for (const Row& row : rows)
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            if (i == widths.size()) widths.push_back(0);
+            widths[i] = std::max(widths[i], row[i].text.size());
+        }
+    std::string out;
+    for (const Row& row : rows) {
+        out += " ";
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const std::string padding(widths[i] - row[i].text.size(), ' ');
+            const bool last = i + 1 == row.size();
+            const std::string painted = paint(row[i].text, row[i].colour, colour);
+            out += ' ';
+            out += row[i].right ? padding + painted : painted + (last ? "" : padding);
+            if (!last) out += ' ';
+        }
+        out += '\n';
+    }
+    return out;
+}
+
+std::string text_of(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+double number_of(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_number() ? found->get<double>() : 0;
+}
+
+std::time_t parse_time(const std::string& text) {
+    std::tm time{};
+    return strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &time) == nullptr ? 0 : timegm(&time);
+}
+
+std::string endpoint(const json& object) {
+    const std::string address = text_of(object, "address");
+    const int port = static_cast<int>(number_of(object, "port"));
+    return address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port)
+                                                  : fmt::format("[{}]:{}", address, port);
+}
+
+Colour state_colour(const std::string& state, bool held) {
+    if (held || state == "drained" || state == "unknown") return Colour::yellow;
+    return state == "up" ? Colour::green : Colour::red;
+}
+
+/// The check that explains most: a failed one, else the slowest.
+std::string last_check(const json& server) {
+    const json* shown = nullptr;
+    for (const json& check : server.value("checks", json::array())) {
+        const auto last = check.find("last");
+        if (last == check.end() || !last->is_object()) continue;
+        if (text_of(*last, "result") != "ok") return text_of(*last, "result");
+        if (shown == nullptr || number_of(*last, "rtt_us") > number_of(*shown, "rtt_us"))
+            shown = &*last;
+    }
+    if (shown == nullptr) return server.value("checks", json::array()).empty() ? "none" : "not yet";
+    return "ok " + short_rtt(static_cast<std::int64_t>(number_of(*shown, "rtt_us")));
+}
+
+std::string weight(const json& server) {
+    const auto configured = static_cast<std::int64_t>(number_of(server, "weight"));
+    const auto effective = static_cast<std::int64_t>(number_of(server, "effective_weight"));
+    return configured == effective ? fmt::format("{}", configured)
+                                   : fmt::format("{} of {}", effective, configured);
+}
+
+Row server_row(const json& server, double total_weight, const std::string& now) {
+    const bool held = server.value("held", false);
+    const std::string state = text_of(server, "state");
+    const double share =
+        total_weight > 0 ? 100 * number_of(server, "effective_weight") / total_weight : 0;
+    const std::string name = text_of(server, "name");
+    const std::string address = endpoint(server);
+    return {{held ? state + " (held)" : state, state_colour(state, held)},
+            {name == address ? "" : name, Colour::bold},
+            {address},
+            {weight(server), Colour::none, true},
+            {fmt::format("{:.1f}%", share), Colour::none, true},
+            {short_number(number_of(server, "packets_per_second")), Colour::none, true},
+            {short_number(number_of(server.value("counters", json::object()), "packets")),
+             Colour::none, true},
+            {last_check(server)},
+            {age(text_of(server, "since"), now), Colour::none, true},
+            {text_of(server, "reason"), state == "down" ? Colour::red : Colour::yellow}};
+}
+
+std::string service_block(const json& service, const std::string& now, bool colour) {
+    const json quorum = service.value("quorum", json::object());
+    const bool met = quorum.value("met", false);
+    const std::string cluster = text_of(service, "cluster");
+    std::string out =
+        fmt::format("{}{}  {} {}  {}  {}/s\n",
+                    paint(fmt::format("{}/{}", endpoint(service), text_of(service, "protocol")),
+                          Colour::bold, colour),
+                    cluster.empty() ? "" : "  " + cluster, text_of(service, "scheduler"),
+                    text_of(service, "forwarding"),
+                    paint(fmt::format("quorum {} of {} needed{}", number_of(quorum, "up"),
+                                      number_of(quorum, "required"), met ? "" : ", NOT MET"),
+                          met ? Colour::none : Colour::red, colour),
+                    short_number(number_of(service, "packets_per_second")));
+
+    double total = 0;
+    const json servers = service.value("real_servers", json::array());
+    for (const json& server : servers)
+        total += number_of(server, "effective_weight");
+    std::vector<Row> rows = {{{"STATE", Colour::dim},
+                              {"NAME", Colour::dim},
+                              {"SERVER", Colour::dim},
+                              {"WEIGHT", Colour::dim, true},
+                              {"SHARE", Colour::dim, true},
+                              {"PKT/S", Colour::dim, true},
+                              {"PACKETS", Colour::dim, true},
+                              {"LAST CHECK", Colour::dim},
+                              {"SINCE", Colour::dim, true},
+                              {"WHY", Colour::dim}}};
+    for (const json& server : servers)
+        rows.push_back(server_row(server, total, now));
+    return out + table(rows, colour);
+}
+
+std::string header(const json& status, const std::string& now, bool colour) {
+    const json config = status.value("config", json::object());
+    const json plane = status.value("dataplane", json::object());
+    std::string interfaces;
+    for (const json& interface : plane.value("interfaces", json::array()))
+        interfaces += fmt::format("{}{} ({})", interfaces.empty() ? " on " : ", ",
+                                  text_of(interface, "name"), text_of(interface, "mode"));
+    std::string out =
+        fmt::format("{}  {}{}  configuration {} loaded {} ago  up {}\n{}\n",
+                    paint("dnsdirector " + text_of(status, "version"), Colour::bold, colour),
+                    text_of(plane, "kind"), interfaces, number_of(config, "generation"),
+                    age(text_of(config, "loaded_at"), now), age(text_of(status, "started_at"), now),
+                    paint(text_of(config, "path"), Colour::dim, colour));
+    for (const json& interface : plane.value("interfaces", json::array()))
+        if (const std::string warning = text_of(interface, "warning"); !warning.empty())
+            out += paint(fmt::format("warning: {}: {}", text_of(interface, "name"), warning),
+                         Colour::yellow, colour) +
+                   "\n";
+    if (const std::string error = text_of(config, "last_error"); !error.empty())
+        out += paint("last reload refused: " + error, Colour::red, colour) + "\n";
+    return out;
+}
+
+std::string drops(const json& status) {
+    std::string list;
+    const json plane = status.value("dataplane", json::object());
+    const json reasons = plane.value("drops", json::object());
+    for (const auto& [reason, packets] : reasons.items())
+        if (packets.is_number() && packets.get<double>() > 0)
+            list += fmt::format("{}{} {}", list.empty() ? "" : ", ", reason,
+                                short_number(packets.get<double>()));
+    return "not forwarded: " + (list.empty() ? std::string("none") : list) + "\n";
+}
+
+}  // namespace
+
+std::string short_number(double value) {
+    if (value < 1000) return fmt::format("{:.0f}", value);
+    static constexpr std::array units = {"k", "M", "G", "T", "P", "E"};
+    std::size_t unit = 0;
+    for (value /= 1000; value >= 999.5 && unit + 1 < units.size(); value /= 1000)
+        ++unit;
+    const int digits = value < 10 ? 2 : value < 100 ? 1 : 0;
+    return fmt::format("{:.{}f}{}", value, digits, units[unit]);
+}
+
+std::string short_rtt(std::int64_t microseconds) {
+    const double milliseconds = static_cast<double>(microseconds) / 1000;
+    if (milliseconds < 10) return fmt::format("{:.2f} ms", milliseconds);
+    if (milliseconds < 1000) return fmt::format("{:.0f} ms", milliseconds);
+    return fmt::format("{:.2f} s", milliseconds / 1000);
+}
+
+std::string age(const std::string& since, const std::string& now) {
+    const std::time_t then = parse_time(since);
+    if (then == 0) return "";
+    const auto seconds = std::max<std::int64_t>(0, parse_time(now) - then);
+    if (seconds < 120) return fmt::format("{}s", seconds);
+    if (seconds < 7200) return fmt::format("{}m", seconds / 60);
+    if (seconds < 172800) return fmt::format("{}h", seconds / 3600);
+    return fmt::format("{}d", seconds / 86400);
+}
+
+std::string render_status(const json& status, bool colour) {
+    const std::string now = text_of(status, "at");
+    std::string out = header(status, now, colour);
+    for (const json& service : status.value("services", json::array()))
+        out += "\n" + service_block(service, now, colour);
+    return out + "\n" + drops(status);
+}
+
+}  // namespace dnsdirector::cli

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `status` for people: rendered from the same JSON that programs read.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace dnsdirector::cli {
+
+/// `colour`: ANSI sequences (a terminal without NO_COLOR).
+[[nodiscard]] std::string render_status(const nlohmann::json& status, bool colour);
+
+/// "842", "18.2k", "3.41M".
+[[nodiscard]] std::string short_number(double value);
+/// "0.18 ms", "12 ms", "1.20 s".
+[[nodiscard]] std::string short_rtt(std::int64_t microseconds);
+/// Between two RFC 3339 times as the director writes them: "12s", "3m", "5h", "2d".
+[[nodiscard]] std::string age(const std::string& since, const std::string& now);
+
+}  // namespace dnsdirector::cli

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace dnsdirector::control {
+namespace {
+
+using nlohmann::json;
+using Reply = std::function<void(ApiReply)>;
+
+struct Context {
+    Commands& commands;
+    PostToLoop post_to_loop;
+};
+
+ApiReply error_reply(int status, const std::string& message) {
+    return {status, json{{"errors", {message}}}.dump()};
+}
+
+json texts(const std::vector<config::Message>& messages) {
+    json list = json::array();
+    for (const config::Message& message : messages)
+        list.push_back(message.to_string());
+    return list;
+}
+
+ApiReply changes_reply(const Result<std::vector<std::string>>& result, const json& messages) {
+    if (!result) return error_reply(409, result.error().message);
+    return {200, json{{"changes", *result}, {"messages", messages}}.dump()};
+}
+
+ApiReply matches_reply(const Result<std::vector<TargetMatch>>& result) {
+    if (!result) return error_reply(404, result.error().message);
+    json matches = json::array();
+    for (const TargetMatch& match : *result)
+        matches.push_back(to_string(match));
+    return {200, json{{"matches", matches}}.dump()};
+}
+
+// ---- the paths ----------------------------------------------------------------
+
+void status(const Context& context, const ApiRequest&, Reply reply) {
+    context.post_to_loop(
+        [&commands = context.commands, reply] { reply({200, to_json(commands.snapshot())}); });
+}
+
+void metrics(const Context& context, const ApiRequest&, Reply reply) {
+    context.post_to_loop([&commands = context.commands, reply] {
+        reply({200, to_metrics(commands.snapshot()), "text/plain; version=0.0.4"});
+    });
+}
+
+/// Answers when the event loop does.
+void healthz(const Context& context, const ApiRequest&, Reply reply) {
+    context.post_to_loop([reply] { reply({200, "ok\n", "text/plain"}); });
+}
+
+void reload(const Context& context, const ApiRequest&, Reply reply) {
+    config::Loaded loaded = config::load(context.commands.config_path());
+    context.post_to_loop([&commands = context.commands, reply, loaded = std::move(loaded)] {
+        const json messages = texts(loaded.messages);
+        const bool broken = !loaded.ok();
+        const auto result = commands.reload(loaded);
+        if (broken)
+            reply({409, json{{"errors", messages}}.dump()});
+        else
+            reply(changes_reply(result, messages));
+    });
+}
+
+void plan(const Context& context, const ApiRequest& request, Reply reply) {
+    const json body = json::parse(request.body, nullptr, false);
+    if (!body.is_object() || !body.contains("path") || !body["path"].is_string())
+        return reply(error_reply(400, "plan wants {\"path\": \"/absolute/path\"}"));
+    config::Loaded loaded = config::load(body["path"].get<std::string>());
+    if (!loaded.ok()) return reply({409, json{{"errors", texts(loaded.messages)}}.dump()});
+    context.post_to_loop([&commands = context.commands, reply, loaded = std::move(loaded)] {
+        reply(changes_reply(commands.plan(loaded), texts(loaded.messages)));
+    });
+}
+
+void set_drained(const Context& context, const ApiRequest& request, Reply reply, bool drained) {
+    const json body = json::parse(request.body, nullptr, false);
+    if (body.is_object() && body.value("all", json(false)) == json(true))
+        return context.post_to_loop([&commands = context.commands, reply, drained] {
+            reply(matches_reply(commands.drain_all(drained)));
+        });
+    if (!body.is_object() || !body.contains("target") || !body["target"].is_string())
+        return reply(error_reply(400, "drain wants {\"target\": \"...\"} or {\"all\": true}"));
+    auto target = parse_target(body["target"].get<std::string>());
+    if (!target) return reply(error_reply(404, target.error().message));
+    context.post_to_loop(
+        [&commands = context.commands, reply, drained, target = std::move(*target)] {
+            reply(matches_reply(commands.drain(target, drained)));
+        });
+}
+
+void drain(const Context& context, const ApiRequest& request, Reply reply) {
+    set_drained(context, request, std::move(reply), true);
+}
+
+void undrain(const Context& context, const ApiRequest& request, Reply reply) {
+    set_drained(context, request, std::move(reply), false);
+}
+
+/// The part of the status that a target means.
+void why(const Context& context, const ApiRequest& request, Reply reply) {
+    const json body = json::parse(request.body, nullptr, false);
+    if (!body.is_object() || !body.contains("target") || !body["target"].is_string())
+        return reply(error_reply(400, "why wants {\"target\": \"...\"}"));
+    auto target = parse_target(body["target"].get<std::string>());
+    if (!target) return reply(error_reply(404, target.error().message));
+    context.post_to_loop([&commands = context.commands, reply, target = std::move(*target)] {
+        Snapshot snapshot = commands.snapshot();
+        for (ServiceSnapshot& service : snapshot.services)
+            std::erase_if(service.servers, [&](const ServerSnapshot& server) {
+                return !matches(target, service.cluster, service.key.protocol, server.name,
+                                server.endpoint);
+            });
+        std::erase_if(snapshot.services,
+                      [](const ServiceSnapshot& service) { return service.servers.empty(); });
+        if (snapshot.services.empty()) return reply(error_reply(404, unknown_target(target)));
+        reply({200, to_json(snapshot)});
+    });
+}
+
+using Path = void (*)(const Context&, const ApiRequest&, Reply);
+using Paths = std::map<std::string, Path>;  // "METHOD /path"
+
+const Paths public_paths = {{"GET /metrics", metrics}, {"GET /healthz", healthz}};
+
+const Paths command_paths = {
+    {"GET /metrics", metrics},     {"GET /healthz", healthz}, {"GET /v1/status", status},
+    {"POST /v1/reload", reload},   {"POST /v1/plan", plan},   {"POST /v1/drain", drain},
+    {"POST /v1/undrain", undrain}, {"POST /v1/why", why},
+};
+
+ApiHandler handler(const Paths& paths, Context context) {
+    return [&paths, context = std::move(context)](ApiRequest request, Reply reply) {
+        const auto path = paths.find(request.method + " " + request.path);
+        if (path == paths.end())
+            return reply(error_reply(404, "nothing at " + request.method + " " + request.path));
+        path->second(context, request, std::move(reply));
+    };
+}
+
+}  // namespace
+
+ApiHandler command_handler(Commands& commands, PostToLoop post_to_loop) {
+    return handler(command_paths, {commands, std::move(post_to_loop)});
+}
+
+ApiHandler public_handler(Commands& commands, PostToLoop post_to_loop) {
+    return handler(public_paths, {commands, std::move(post_to_loop)});
+}
+
+}  // namespace dnsdirector::control

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api_server.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <optional>
+#include <thread>
+
+namespace dnsdirector::control {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+constexpr std::size_t max_body = 64 * 1024;
+constexpr std::chrono::seconds request_limit{10};  // to read one request, or to wait for its reply
+
+/// One connection, any number of requests.
+template <typename Socket>
+class Session : public std::enable_shared_from_this<Session<Socket>> {
+public:
+    Session(Socket socket, ApiHandler handler)
+        : socket_(std::move(socket)),
+          timer_(socket_.get_executor()),
+          handler_(std::move(handler)) {}
+
+    void read() {
+        parser_.emplace();
+        parser_->body_limit(max_body);
+        limit();
+        http::async_read(socket_, buffer_, *parser_,
+                         [self = this->shared_from_this()](error_code error, std::size_t) {
+                             if (!error)
+                                 self->handle();
+                             else
+                                 self->close();
+                         });
+    }
+
+private:
+    /// A peer that dawdles is cut off.
+    void limit() {
+        timer_.expires_after(request_limit);
+        timer_.async_wait([self = this->shared_from_this()](error_code error) {
+            if (!error) self->close();
+        });
+    }
+
+    void close() {
+        timer_.cancel();
+        error_code ignored;
+        socket_.close(ignored);
+    }
+
+    void handle() {
+        const auto& request = parser_->get();
+        ApiRequest call{std::string(request.method_string()), std::string(request.target()),
+                        request.body()};
+        limit();
+        auto self = this->shared_from_this();
+        handler_(std::move(call), [self](ApiReply reply) {
+            asio::post(self->socket_.get_executor(), [self, reply = std::move(reply)]() mutable {
+                self->write(std::move(reply));
+            });
+        });
+    }
+
+    void write(ApiReply reply) {
+        if (!socket_.is_open()) return;
+        response_ = {};
+        response_.result(static_cast<unsigned>(reply.status));
+        response_.version(parser_->get().version());
+        response_.keep_alive(parser_->get().keep_alive());
+        response_.set(http::field::content_type, reply.content_type);
+        response_.body() = std::move(reply.body);
+        response_.prepare_payload();
+        limit();
+        http::async_write(socket_, response_,
+                          [self = this->shared_from_this()](error_code error, std::size_t) {
+                              if (!error && self->response_.keep_alive())
+                                  self->read();
+                              else
+                                  self->close();
+                          });
+    }
+
+    Socket socket_;
+    asio::steady_timer timer_;
+    ApiHandler handler_;
+    boost::beast::flat_buffer buffer_;
+    std::optional<http::request_parser<http::string_body>> parser_;
+    http::response<http::string_body> response_;
+};
+
+/// SO_PEERCRED: root, or whoever runs the director.
+bool permitted(int descriptor) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+    return peer.uid == 0 || peer.uid == geteuid() || peer.gid == getegid();
+}
+
+template <typename Protocol>
+class Listener : public std::enable_shared_from_this<Listener<Protocol>> {
+public:
+    Listener(asio::io_context& io, ApiHandler handler)
+        : acceptor(io), handler_(std::move(handler)) {}
+
+    void accept() {
+        acceptor.async_accept([self = this->shared_from_this()](error_code error, auto socket) {
+            if (error == asio::error::operation_aborted) return;
+            if (!error) self->serve(std::move(socket));
+            self->accept();
+        });
+    }
+
+    typename Protocol::acceptor acceptor;
+
+private:
+    void serve(typename Protocol::socket socket) {
+        if constexpr (std::is_same_v<Protocol, asio::local::stream_protocol>)
+            if (!permitted(socket.native_handle())) return;
+        std::make_shared<Session<typename Protocol::socket>>(std::move(socket), handler_)->read();
+    }
+
+    ApiHandler handler_;
+};
+
+template <typename Protocol>
+Result<std::shared_ptr<Listener<Protocol>>> open_listener(asio::io_context& io,
+                                                          const typename Protocol::endpoint& where,
+                                                          const std::string& name,
+                                                          ApiHandler handler) {
+    auto listener = std::make_shared<Listener<Protocol>>(io, std::move(handler));
+    error_code error;
+    listener->acceptor.open(where.protocol(), error);
+    if (!error) listener->acceptor.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) listener->acceptor.bind(where, error);
+    if (!error) listener->acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (error) return fail("cannot listen on {}: {}", name, error.message());
+    return listener;
+}
+
+}  // namespace
+
+struct ApiServer::Impl {
+    asio::io_context io{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
+    std::shared_ptr<Listener<asio::local::stream_protocol>> unix_listener;
+    std::shared_ptr<Listener<asio::ip::tcp>> tcp_listener;
+    std::string socket_path;
+    std::thread thread;
+};
+
+ApiServer::ApiServer() : impl_(std::make_unique<Impl>()) {}
+ApiServer::~ApiServer() {
+    stop();
+}
+
+Result<void> ApiServer::listen_unix(const std::string& path, ApiHandler handler) {
+    if (path.size() >= sizeof(sockaddr_un::sun_path))
+        return fail("{}: too long for a Unix socket (at most {} bytes); choose a shorter --run-dir",
+                    path, sizeof(sockaddr_un::sun_path) - 1);
+    unlink(path.c_str());
+    const mode_t before = umask(0117);
+    auto listener = open_listener<asio::local::stream_protocol>(
+        impl_->io, asio::local::stream_protocol::endpoint(path), path, std::move(handler));
+    umask(before);
+    if (!listener) return tl::unexpected(listener.error());
+    impl_->unix_listener = std::move(*listener);
+    impl_->socket_path = path;
+    return {};
+}
+
+Result<void> ApiServer::listen_tcp(const Endpoint& endpoint, ApiHandler handler) {
+    const auto address = asio::ip::make_address(endpoint.address.to_string());
+    auto listener =
+        open_listener<asio::ip::tcp>(impl_->io, asio::ip::tcp::endpoint(address, endpoint.port),
+                                     "http " + endpoint.to_string(), std::move(handler));
+    if (!listener) return tl::unexpected(listener.error());
+    impl_->tcp_listener = std::move(*listener);
+    return {};
+}
+
+void ApiServer::start() {
+    if (impl_->unix_listener) impl_->unix_listener->accept();
+    if (impl_->tcp_listener) impl_->tcp_listener->accept();
+    impl_->thread = std::thread([this] { impl_->io.run(); });
+}
+
+void ApiServer::post(std::function<void()> work) {
+    asio::post(impl_->io, std::move(work));
+}
+
+void ApiServer::stop() {
+    if (!impl_->thread.joinable()) return;
+    impl_->io.stop();
+    impl_->thread.join();
+    if (!impl_->socket_path.empty()) unlink(impl_->socket_path.c_str());
+}
+
+}  // namespace dnsdirector::control

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What operators can ask of a running director, as functions on the event
+// loop's thread. api.cc turns HTTP requests into calls of these.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "control/snapshot.h"
+#include "control/target.h"
+
+namespace dnsdirector::control {
+
+class Commands {
+public:
+    virtual ~Commands() = default;
+
+    [[nodiscard]] virtual Snapshot snapshot() = 0;
+    [[nodiscard]] virtual const std::string& config_path() const = 0;
+    /// All or nothing; the lines say what changed.
+    virtual Result<std::vector<std::string>> reload(config::Loaded loaded) = 0;
+    virtual Result<std::vector<std::string>> plan(const config::Loaded& loaded) = 0;
+    /// What was matched; an error when nothing was.
+    virtual Result<std::vector<TargetMatch>> drain(const Target& target, bool drained) = 0;
+    virtual Result<std::vector<TargetMatch>> drain_all(bool drained) = 0;
+};
+
+}  // namespace dnsdirector::control

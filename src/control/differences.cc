@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/differences.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <set>
+
+#include "base/result.h"
+#include "core/mnemonics.h"
+
+namespace dnsdirector::control {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+// ---- values as text: two values differ exactly when their texts do --------------
+
+std::string text(const std::optional<IpAddress>& address) {
+    return address ? address->to_string() : "any";
+}
+
+std::string rcodes(const std::vector<std::uint16_t>& list) {
+    Lines names;
+    for (const std::uint16_t rcode : list)
+        names.push_back(core::rcode_name(rcode));
+    return fmt::format("{}", fmt::join(names, " "));
+}
+
+std::string text(const core::DnsCheck& check) {
+    return fmt::format(
+        "dns {} {} {} over {}, source {}, fail_on [{}], expect rcode {}, answers "
+        "[{}], recursion {}, on_truncated {}",
+        check.name, core::class_name(check.klass), core::type_name(check.type),
+        to_string(check.transport), text(check.source), rcodes(check.fail_on),
+        check.expect_rcode ? core::rcode_name(*check.expect_rcode) : "any",
+        fmt::join(check.expect_answers, ", "), check.recursion_desired ? "on" : "off",
+        static_cast<int>(check.on_truncated));
+}
+
+std::string text(const core::ScriptCheck& check) {
+    return fmt::format("script {} > '{}' 2> '{}' as '{}'", fmt::join(check.arguments, " "),
+                       check.stdout_to, check.stderr_to, check.user);
+}
+
+std::string text(const core::Check& check) {
+    const auto& timing = check.timing;
+    return fmt::format("{} to {}, every {}, timeout {}, tries {}, rise {}, fall {}",
+                       std::visit([](const auto& what) { return text(what); }, check.what),
+                       check.target.to_string(), to_text(timing.every), to_text(timing.timeout),
+                       timing.tries, timing.rise, timing.fall);
+}
+
+std::string checks_of(const core::Configuration& configuration, const core::RealServer& server) {
+    Lines lines;
+    for (const core::CheckIndex index : server.checks)
+        lines.push_back(text(configuration.checks[index]));
+    return fmt::format("{}", fmt::join(lines, "; "));
+}
+
+// ---- one setting of a service each ----------------------------------------------
+
+struct Setting {
+    const char* name;
+    std::string (*value)(const core::Service&);
+};
+
+constexpr Setting settings[] = {
+    {"cluster", [](const core::Service& s) { return s.cluster; }},
+    {"lb_algo", [](const core::Service& s) { return std::string(to_string(s.scheduler)); }},
+    {"lb_kind", [](const core::Service& s) { return std::string(to_string(s.method)); }},
+    {"quorum", [](const core::Service& s) { return fmt::format("{}", s.quorum.required); }},
+    {"hysteresis", [](const core::Service& s) { return fmt::format("{}", s.quorum.hysteresis); }},
+    {"on_all_down", [](const core::Service& s) { return std::string(to_string(s.on_all_down)); }},
+    {"max_out", [](const core::Service& s) { return fmt::format("{}%", s.max_out_percent); }},
+    {"slow_start", [](const core::Service& s) { return to_text(s.slow_start); }},
+};
+
+std::string who(const core::RealServer& server) {
+    const std::string endpoint = server.endpoint.to_string();
+    return server.name == endpoint ? endpoint : server.name + " " + endpoint;
+}
+
+void compare_server(const std::string& service, const core::Configuration& present,
+                    const core::RealServer& was, const core::Configuration& next,
+                    const core::RealServer& is, Lines& lines) {
+    if (was.name != is.name)
+        lines.push_back(fmt::format("{}: real server {} is named {} (was {})", service,
+                                    is.endpoint.to_string(), is.name, was.name));
+    if (was.weight != is.weight)
+        lines.push_back(fmt::format("{}: real server {} weight {} -> {}", service, who(is),
+                                    was.weight, is.weight));
+    const std::string checks_were = checks_of(present, was);
+    const std::string checks_are = checks_of(next, is);
+    if (checks_were != checks_are)
+        lines.push_back(fmt::format("{}: real server {} checked by: {}", service, who(is),
+                                    checks_are.empty() ? "nothing" : checks_are));
+}
+
+void compare_service(const core::Configuration& present, const core::Service& was,
+                     const core::Configuration& next, const core::Service& is, Lines& lines) {
+    const std::string service = is.key.to_string();
+    for (const Setting& setting : settings)
+        if (const std::string before = setting.value(was), after = setting.value(is);
+            before != after)
+            lines.push_back(
+                fmt::format("{}: {} '{}' -> '{}'", service, setting.name, before, after));
+
+    std::map<Endpoint, const core::RealServer*> old;
+    for (const core::RealServer& server : was.real_servers)
+        old.emplace(server.endpoint, &server);
+    for (const core::RealServer& server : is.real_servers) {
+        const auto found = old.find(server.endpoint);
+        if (found == old.end()) {
+            lines.push_back(fmt::format("{}: add real server {} weight {}", service, who(server),
+                                        server.weight));
+            continue;
+        }
+        compare_server(service, present, *found->second, next, server, lines);
+        old.erase(found);
+    }
+    for (const auto& [endpoint, server] : old)
+        lines.push_back(fmt::format("{}: remove real server {}", service, who(*server)));
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const core::Configuration& present,
+                                     const core::Configuration& next) {
+    Lines lines;
+    if (present.director.service_interface != next.director.service_interface)
+        lines.push_back(fmt::format("director: service_interface {} -> {}",
+                                    present.director.service_interface,
+                                    next.director.service_interface));
+    if (present.director.drain_time != next.director.drain_time)
+        lines.push_back(fmt::format("director: drain_time {} -> {}",
+                                    to_text(present.director.drain_time),
+                                    to_text(next.director.drain_time)));
+
+    std::map<core::ServiceKey, const core::Service*> old;
+    for (const core::Service& service : present.services)
+        old.emplace(service.key, &service);
+    for (const core::Service& service : next.services) {
+        const auto found = old.find(service.key);
+        if (found == old.end()) {
+            lines.push_back(fmt::format("{}: add service with {} real servers",
+                                        service.key.to_string(), service.real_servers.size()));
+            continue;
+        }
+        compare_service(present, *found->second, next, service, lines);
+        old.erase(found);
+    }
+    for (const auto& [key, service] : old)
+        lines.push_back(fmt::format("{}: remove service", key.to_string()));
+    return lines;
+}
+
+std::string needs_restart(const core::DirectorSettings& present,
+                          const core::DirectorSettings& next) {
+    struct Fixed {
+        const char* name;
+        bool differs;
+    };
+    const Fixed fixed[] = {
+        {"dataplane", present.dataplane != next.dataplane},
+        {"interface", present.interfaces != next.interfaces},
+        {"xdp_mode", present.xdp_mode != next.xdp_mode},
+        {"script_user", present.script_user != next.script_user},
+        {"http listen", present.http_listen != next.http_listen},
+        {"max_services, max_real_servers or max_slots", !(present.limits == next.limits)},
+    };
+    for (const Fixed& setting : fixed)
+        if (setting.differs)
+            return fmt::format(
+                "'{}' cannot change while the director runs; restart it (a restart "
+                "by kill -9, or USR2, goes on forwarding meanwhile)",
+                setting.name);
+    return "";
+}
+
+}  // namespace dnsdirector::control

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/engine.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace dnsdirector::control {
+namespace {
+
+constexpr Seconds retry_after_error{1};
+
+const core::ServiceForwarding* find(const core::Forwarding& forwarding,
+                                    const core::ServiceKey& key) {
+    const auto found = forwarding.find(key);
+    return found == forwarding.end() ? nullptr : &found->second;
+}
+
+bool holds(const core::ServiceForwarding* service, const Endpoint& server) {
+    if (service == nullptr) return false;
+    const auto& list = service->destinations;
+    const auto found = std::lower_bound(
+        list.begin(), list.end(), server,
+        [](const core::Destination& left, const Endpoint& right) { return left.server < right; });
+    return found != list.end() && found->server == server;
+}
+
+}  // namespace
+
+Engine::Engine(dataplane::DataPlane& plane, probe::Prober& prober, std::function<Now()> clock)
+    : plane_(plane), prober_(prober), clock_(std::move(clock)) {
+    prober_.on_verdict = [this](probe::CheckId id, core::Verdict verdict) {
+        on_verdict(id, std::move(verdict));
+    };
+    plane_.on_reachability_changed = [this](std::span<const IpAddress> servers) {
+        on_reachability(servers);
+    };
+}
+
+// ---- configuration ------------------------------------------------------------
+
+void Engine::configure(core::Configuration next) {
+    // What the kernel holds decides how new checks start, so it is read first:
+    // at the start this adopts what a predecessor left behind.
+    if (auto actual = plane_.read())
+        actual_ = std::move(*actual);
+    else
+        failed(actual.error());
+
+    std::map<core::ServiceKey, ServiceRuntime> before;
+    for (std::size_t i = 0; i < services_.size(); ++i)
+        before.emplace(configuration_.services[i].key, std::move(services_[i]));
+
+    std::set<probe::CheckId> kept;
+    for (const CheckRuntime& check : checks_)
+        kept.insert(check.id);
+    adopt_checks(next);
+    configuration_ = std::move(next);
+
+    wakeups_.clear();
+    services_.assign(configuration_.services.size(), {});
+    for (std::size_t i = 0; i < services_.size(); ++i) {
+        if (const auto old = before.find(configuration_.services[i].key); old != before.end())
+            services_[i].decision.memory = std::move(old->second.decision.memory);
+    }
+    index_services();
+
+    std::vector<std::pair<core::ServiceKey, Endpoint>> tracked;
+    for (const core::Service& service : configuration_.services)
+        for (const core::RealServer& server : service.real_servers)
+            tracked.emplace_back(service.key, server.endpoint);
+    plane_.track(tracked);
+
+    decide_all();
+    follow_checks(kept);
+}
+
+/// Equal checks keep their id and state; others start anew, as up where the
+/// kernel forwards to their server already.
+void Engine::adopt_checks(const core::Configuration& next) {
+    std::map<core::Check, CheckRuntime> old;
+    for (std::size_t i = 0; i < checks_.size(); ++i)
+        old.emplace(configuration_.checks[i], std::move(checks_[i]));
+
+    checks_.assign(next.checks.size(), {});
+    for (ServiceIndex index = 0; index < next.services.size(); ++index)
+        for (const core::RealServer& server : next.services[index].real_servers)
+            for (const core::CheckIndex check : server.checks) {
+                auto& services = checks_[check].services;
+                if (services.empty() || services.back() != index) services.push_back(index);
+            }
+
+    const Now now = clock_();
+    check_of_id_.clear();
+    for (core::CheckIndex i = 0; i < checks_.size(); ++i) {
+        CheckRuntime& check = checks_[i];
+        if (const auto found = old.find(next.checks[i]); found != old.end()) {
+            check.id = found->second.id;
+            check.state = std::move(found->second.state);
+        } else {
+            check.id = next_id_++;
+            check.state = core::initial_state(forwarded_now(next, i, check.services), now.monotonic,
+                                              now.wall);
+        }
+        check_of_id_.emplace(check.id, i);
+    }
+}
+
+bool Engine::forwarded_now(const core::Configuration& configuration, core::CheckIndex check,
+                           const std::vector<ServiceIndex>& services) const {
+    for (const ServiceIndex index : services) {
+        const core::Service& service = configuration.services[index];
+        const core::ServiceForwarding* actual = find(actual_, service.key);
+        for (const core::RealServer& server : service.real_servers)
+            if (std::find(server.checks.begin(), server.checks.end(), check) !=
+                    server.checks.end() &&
+                holds(actual, server.endpoint))
+                return true;
+    }
+    return false;
+}
+
+void Engine::index_services() {
+    services_of_server_.clear();
+    for (ServiceIndex index = 0; index < configuration_.services.size(); ++index)
+        for (const core::RealServer& server : configuration_.services[index].real_servers) {
+            auto& services = services_of_server_[server.endpoint.address];
+            if (services.empty() || services.back() != index) services.push_back(index);
+        }
+}
+
+/// Tells the prober which checks came and went. New ones last, when the engine
+/// is whole: their verdicts may come at once.
+void Engine::follow_checks(const std::set<probe::CheckId>& kept) {
+    for (const probe::CheckId id : kept)
+        if (!check_of_id_.contains(id)) prober_.remove(id);
+    for (core::CheckIndex i = 0; i < checks_.size(); ++i) {
+        const CheckRuntime& check = checks_[i];
+        if (kept.contains(check.id)) continue;
+        const bool at_once = check.state.health == core::Health::unknown;
+        prober_.add(check.id, configuration_.checks[i], at_once);
+    }
+}
+
+void Engine::set_overrides(core::Overrides overrides) {
+    overrides_ = std::move(overrides);
+    decide_all();
+}
+
+// ---- inputs that change by themselves ---------------------------------------
+
+void Engine::on_verdict(probe::CheckId id, core::Verdict verdict) {
+    const auto found = check_of_id_.find(id);
+    if (found == check_of_id_.end()) return;
+    CheckRuntime& check = checks_[found->second];
+    const TimePoint at = verdict.at;
+    const core::Step step =
+        core::advance(check.state, configuration_.checks[found->second], std::move(verdict));
+    if (step.hurry) prober_.hurry(id);
+    if (!step.changed) return;
+    decide(check.services);
+    timings_.last_verdict_to_table = clock_().monotonic - at;
+    timings_.worst_verdict_to_table =
+        std::max(timings_.worst_verdict_to_table, timings_.last_verdict_to_table);
+}
+
+void Engine::on_reachability(std::span<const IpAddress> servers) {
+    std::set<ServiceIndex> affected;
+    for (const IpAddress& server : servers)
+        if (const auto found = services_of_server_.find(server); found != services_of_server_.end())
+            affected.insert(found->second.begin(), found->second.end());
+    const std::vector<ServiceIndex> list(affected.begin(), affected.end());
+    decide(list);
+}
+
+std::optional<TimePoint> Engine::deadline() const {
+    std::optional<TimePoint> earliest = retry_at_;
+    if (!wakeups_.empty() && (!earliest || wakeups_.begin()->first < *earliest))
+        earliest = wakeups_.begin()->first;
+    return earliest;
+}
+
+void Engine::tick() {
+    const TimePoint now = clock_().monotonic;
+    if (retry_at_ && *retry_at_ <= now) {
+        retry_at_.reset();
+        (void)repair();  // reports through on_error and asks for another try
+    }
+    std::vector<ServiceIndex> due;
+    for (const auto& [at, index] : wakeups_) {
+        if (at > now) break;
+        due.push_back(index);
+    }
+    decide(due);
+}
+
+void Engine::wake(ServiceIndex index, std::optional<TimePoint> before,
+                  std::optional<TimePoint> after) {
+    if (before == after) return;
+    if (before) wakeups_.erase({*before, index});
+    if (after) wakeups_.emplace(*after, index);
+}
+
+// ---- decide → diff → apply ----------------------------------------------------
+
+void Engine::decide_all() {
+    std::vector<ServiceIndex> all(services_.size());
+    std::iota(all.begin(), all.end(), 0U);
+    decide(all);
+    // Services that are not in the configuration any more.
+    std::vector<core::Change> changes;
+    std::set<core::ServiceKey> wished;
+    for (const core::Service& service : configuration_.services)
+        wished.insert(service.key);
+    for (const auto& [key, service] : actual_)
+        if (!wished.contains(key)) changes.emplace_back(core::RemoveService{key});
+    apply(changes);
+}
+
+void Engine::decide(std::span<const ServiceIndex> services) {
+    if (services.empty()) return;
+    const Now now = clock_();
+    std::vector<core::Change> changes;
+    std::vector<core::ServiceDecision> before;
+    before.reserve(services.size());
+    for (const ServiceIndex index : services)
+        before.push_back(decide_one(index, now, changes));
+    apply(changes);
+    // People are told when the kernel knows.
+    for (std::size_t i = 0; i < services.size(); ++i)
+        report(services[i], before[i]);
+}
+
+core::ServiceDecision Engine::decide_one(ServiceIndex index, const Now& now,
+                                         std::vector<core::Change>& changes) {
+    ServiceRuntime& runtime = services_[index];
+    const core::Service& service = configuration_.services[index];
+    const std::function<const core::CheckState&(core::CheckIndex)> check_state =
+        [this](core::CheckIndex check) -> const core::CheckState& { return checks_[check].state; };
+    const std::function<std::string(const Endpoint&)> unreachable = [this](const Endpoint& server) {
+        return plane_.unreachable_reason(server);
+    };
+
+    core::ServiceDecision before = std::move(runtime.decision);
+    runtime.decision = core::decide({.service = service,
+                                     .check_state = check_state,
+                                     .overrides = overrides_,
+                                     .unreachable_reason = unreachable,
+                                     .memory = before.memory,
+                                     .now = now.monotonic,
+                                     .wall_now = now.wall});
+    for (core::Change& change :
+         core::diff(find(actual_, service.key), &runtime.decision.forwarding))
+        changes.push_back(std::move(change));
+    wake(index, before.next_change, runtime.decision.next_change);
+    return before;
+}
+
+void Engine::report(ServiceIndex index, const core::ServiceDecision& before) {
+    if (!on_server_changed) return;
+    const core::Service& service = configuration_.services[index];
+    const core::ServiceDecision& after = services_[index].decision;
+    for (std::size_t i = 0; i < after.servers.size() && i < before.servers.size(); ++i) {
+        const core::ServerDecision& old = before.servers[i];
+        const core::ServerDecision& now = after.servers[i];
+        if (old.state != now.state || old.held != now.held || old.reachable != now.reachable)
+            on_server_changed(service, service.real_servers[i], old, now);
+    }
+}
+
+void Engine::apply(const std::vector<core::Change>& changes) {
+    if (changes.empty()) return;
+    if (auto applied = plane_.apply(changes); !applied) {
+        failed(applied.error());
+        if (auto actual = plane_.read()) actual_ = std::move(*actual);
+        return;
+    }
+    for (const core::Change& change : changes)
+        core::apply(actual_, change);
+}
+
+void Engine::failed(const Error& error) {
+    retry_at_ = clock_().monotonic + retry_after_error;
+    if (on_error) on_error(error);
+}
+
+Result<std::vector<std::string>> Engine::repair() {
+    auto actual = plane_.read();
+    if (!actual) {
+        failed(actual.error());
+        return tl::unexpected(actual.error());
+    }
+    actual_ = std::move(*actual);
+    core::Forwarding desired;
+    for (const ServiceRuntime& service : services_)
+        desired.emplace(service.decision.forwarding.key, service.decision.forwarding);
+    const std::vector<core::Change> changes = core::diff(actual_, desired);
+    std::vector<std::string> lines;
+    lines.reserve(changes.size());
+    for (const core::Change& change : changes)
+        lines.push_back(core::describe(change, actual_));
+    apply(changes);
+    return lines;
+}
+
+bool Engine::settled() const {
+    return std::all_of(checks_.begin(), checks_.end(),
+                       [](const CheckRuntime& check) { return check.state.any_verdict; });
+}
+
+}  // namespace dnsdirector::control

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// control/ is the director itself. The engine holds the three inputs
+// (configuration, health, overrides), asks core/ what follows from them, and
+// hands the differences to the data plane. A start, a reload, a verdict, a
+// drain and a repair are each a change of one input and take the same path:
+// decide → diff → apply.
+//
+// The engine knows no event library, no file and no clock but the one it is
+// given, so that tests drive it on a virtual clock.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "control/snapshot.h"
+#include "core/desired.h"
+#include "dataplane/dataplane.h"
+#include "probe/prober.h"
+
+namespace dnsdirector::control {
+
+struct Now {
+    TimePoint monotonic;
+    WallTime wall;
+};
+
+/// How long the last steps took, for status and the benchmark.
+struct EngineTimings {
+    Nanoseconds last_verdict_to_table{0};  ///< of the last verdict that changed forwarding
+    Nanoseconds worst_verdict_to_table{0};
+};
+
+class Engine {
+public:
+    Engine(dataplane::DataPlane& plane, probe::Prober& prober, std::function<Now()> clock);
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    /// Puts a configuration into force: at the start, and at every reload. What
+    /// equals its predecessor goes on undisturbed: checks keep their state and
+    /// phase, servers their weights.
+    void configure(core::Configuration configuration);
+
+    /// Replaces the operator's overrides; decides all services anew.
+    void set_overrides(core::Overrides overrides);
+
+    /// Compares all that is wished for with what the kernel holds and applies
+    /// the differences. Returns one line for each.
+    Result<std::vector<std::string>> repair();
+
+    /// When tick() wants to be called: slow start's next step, or another try
+    /// after an error of the data plane.
+    [[nodiscard]] std::optional<TimePoint> deadline() const;
+    void tick();
+
+    [[nodiscard]] const core::Configuration& configuration() const { return configuration_; }
+    [[nodiscard]] const core::Overrides& overrides() const { return overrides_; }
+    [[nodiscard]] const EngineTimings& timings() const { return timings_; }
+    /// Services with their decisions, in the order of the configuration.
+    [[nodiscard]] std::vector<ServiceSnapshot> services() const;
+    /// Whether every check has had its first verdict.
+    [[nodiscard]] bool settled() const;
+
+    /// A server's state changed in a service (for logs and events).
+    std::function<void(const core::Service&, const core::RealServer&,
+                       const core::ServerDecision& before, const core::ServerDecision& after)>
+        on_server_changed;
+    /// The data plane refused something; it is tried again a second later.
+    std::function<void(const Error&)> on_error;
+
+private:
+    using ServiceIndex = std::uint32_t;
+
+    struct CheckRuntime {
+        probe::CheckId id = 0;
+        core::CheckState state;
+        std::vector<ServiceIndex> services;  ///< that list it
+    };
+    struct ServiceRuntime {
+        core::ServiceDecision decision;
+    };
+
+    void adopt_checks(const core::Configuration& next);
+    void index_services();
+    void follow_checks(const std::set<probe::CheckId>& kept);
+    [[nodiscard]] bool forwarded_now(const core::Configuration& configuration,
+                                     core::CheckIndex check,
+                                     const std::vector<ServiceIndex>& services) const;
+    void on_verdict(probe::CheckId id, core::Verdict verdict);
+    void on_reachability(std::span<const IpAddress> servers);
+    void decide(std::span<const ServiceIndex> services);
+    void decide_all();
+    /// Returns the decision before.
+    core::ServiceDecision decide_one(ServiceIndex index, const Now& now,
+                                     std::vector<core::Change>& changes);
+    void wake(ServiceIndex index, std::optional<TimePoint> before, std::optional<TimePoint> after);
+    void report(ServiceIndex index, const core::ServiceDecision& before);
+    void apply(const std::vector<core::Change>& changes);
+    void failed(const Error& error);
+
+    dataplane::DataPlane& plane_;
+    probe::Prober& prober_;
+    std::function<Now()> clock_;
+
+    core::Configuration configuration_;
+    core::Overrides overrides_;
+    std::vector<CheckRuntime> checks_;      ///< parallel to configuration_.checks
+    std::vector<ServiceRuntime> services_;  ///< parallel to configuration_.services
+    std::unordered_map<probe::CheckId, core::CheckIndex> check_of_id_;
+    std::unordered_map<IpAddress, std::vector<ServiceIndex>> services_of_server_;
+    probe::CheckId next_id_ = 1;
+
+    core::Forwarding actual_;  ///< what the plane holds, as far as we know
+    std::set<std::pair<TimePoint, ServiceIndex>> wakeups_;  ///< each service's next_change
+    std::optional<TimePoint> retry_at_;
+    EngineTimings timings_;
+};
+
+}  // namespace dnsdirector::control

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/make_plane.h"
+
+#include "dataplane/none/none.h"
+#include "dataplane/xdp/xdp.h"
+
+namespace dnsdirector::control {
+
+Result<std::unique_ptr<dataplane::DataPlane>> make_plane(const core::DirectorSettings& settings,
+                                                         const std::string& pin_dir) {
+    switch (settings.dataplane) {
+        case core::DataPlaneKind::xdp: return dataplane::make_xdp(settings, pin_dir);
+        case core::DataPlaneKind::none: return dataplane::make_none();
+        default:
+            return fail("dataplane {} is not in this version; xdp and none are",
+                        core::to_string(settings.dataplane));
+    }
+}
+
+}  // namespace dnsdirector::control

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The director's state as an immutable value: taken by the event loop when
+// somebody asks, turned into JSON or metrics by the API's thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/desired.h"
+#include "dataplane/dataplane.h"
+#include "probe/prober.h"
+
+namespace dnsdirector::control {
+
+struct CheckSnapshot {
+    std::string kind;  ///< "dns", "misc"
+    std::string what;  ///< "www.example.com. A udp", a script's path
+    core::Health health = core::Health::unknown;
+    bool any_verdict = false;
+    core::Verdict last;
+    std::uint32_t shared_by = 1;  ///< services that list it
+};
+
+struct ServerSnapshot {
+    std::string name;
+    Endpoint endpoint;
+    core::ServerDecision decision;
+    dataplane::Count count;
+    double packets_per_second = 0;
+    std::vector<CheckSnapshot> checks;
+};
+
+struct ServiceSnapshot {
+    core::ServiceKey key;
+    std::string cluster;
+    core::Scheduler scheduler = core::Scheduler::wrr;
+    core::ForwardingMethod method = core::ForwardingMethod::dr;
+    core::QuorumDecision quorum;
+    dataplane::Count count;
+    double packets_per_second = 0;
+    std::vector<ServerSnapshot> servers;
+};
+
+struct Snapshot {
+    std::string version;
+    WallTime at;
+    WallTime started_at;
+    std::string config_path;
+    WallTime loaded_at;
+    std::uint64_t generation = 0;
+    std::optional<std::string> last_error;
+    core::DataPlaneKind kind = core::DataPlaneKind::xdp;
+    std::vector<dataplane::AttachedInterface> interfaces;
+    std::map<std::string, std::uint64_t> drops;
+    std::string counters_error;  ///< why counters could not be read; "" when they were
+    std::vector<ServiceSnapshot> services;
+    bool all_drained = false;
+    probe::ProberStatistics checks;
+    Nanoseconds last_verdict_to_table{0};
+    Nanoseconds worst_verdict_to_table{0};
+};
+
+/// `status --json`, as interface.md says; additions are welcome, removals not.
+[[nodiscard]] std::string to_json(const Snapshot& snapshot);
+
+/// Prometheus text exposition format 0.0.4.
+[[nodiscard]] std::string to_metrics(const Snapshot& snapshot);
+
+}  // namespace dnsdirector::control

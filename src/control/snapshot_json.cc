@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "control/snapshot.h"
+
+namespace dnsdirector::control {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json count(const dataplane::Count& count) {
+    return {{"packets", count.packets}, {"bytes", count.bytes}};
+}
+
+json check(const CheckSnapshot& check) {
+    json entry = {{"kind", check.kind},
+                  {"what", check.what},
+                  {"state", core::to_string(check.health)},
+                  {"shared_by_services", check.shared_by}};
+    if (check.any_verdict) {
+        entry["last"] = {{"result", check.last.passed() ? "ok" : check.last.reason},
+                         {"failure", core::to_string(check.last.failure)},
+                         {"rtt_us", check.last.rtt.count()},
+                         {"at", to_rfc3339(check.last.wall_at)}};
+    } else {
+        entry["last"] = nullptr;
+    }
+    return entry;
+}
+
+json real_server(const ServerSnapshot& server) {
+    const core::ServerDecision& decision = server.decision;
+    json checks = json::array();
+    for (const CheckSnapshot& entry : server.checks)
+        checks.push_back(check(entry));
+    return {{"name", server.name},
+            {"address", server.endpoint.address.to_string()},
+            {"port", server.endpoint.port},
+            {"weight", decision.configured_weight},
+            {"effective_weight", decision.effective_weight},
+            {"state", core::to_string(decision.state)},
+            {"health", core::to_string(decision.health)},
+            {"drained", decision.drained},
+            {"held", decision.held},
+            {"reachable", decision.reachable},
+            {"since", to_rfc3339(decision.wall_since)},
+            {"transitions", decision.transitions},
+            {"reason", decision.reason},
+            {"counters", count(server.count)},
+            {"packets_per_second", server.packets_per_second},
+            {"checks", checks}};
+}
+
+json service(const ServiceSnapshot& service) {
+    json servers = json::array();
+    for (const ServerSnapshot& server : service.servers)
+        servers.push_back(real_server(server));
+    return {{"cluster", service.cluster.empty() ? json(nullptr) : json(service.cluster)},
+            {"address", service.key.address.to_string()},
+            {"port", service.key.port},
+            {"protocol", to_string(service.key.protocol)},
+            {"scheduler", core::to_string(service.scheduler)},
+            {"forwarding", core::to_string(service.method)},
+            {"quorum",
+             {{"required", service.quorum.required},
+              {"up", service.quorum.up},
+              {"servers_up", service.quorum.servers_up},
+              {"met", service.quorum.met}}},
+            {"announced", service.quorum.met},
+            {"counters", count(service.count)},
+            {"packets_per_second", service.packets_per_second},
+            {"real_servers", servers}};
+}
+
+/// One entry per service IP: withdrawn as soon as one of its services lacks its
+/// quorum. No routing daemon is spoken to yet, hence no neighbours.
+json announcements(const Snapshot& snapshot) {
+    std::map<IpAddress, std::string> reasons;
+    for (const ServiceSnapshot& service : snapshot.services) {
+        std::string& reason = reasons[service.key.address];
+        if (!service.quorum.met && reason.empty())
+            reason = fmt::format("{}: quorum not met, {} of {}", service.key.to_string(),
+                                 service.quorum.up, service.quorum.required);
+    }
+    json list = json::array();
+    for (const auto& [address, reason] : reasons)
+        list.push_back(
+            {{"prefix", fmt::format("{}/{}", address.to_string(), address.host_prefix_length())},
+             {"state", reason.empty() ? "announced" : "withdrawn"},
+             {"reason", reason},
+             {"neighbors", json::array()}});
+    return list;
+}
+
+}  // namespace
+
+std::string to_json(const Snapshot& snapshot) {
+    json interfaces = json::array();
+    for (const dataplane::AttachedInterface& interface : snapshot.interfaces)
+        interfaces.push_back(
+            {{"name", interface.name}, {"mode", interface.mode}, {"warning", interface.warning}});
+    json drops = json::object();
+    for (const auto& [reason, packets] : snapshot.drops)
+        drops[reason] = packets;
+    json services = json::array();
+    for (const ServiceSnapshot& entry : snapshot.services)
+        services.push_back(service(entry));
+
+    const json root = {
+        {"version", snapshot.version},
+        {"at", to_rfc3339(snapshot.at)},
+        {"started_at", to_rfc3339(snapshot.started_at)},
+        {"config",
+         {{"path", snapshot.config_path},
+          {"loaded_at", to_rfc3339(snapshot.loaded_at)},
+          {"generation", snapshot.generation},
+          {"last_error", snapshot.last_error ? json(*snapshot.last_error) : json(nullptr)}}},
+        {"dataplane",
+         {{"kind", core::to_string(snapshot.kind)},
+          {"interfaces", interfaces},
+          {"drops", drops},
+          {"error", snapshot.counters_error}}},
+        {"checks",
+         {{"rounds", snapshot.checks.rounds},
+          {"queries_sent", snapshot.checks.sent},
+          {"ignored_replies", snapshot.checks.ignored_replies},
+          {"scripts_run", snapshot.checks.scripts}}},
+        {"engine",
+         {{"last_verdict_to_table_us",
+           std::chrono::duration_cast<Microseconds>(snapshot.last_verdict_to_table).count()},
+          {"worst_verdict_to_table_us",
+           std::chrono::duration_cast<Microseconds>(snapshot.worst_verdict_to_table).count()}}},
+        {"all_drained", snapshot.all_drained},
+        {"services", services},
+        {"announcements", announcements(snapshot)}};
+    // Reasons may carry bytes that a server or script sent.
+    return root.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace dnsdirector::control

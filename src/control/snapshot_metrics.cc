@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include "control/snapshot.h"
+
+namespace dnsdirector::control {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+class Families {
+public:
+    MetricFamily& add(const char* name, const char* help, MetricType type) {
+        MetricFamily& family = list_.emplace_back();
+        family.name = std::string("dnsdirector_") + name;
+        family.help = help;
+        family.type = type;
+        return family;
+    }
+    [[nodiscard]] const std::vector<MetricFamily>& list() const { return list_; }
+
+private:
+    std::vector<MetricFamily> list_;
+};
+
+void put(MetricFamily& family, const Labels& labels, double value) {
+    ClientMetric metric;
+    for (const auto& [name, text] : labels)
+        metric.label.push_back({name, text});
+    if (family.type == MetricType::Counter)
+        metric.counter.value = value;
+    else
+        metric.gauge.value = value;
+    family.metric.push_back(std::move(metric));
+}
+
+Labels labels_of(const ServiceSnapshot& service) {
+    return {{"cluster", service.cluster},
+            {"service", service.key.endpoint().to_string()},
+            {"protocol", std::string(to_string(service.key.protocol))}};
+}
+
+Labels labels_of(const ServiceSnapshot& service, const ServerSnapshot& server) {
+    Labels labels = labels_of(service);
+    labels.emplace_back("name", server.name);
+    labels.emplace_back("server", server.endpoint.to_string());
+    return labels;
+}
+
+/// One metric of every service, or of every real server.
+struct ServiceMetric {
+    const char* name;
+    const char* help;
+    MetricType type;
+    double (*value)(const ServiceSnapshot&);
+};
+struct ServerMetric {
+    const char* name;
+    const char* help;
+    MetricType type;
+    double (*value)(const ServerSnapshot&);
+};
+
+double number(std::uint64_t value) {
+    return static_cast<double>(value);
+}
+
+const ServiceMetric service_metrics[] = {
+    {"service_packets_total", "Packets handed to real servers", MetricType::Counter,
+     [](const ServiceSnapshot& s) { return number(s.count.packets); }},
+    {"service_bytes_total", "Bytes handed to real servers, as received", MetricType::Counter,
+     [](const ServiceSnapshot& s) { return number(s.count.bytes); }},
+    {"service_quorum_met", "1 while the quorum is met", MetricType::Gauge,
+     [](const ServiceSnapshot& s) { return s.quorum.met ? 1.0 : 0.0; }},
+    {"service_servers_up", "Real servers that are up and not drained", MetricType::Gauge,
+     [](const ServiceSnapshot& s) { return number(s.quorum.servers_up); }},
+};
+
+const ServerMetric server_metrics[] = {
+    {"real_server_packets_total", "Packets handed to this server", MetricType::Counter,
+     [](const ServerSnapshot& s) { return number(s.count.packets); }},
+    {"real_server_bytes_total", "Bytes handed to this server, as received", MetricType::Counter,
+     [](const ServerSnapshot& s) { return number(s.count.bytes); }},
+    {"real_server_up", "1 while its checks pass", MetricType::Gauge,
+     [](const ServerSnapshot& s) { return s.decision.health == core::Health::up ? 1.0 : 0.0; }},
+    {"real_server_drained", "1 while drained by the operator", MetricType::Gauge,
+     [](const ServerSnapshot& s) { return s.decision.drained ? 1.0 : 0.0; }},
+    {"real_server_effective_weight", "Weight after checks, drains and slow start",
+     MetricType::Gauge,
+     [](const ServerSnapshot& s) { return number(s.decision.effective_weight); }},
+    {"real_server_transitions_total", "Changes between up and down", MetricType::Counter,
+     [](const ServerSnapshot& s) { return number(s.decision.transitions); }},
+};
+
+}  // namespace
+
+std::string to_metrics(const Snapshot& snapshot) {
+    Families families;
+    for (const ServiceMetric& metric : service_metrics) {
+        MetricFamily& family = families.add(metric.name, metric.help, metric.type);
+        for (const ServiceSnapshot& service : snapshot.services)
+            put(family, labels_of(service), metric.value(service));
+    }
+    for (const ServerMetric& metric : server_metrics) {
+        MetricFamily& family = families.add(metric.name, metric.help, metric.type);
+        for (const ServiceSnapshot& service : snapshot.services)
+            for (const ServerSnapshot& server : service.servers)
+                put(family, labels_of(service, server), metric.value(server));
+    }
+    MetricFamily& drops = families.add("packets_not_forwarded_total",
+                                       "Packets not forwarded, by reason", MetricType::Counter);
+    for (const auto& [reason, packets] : snapshot.drops)
+        put(drops, {{"reason", reason}}, number(packets));
+
+    const auto single = [&](const char* name, const char* help, MetricType type, double value) {
+        put(families.add(name, help, type), {}, value);
+    };
+    single("config_generation", "Configurations put in force since the start", MetricType::Gauge,
+           number(snapshot.generation));
+    single("config_last_reload_successful", "0 after a refused reload", MetricType::Gauge,
+           snapshot.last_error ? 0 : 1);
+    single("check_rounds_total", "Verdicts given by checks", MetricType::Counter,
+           number(snapshot.checks.rounds));
+    single("check_ignored_replies_total", "Replies with a wrong ID or question",
+           MetricType::Counter, number(snapshot.checks.ignored_replies));
+    return prometheus::TextSerializer{}.Serialize(families.list());
+}
+
+}  // namespace dnsdirector::control
