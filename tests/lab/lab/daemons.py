@@ -93,13 +93,19 @@ class Daemon:
 
     def wait_ready(self, timeout: float = 20.0):
         """Waits until it answers at its first address."""
-        def answers():
-            if self.process.poll() is not None:
-                raise RuntimeError(f"{self.name} ({self.program}) ended with "
-                                   f"{self.process.returncode}:\n{self.tail()}")
-            reply = self.host.call(ask, self.addresses[0], *self.ready_question, timeout=0.5)
-            return reply.rcode() == dns.rcode.NOERROR and reply.answer
-        wait_for(f"{self.name} ({self.program}) to answer", answers, timeout, every=0.1)
+        wait_for(f"{self.name} ({self.program}) to answer",
+                 lambda: self.check_alive() and self._answers(), timeout, every=0.1)
+
+    def _answers(self) -> bool:
+        reply = self.host.call(ask, self.addresses[0], *self.ready_question, timeout=0.5)
+        return reply.rcode() == dns.rcode.NOERROR and bool(reply.answer)
+
+    def check_alive(self) -> bool:
+        """True; RuntimeError with the end of its log where it has ended."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.name} ({self.program}) ended with "
+                               f"{self.process.returncode}:\n{self.tail()}")
+        return True
 
     def tail(self, lines: int = 30) -> str:
         with open(self.log, encoding="utf-8", errors="replace") as log:
@@ -351,7 +357,8 @@ class Answer(Daemon):
                 "--answer", plan.WWW_V4, "--answer6", plan.WWW_V6, *addresses]
 
     def wait_ready(self, timeout: float = 10.0):
-        wait_for(f"{self.name} to listen", lambda: self.tell("stats"), timeout)
+        wait_for(f"{self.name} to listen",
+                 lambda: self.check_alive() and self.tell("stats"), timeout)
 
     def tell(self, command: str) -> str:
         """Sends one command line (see tools/dnsanswer.cc) and returns the reply."""

@@ -78,7 +78,8 @@ class Lab:
                 self._start_server(number, make)
             for server in self.servers.values():
                 server.wait_ready()
-            self.tools.path("dnsload")
+            for name in ("dnsload", "dnsanswer"):
+                self.tools.path(name)
         finally:
             self.tools.stop()
 
