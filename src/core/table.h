@@ -12,8 +12,8 @@
 
 namespace dnsdirector::core {
 
-/// A table with more slots than this is refused by nothing: weights are then
-/// rounded by largest remainder to fit.
+/// A table that would need more slots than this is not refused: its weights are
+/// rounded by largest remainder to fit. Whoever has a weight keeps a slot.
 inline constexpr std::uint32_t max_slots_per_table = 1U << 20;
 
 struct Table {
@@ -22,21 +22,40 @@ struct Table {
 };
 
 /// Weighted round robin, interleaved: destination i stands in weight[i]/gcd
-/// slots, spread evenly, so that consecutive packets go to different servers.
+/// slots, spread evenly, so that consecutive packets go to different servers:
+/// in any run of slots, taken as a ring or not, it stands less than two times
+/// more or less often than its share (Tijdeman, "The chairman assignment
+/// problem", 1980: in any prefix less than one).
 /// Weight 0 gets no slot; no weight above 0 gives an empty table.
 [[nodiscard]] Table interleaved_table(std::span<const std::uint32_t> weights);
 
 /// Weighted Maglev (Eisenbud et al., NSDI 2016, section 3.4; weights as turns
-/// per round, as in Linux' ip_vs_mh): a lookup table of prime size in which a change of one
-/// server moves few other slots. Depends on the servers' addresses, ports and
-/// weights only, not on their order, names or indices: every director builds the same.
+/// per round, as in Linux' ip_vs_mh): a lookup table of prime size in which a
+/// change of one server moves few other slots. Depends on the servers' addresses,
+/// ports and ratio of weights only, not on their order, names or indices: every
+/// director builds the same. Each server stands within about one slot of its
+/// share, and at least in one.
 [[nodiscard]] Table maglev_table(std::span<const Destination> destinations);
 
 /// Slots of a table for the service as forwarded by the XDP plane: per-packet
 /// UDP (wrr, rr) interleaved, everything else Maglev. rr counts each weight above 0 as 1.
 [[nodiscard]] Table build_table(const ServiceForwarding& service);
 
+/// Slots of a Maglev table for so many servers with work, a prime: about 80 to
+/// 1000 for each up to 1,000 servers, fewer beyond. Few sizes, since all slots
+/// move when the size changes.
+[[nodiscard]] std::uint32_t maglev_size(std::size_t servers);
+
+/// The most slots that tables of this service need, whoever is up, and while
+/// servers start slowly: for the limit that check-config holds against.
+[[nodiscard]] std::uint32_t slots_needed(const Service& service);
+
+/// Slots of the table that build_table makes of exactly these weights.
+[[nodiscard]] std::uint32_t slots_needed(Protocol protocol, Scheduler scheduler,
+                                         std::span<const std::uint32_t> weights);
+
 /// Whether packets choose by a cursor (per packet) or by a hash of the flow.
 [[nodiscard]] bool per_packet(const ServiceForwarding& service);
+[[nodiscard]] bool per_packet(Protocol protocol, Scheduler scheduler);
 
 }  // namespace dnsdirector::core
