@@ -139,7 +139,7 @@ class Lab:
             host = self.network.server("crowd", [plan.CROWD_HOST_V4, plan.CROWD_HOST_V6])
             self.director_host.ip(f"route add {plan.CROWD_PREFIX} via {plan.CROWD_HOST_V6}")
         host.ip(f"route add local {plan.CROWD_PREFIX} dev lo")
-        self.servers["crowd"] = Answer(host, self.directory, "crowd", addresses,
+        self.servers["crowd"] = Answer(host, self.directory, "crowd", ["::"],
                                        self.tools.path("dnsanswer"))
         self.servers["crowd"].start()
         return addresses

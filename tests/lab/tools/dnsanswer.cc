@@ -12,7 +12,6 @@
 //   stats             {"udp": n, "tcp": n, "clients": {"ADDRESS": {"udp": n, "tcp": n}}}
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -143,6 +142,7 @@ struct Late {
     int fd;
     std::uint64_t generation;  // of the socket: a descriptor may be another's by then
     Address to;
+    in6_pktinfo from;  // over UDP on [::]: the address that was asked
     Bytes data;
     bool operator>(const Late &other) const { return due > other.due; }
 };
@@ -205,6 +205,8 @@ private:
         // Losses in a test are the director's, not those of a busy machine.
         setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
         setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
+        // On [::], a reply must come from the address that was asked.
+        if (a.family() == AF_INET6) setsockopt(fd, SOL_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
         if (bind(fd, a.get(), a.length) != 0) fail("bind " + address);
         return fd;
     }
@@ -264,6 +266,7 @@ private:
         mmsghdr messages[kBatch];
         iovec parts[kBatch];
         Address peers[kBatch];
+        alignas(cmsghdr) static char controls[kBatch][CMSG_SPACE(sizeof(in6_pktinfo))];
         for (unsigned i = 0; i < kBatch; ++i) {
             parts[i] = {buffers[i], kDatagram};
             messages[i] = {};
@@ -271,13 +274,15 @@ private:
             messages[i].msg_hdr.msg_namelen = sizeof peers[i].storage;
             messages[i].msg_hdr.msg_iov = &parts[i];
             messages[i].msg_hdr.msg_iovlen = 1;
+            messages[i].msg_hdr.msg_control = controls[i];
+            messages[i].msg_hdr.msg_controllen = sizeof controls[i];
         }
         const int count = recvmmsg(fd, messages, kBatch, MSG_DONTWAIT, nullptr);
         for (int i = 0; i < count; ++i) {
             peers[i].length = messages[i].msg_hdr.msg_namelen;
             this->count(peers[i], false);
             for (Bytes &reply : replies_to(settings_, buffers[i], messages[i].msg_len, false))
-                send_or_wait(fd, generation, peers[i], std::move(reply));
+                send_or_wait(fd, generation, peers[i], asked_address(messages[i].msg_hdr), std::move(reply));
         }
     }
 
@@ -297,14 +302,24 @@ private:
                 Bytes framed;
                 dnswire::put16(framed, unsigned(reply.size()));
                 framed.insert(framed.end(), reply.begin(), reply.end());
-                send_or_wait(fd, handle.generation, {}, std::move(framed));
+                send_or_wait(fd, handle.generation, {}, {}, std::move(framed));
             }
             in.erase(in.begin(), in.begin() + 2 + long(size));
         }
     }
 
-    void send_or_wait(int fd, std::uint64_t generation, const Address &to, Bytes data) {
-        Late late{Clock::now() + settings_.delay, fd, generation, to, std::move(data)};
+    static in6_pktinfo asked_address(msghdr &message) {
+        in6_pktinfo info{};
+        for (cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+            if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+                std::memcpy(&info, CMSG_DATA(c), sizeof info);
+        info.ipi6_ifindex = 0;  // the way back is the routing table's choice
+        return info;
+    }
+
+    void send_or_wait(int fd, std::uint64_t generation, const Address &to, in6_pktinfo from,
+                      Bytes data) {
+        Late late{Clock::now() + settings_.delay, fd, generation, to, from, std::move(data)};
         if (settings_.delay.count() == 0) send_now(late);
         else late_.push(std::move(late));
     }
@@ -312,9 +327,25 @@ private:
     void send_now(const Late &late) {
         // A reply fits the socket's buffer by far; where it does not, it is lost
         // as on a wire, and the load generator tells.
-        const sockaddr *to = late.to.length ? late.to.get() : nullptr;
-        sendto(late.fd, late.data.data(), late.data.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to,
-               late.to.length);
+        iovec part{const_cast<std::uint8_t *>(late.data.data()), late.data.size()};
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof late.from)] = {};
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        if (late.to.length) {
+            message.msg_name = const_cast<sockaddr *>(late.to.get());
+            message.msg_namelen = late.to.length;
+        }
+        if (late.to.length && late.to.family() == AF_INET6) {
+            message.msg_control = control;
+            message.msg_controllen = sizeof control;
+            cmsghdr *header = CMSG_FIRSTHDR(&message);
+            header->cmsg_level = SOL_IPV6;
+            header->cmsg_type = IPV6_PKTINFO;
+            header->cmsg_len = CMSG_LEN(sizeof late.from);
+            std::memcpy(CMSG_DATA(header), &late.from, sizeof late.from);
+        }
+        sendmsg(late.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 
     void send_late() {
@@ -436,8 +467,5 @@ int main(int argc, char **argv) {
         std::fprintf(stderr, "usage: dnsanswer --name NAME --address ADDRESS… --control SOCKET\n");
         return 2;
     }
-    // Two sockets for each address, and there may be ten thousand; the lab is root.
-    const rlimit files{1 << 17, 1 << 17};
-    if (setrlimit(RLIMIT_NOFILE, &files) != 0) std::perror("dnsanswer: setrlimit");
     Server(std::move(settings), std::move(addresses), port, control).run();
 }
