@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/scheduler.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+
+#include "probe/clock.h"
+#include "probe/dns_probe.h"
+
+namespace dnsdirector::probe {
+namespace {
+
+/// What one call does at most, some two milliseconds of work, so that the event
+/// loop stays responsive when ten thousand rounds are due at once.
+constexpr int events_a_call = 256;
+constexpr int timers_a_call = 256;
+
+/// First rounds that should run "at once" start this far apart: ten thousand
+/// within half a second.
+constexpr Nanoseconds first_round_spacing = Microseconds{50};
+
+void count_lateness(ProberStatistics& statistics, Nanoseconds late) {
+    const auto micros = std::max<std::int64_t>(0, late / Microseconds{1});
+    const auto bucket = std::min<unsigned>(
+        31, static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(micros))));
+    ++statistics.lateness[bucket];
+}
+
+}  // namespace
+
+Scheduler::Scheduler(ProberSettings settings, Descriptor epoll, std::size_t socket_limit)
+    : settings_(std::move(settings)),
+      epoll_(std::move(epoll)),
+      environment_(std::make_unique<Environment>(epoll_.get())),
+      spread_(settings_.seed),
+      wheel_(now()) {
+    environment_->sockets.limit = socket_limit;
+}
+
+Scheduler::~Scheduler() = default;
+
+std::optional<TimePoint> Scheduler::deadline() const {
+    return more_work_ ? TimePoint{} : wheel_.next();
+}
+
+Scheduler::Entry* Scheduler::find(Token token) {
+    if (token.index >= places_.size()) return nullptr;
+    Place& place = places_[token.index];
+    return place.generation == token.generation ? place.entry.get() : nullptr;
+}
+
+Scheduler::Entry* Scheduler::find(CheckId id) {
+    const auto found = index_.find(id);
+    return found == index_.end() ? nullptr : places_[found->second].entry.get();
+}
+
+void Scheduler::add(CheckId id, const core::Check& check, bool first_round_at_once) {
+    remove(id);
+    std::uint32_t place = static_cast<std::uint32_t>(places_.size());
+    if (free_places_.empty()) {
+        places_.emplace_back();
+    } else {
+        place = free_places_.back();
+        free_places_.pop_back();
+    }
+    const std::uint64_t token = Token{Token::Kind::check, places_[place].generation, place}.pack();
+    const TimePoint time = now();
+    if (first_round_at_once)
+        next_first_round_ = std::max(next_first_round_ + first_round_spacing, time);
+    const TimePoint first = first_round_at_once ? next_first_round_ : time;
+    auto entry = std::make_unique<Entry>(
+        id, token, Schedule(check.timing, first_round_at_once, first, time, spread_));
+    entry->probe = make_probe(token, check);
+    wheel_.arm(entry->timer, entry->schedule.due());
+    places_[place].entry = std::move(entry);
+    index_[id] = place;
+}
+
+std::unique_ptr<Probe> Scheduler::make_probe(std::uint64_t token, const core::Check& check) {
+    const auto* dns = std::get_if<core::DnsCheck>(&check.what);
+    if (dns == nullptr) return std::make_unique<ImpossibleProbe>("scripts cannot be run yet");
+    Result<std::unique_ptr<Probe>> probe =
+        DnsProbe::make(*environment_, token, check.target, *dns, check.timing);
+    if (!probe) return std::make_unique<ImpossibleProbe>(probe.error().message);
+    return std::move(*probe);
+}
+
+void Scheduler::remove(CheckId id) {
+    const auto found = index_.find(id);
+    if (found == index_.end()) return;
+    Place& place = places_[found->second];
+    place.entry.reset();
+    place.generation = Token::next_generation(place.generation);
+    free_places_.push_back(found->second);
+    index_.erase(found);
+}
+
+void Scheduler::hurry(CheckId id) {
+    Entry* entry = find(id);
+    if (entry == nullptr) return;
+    entry->hurried = entry->in_round;
+    if (entry->in_round) return;
+    entry->schedule.insert_round(now());
+    wheel_.arm(entry->timer, entry->schedule.due());
+}
+
+void Scheduler::work() {
+    const bool more_events = take_events(events_a_call);
+    const bool more_timers = take_timers(timers_a_call);
+    more_work_ = more_events || more_timers;
+}
+
+bool Scheduler::take_events(int limit) {
+    std::array<epoll_event, events_a_call> events;
+    const int count = ::epoll_wait(epoll_.get(), events.data(), limit, 0);
+    const TimePoint time = now();
+    for (int index = 0; index < count; ++index)
+        if (Entry* entry = find(Token::unpack(events[static_cast<std::size_t>(index)].data.u64)))
+            follow(*entry, entry->probe->on_event(time));
+    return count == limit;
+}
+
+bool Scheduler::take_timers(int limit) {
+    const TimePoint time = now();
+    for (int count = 0; count < limit; ++count) {
+        const TimerWheel::Node* due = wheel_.pop(time);
+        if (due == nullptr) return false;
+        Entry* entry = find(Token::unpack(due->token));
+        if (entry == nullptr) continue;
+        if (entry->in_round)
+            follow(*entry, entry->probe->on_timeout(now()));
+        else
+            start_round(*entry);
+    }
+    return true;
+}
+
+void Scheduler::start_round(Entry& entry) {
+    const TimePoint time = now();
+    if (!entry.probe->ready()) {
+        entry.schedule.advance(time, spread_);
+        wheel_.arm(entry.timer, entry.schedule.due());
+        return;
+    }
+    count_lateness(environment_->statistics, time - entry.schedule.due());
+    entry.in_round = true;
+    follow(entry, entry.probe->start(time));
+}
+
+void Scheduler::follow(Entry& entry, Probe::Progress progress) {
+    if (!progress) {
+        if (entry.in_round) wheel_.arm(entry.timer, entry.probe->wake());
+        return;
+    }
+    const TimePoint time = now();
+    entry.in_round = false;
+    entry.schedule.advance(time, spread_);
+    if (std::exchange(entry.hurried, false)) entry.schedule.insert_round(time);
+    wheel_.arm(entry.timer, entry.schedule.due());
+    ++environment_->statistics.rounds;
+    if (on_verdict)
+        on_verdict(entry.id, core::Verdict{progress->failure, std::move(progress->reason),
+                                           progress->rtt, time, wall_now()});
+}
+
+}  // namespace dnsdirector::probe

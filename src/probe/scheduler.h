@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "probe/descriptor.h"
+#include "probe/probe.h"
+#include "probe/prober.h"
+#include "probe/schedule.h"
+#include "probe/timer_wheel.h"
+#include "probe/token.h"
+
+namespace dnsdirector::probe {
+
+/// The Prober: one epoll instance, one wheel of timers, one timer a check. In a
+/// round the timer is the try's time-out, between rounds the next start.
+class Scheduler : public Prober {
+public:
+    Scheduler(ProberSettings settings, Descriptor epoll, std::size_t socket_limit);
+    ~Scheduler() override;
+
+    [[nodiscard]] int descriptor() const override { return epoll_.get(); }
+    void on_readable() override { work(); }
+    [[nodiscard]] std::optional<TimePoint> deadline() const override;
+    void on_deadline(TimePoint /*now*/) override { work(); }
+
+    void add(CheckId id, const core::Check& check, bool first_round_at_once) override;
+    void remove(CheckId id) override;
+    void hurry(CheckId id) override;
+    [[nodiscard]] const ProberStatistics& statistics() const override {
+        return environment_->statistics;
+    }
+
+private:
+    struct Entry {
+        Entry(CheckId check, std::uint64_t token, Schedule rounds)
+            : id(check), schedule(rounds), timer(token) {}
+        CheckId id;
+        Schedule schedule;
+        TimerWheel::Node timer;
+        std::unique_ptr<Probe> probe;
+        bool in_round = false;
+        bool hurried = false;  ///< the next round follows this one at once
+    };
+    struct Place {
+        std::unique_ptr<Entry> entry;
+        std::uint32_t generation = 0;
+    };
+
+    void work();
+    /// Up to `limit` events; whether there may be more.
+    bool take_events(int limit);
+    bool take_timers(int limit);
+    Entry* find(Token token);
+    Entry* find(CheckId id);
+    std::unique_ptr<Probe> make_probe(std::uint64_t token, const core::Check& check);
+    void start_round(Entry& entry);
+    /// Ends the round where there is an outcome, else arms the timer anew. The
+    /// verdict's receiver may remove the entry: nothing may touch it afterwards.
+    void follow(Entry& entry, Probe::Progress progress);
+
+    ProberSettings settings_;
+    Descriptor epoll_;
+    std::unique_ptr<Environment> environment_;  ///< large: it holds the read buffer
+    Spread spread_;
+    TimerWheel wheel_;
+    std::vector<Place> places_;
+    std::vector<std::uint32_t> free_places_;
+    std::unordered_map<CheckId, std::uint32_t> index_;
+    TimePoint next_first_round_;
+    bool more_work_ = false;
+};
+
+}  // namespace dnsdirector::probe

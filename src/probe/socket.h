@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <optional>
+
+#include "base/address.h"
+#include "probe/descriptor.h"
+#include "probe/probe.h"
+
+namespace dnsdirector::probe {
+
+/// An endpoint as the kernel takes it.
+class SocketAddress {
+public:
+    explicit SocketAddress(const Endpoint& endpoint);
+    [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&any_); }
+    [[nodiscard]] socklen_t size() const { return size_; }
+    [[nodiscard]] int family() const { return any_.v6.sin6_family; }
+
+private:
+    union {
+        sockaddr_in v4;
+        sockaddr_in6 v6;
+    } any_{};
+    socklen_t size_;
+};
+
+/// Where a probe's packets go and where they come from.
+struct Path {
+    SocketAddress target;
+    std::optional<SocketAddress> source;
+    std::string source_text;  ///< for reasons
+};
+[[nodiscard]] Path make_path(const Endpoint& target, const std::optional<IpAddress>& source);
+
+/// A connected socket that counts in the budget, close-on-exec and non-blocking.
+class Socket {
+public:
+    explicit Socket(SocketBudget& budget) : budget_(budget) {}
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+    ~Socket() { close(); }
+
+    /// Opens, binds and connects (TCP: begins to); nothing when all went well.
+    /// UDP is connected too, so that ICMP errors arrive, foreign senders do not,
+    /// and the port is random (RFC 5452).
+    std::optional<Outcome> open(Protocol protocol, const Path& path);
+    void close();
+    [[nodiscard]] bool is_open() const { return descriptor_.open(); }
+    [[nodiscard]] int get() const { return descriptor_.get(); }
+
+    /// Edge-triggered events for `token` from now on.
+    std::optional<Outcome> watch(int epoll, std::uint64_t token, std::uint32_t events) const;
+
+private:
+    SocketBudget& budget_;
+    Descriptor descriptor_;
+};
+
+/// What an error of connect, send or receive says about the server: the refusals
+/// that came over the network are answers; what our own machine objects to is local.
+[[nodiscard]] Outcome outcome_of(int error);
+
+}  // namespace dnsdirector::probe

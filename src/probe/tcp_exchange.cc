@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/tcp_exchange.h"
+
+#include <sys/epoll.h>
+
+#include <cerrno>
+
+#include "dns/message.h"
+
+namespace dnsdirector::probe {
+namespace {
+
+constexpr std::size_t length_size = 2;
+
+/// Whether the bytes begin with a whole message.
+bool whole(std::span<const std::uint8_t> bytes) {
+    return bytes.size() >= length_size && bytes.size() >= length_size + dns::read16(bytes, 0);
+}
+
+}  // namespace
+
+TcpExchange::State TcpExchange::fail_with(Outcome outcome) {
+    outcome_ = std::move(outcome);
+    return State::failed;
+}
+
+TcpExchange::State TcpExchange::begin(const Path& path, std::span<const std::uint8_t> framed) {
+    unsent_ = framed;
+    partial_.clear();
+    reply_in_buffer_ = false;
+    reply_ = {};
+    if (std::optional<Outcome> failed = socket_.open(Protocol::tcp, path))
+        return fail_with(std::move(*failed));
+    // On a short path the connection stands already: that saves a round through epoll.
+    if (const State state = send_rest(); state == State::failed) return state;
+    const std::uint32_t events = unsent_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT;
+    if (std::optional<Outcome> failed = socket_.watch(environment_.epoll, token_, events))
+        return fail_with(std::move(*failed));
+    return State::pending;
+}
+
+TcpExchange::State TcpExchange::send_rest() {
+    while (!unsent_.empty()) {
+        const ssize_t sent = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0 && (errno == EAGAIN || errno == ENOTCONN)) return State::pending;
+        if (sent < 0) return fail_with(outcome_of(errno));
+        unsent_ = unsent_.subspan(static_cast<std::size_t>(sent));
+    }
+    return State::pending;
+}
+
+TcpExchange::State TcpExchange::receive() {
+    auto& buffer = environment_.buffer;
+    while (true) {
+        if (whole(partial_)) {
+            reply_ = std::span(partial_).subspan(length_size, dns::read16(partial_, 0));
+            return State::reply;
+        }
+        const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == EAGAIN) return State::pending;
+        if (got < 0) return fail_with(outcome_of(errno));
+        if (got == 0) return State::closed;
+        const std::span<const std::uint8_t> bytes(buffer.data(), static_cast<std::size_t>(got));
+        if (partial_.empty() && whole(bytes)) {
+            reply_ = bytes.subspan(length_size, dns::read16(bytes, 0));
+            // What follows, should this one be ignored.
+            const auto behind = bytes.subspan(length_size + reply_.size());
+            partial_.assign(behind.begin(), behind.end());
+            reply_in_buffer_ = true;
+            return State::reply;
+        }
+        partial_.insert(partial_.end(), bytes.begin(), bytes.end());
+    }
+}
+
+TcpExchange::State TcpExchange::advance() {
+    if (const State state = send_rest(); state == State::failed || !unsent_.empty()) return state;
+    return receive();
+}
+
+void TcpExchange::drop_reply() {
+    if (!reply_in_buffer_ && !partial_.empty())
+        partial_.erase(partial_.begin(),
+                       partial_.begin() + static_cast<std::ptrdiff_t>(length_size + reply_.size()));
+    reply_in_buffer_ = false;
+    reply_ = {};
+}
+
+}  // namespace dnsdirector::probe

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "probe/socket.h"
+
+namespace dnsdirector::probe {
+
+/// One question and its answer over a TCP connection of its own (RFC 1035,
+/// 4.2.2; RFC 7766). Driven by trying: advance() does what can be done now.
+class TcpExchange {
+public:
+    enum class State : std::uint8_t {
+        pending,  ///< more events are needed
+        reply,    ///< `reply()` holds a message
+        closed,   ///< the server ended the connection before its answer was whole
+        failed,   ///< `outcome()` says how
+    };
+
+    TcpExchange(Environment& environment, std::uint64_t token)
+        : environment_(environment), token_(token), socket_(environment.sockets) {}
+
+    /// Connects; `framed` (the query with its length) must live until the end.
+    State begin(const Path& path, std::span<const std::uint8_t> framed);
+    State advance();
+    /// Forgets the reply that advance() gave, to wait for another.
+    void drop_reply();
+    void end() { socket_.close(); }
+    [[nodiscard]] bool active() const { return socket_.is_open(); }
+
+    /// Valid until the next call into any probe of the environment.
+    [[nodiscard]] std::span<const std::uint8_t> reply() const { return reply_; }
+    [[nodiscard]] const Outcome& outcome() const { return outcome_; }
+
+private:
+    State send_rest();
+    State receive();
+    State fail_with(Outcome outcome);
+
+    Environment& environment_;
+    std::uint64_t token_;
+    Socket socket_;
+    std::span<const std::uint8_t> unsent_;
+    std::vector<std::uint8_t> partial_;  ///< of an answer that comes in pieces
+    std::span<const std::uint8_t> reply_;
+    bool reply_in_buffer_ = false;  ///< not in partial_
+    Outcome outcome_;
+};
+
+}  // namespace dnsdirector::probe
