@@ -31,7 +31,8 @@ void add_check_config(Program program) {
 void add_reference(Program program) {
     auto* command = program.app.add_subcommand("reference",
                                                "Print the reference of the configuration language");
-    command->add_flag("--markdown", "As docs/configuration.md (the default)");
+    auto markdown = std::make_shared<bool>(true);
+    command->add_flag("--markdown", *markdown, "As docs/configuration.md (the default)");
     command->callback([program] {
         program.action = [] {
             fmt::print("{}", config::reference_markdown());

@@ -5,6 +5,8 @@
 // nothing that the director decides.
 #pragma once
 
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>

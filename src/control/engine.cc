@@ -98,8 +98,8 @@ void Engine::adopt_checks(const core::Configuration& next) {
             check.state = std::move(found->second.state);
         } else {
             check.id = next_id_++;
-            check.state = core::initial_state(forwarded_now(next, i, check.services), now.monotonic,
-                                              now.wall);
+            check.state = core::initial_state(
+                next.checks[i], forwarded_now(next, i, check.services), now.monotonic, now.wall);
         }
         check_of_id_.emplace(check.id, i);
     }
