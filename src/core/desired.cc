@@ -405,8 +405,8 @@ ServiceDecision decide(const DecisionInput& input) {
         decision.servers.push_back(describe_server(deciding, i));
     decision.quorum = quorum_of(deciding);
     deciding.memory.quorum_met = decision.quorum.met;
-    decision.memory = std::move(deciding.memory);
     decision.next_change = next_step(deciding);
+    decision.memory = std::move(deciding.memory);
     return decision;
 }
 
