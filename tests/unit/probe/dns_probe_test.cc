@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "core/mnemonics.h"
+#include "probe/prober.h"
+#include "unit/probe/drive.h"
+#include "unit/probe/responder.h"
+
+namespace dnsdirector::probe {
+namespace {
+
+using core::Failure;
+using test::Bytes;
+using test::Recorder;
+using test::Replies;
+using test::reply_to;
+using test::Responder;
+
+Replies right(const Bytes& query) {
+    return {reply_to(query)};
+}
+Replies truncated(const Bytes& query) {
+    Bytes reply = reply_to(query);
+    reply[2] |= 0x02;
+    return {reply};
+}
+
+core::Check check_of(const Endpoint& target, Protocol transport = Protocol::udp) {
+    core::Check check;
+    check.target = target;
+    core::DnsCheck dns;
+    dns.name = "www.example.com";
+    dns.type = 1;
+    dns.transport = transport;
+    dns.fail_on = {2, 5};
+    check.what = dns;
+    check.timing.every = Seconds{60};
+    check.timing.timeout = Milliseconds{300};
+    check.timing.tries = 1;
+    return check;
+}
+
+core::DnsCheck& dns_of(core::Check& check) {
+    return std::get<core::DnsCheck>(check.what);
+}
+
+TEST(UdpProbe, PassesWithTheAnswerTime) {
+    Responder server(right);
+    Recorder recorder;
+    const core::Verdict verdict = recorder.ask(check_of(server.endpoint()));
+    EXPECT_EQ(verdict.failure, Failure::none);
+    EXPECT_EQ(verdict.reason, "");
+    EXPECT_GT(verdict.rtt.count(), 0);
+    EXPECT_LT(verdict.rtt, Milliseconds{300});
+}
+
+TEST(UdpProbe, NamesTheStatusThatFails) {
+    Responder server([](const Bytes& query) { return Replies{reply_to(query, 2)}; });
+    Recorder recorder;
+    const core::Verdict verdict = recorder.ask(check_of(server.endpoint()));
+    EXPECT_EQ(verdict.failure, Failure::answer);
+    EXPECT_EQ(verdict.reason, "SERVFAIL");
+}
+
+TEST(UdpProbe, IgnoresAWrongIdAndQuestionAndTakesTheRightReply) {
+    Responder server([](const Bytes& query) {
+        Bytes wrong_id = reply_to(query, 2), wrong_question = reply_to(query, 2);
+        wrong_id[0] ^= 1;
+        wrong_question[13] = 'x';
+        return Replies{wrong_id, wrong_question, Bytes{1}, Bytes{}, reply_to(query)};
+    });
+    Recorder recorder;
+    EXPECT_EQ(recorder.ask(check_of(server.endpoint())).failure, Failure::none);
+    EXPECT_EQ(recorder.prober->statistics().ignored_replies, 4);
+}
+
+TEST(UdpProbe, OnlyWrongRepliesAreATimeoutThatSaysSo) {
+    Responder server([](const Bytes& query) {
+        Bytes reply = reply_to(query);
+        reply[1] ^= 0x80;
+        return Replies{reply};
+    });
+    Recorder recorder;
+    const core::Verdict verdict = recorder.ask(check_of(server.endpoint()));
+    EXPECT_EQ(verdict.failure, Failure::silence);
+    EXPECT_EQ(verdict.reason, "timeout; 1 reply ignored: wrong ID or question");
+}
+
+TEST(UdpProbe, AClosedPortIsRefusedAtOnce) {
+    Recorder recorder;
+    core::Check check = check_of(test::closed_port());
+    check.timing.tries = 3;
+    check.timing.timeout = Seconds{3};
+    const core::Verdict verdict = recorder.ask(check, Milliseconds{1500});
+    EXPECT_EQ(verdict.failure, Failure::refused);
+    EXPECT_EQ(verdict.reason, "connection refused");
+}
+
+TEST(UdpProbe, SilenceTimesOutAfterAllTriesAndNotBefore) {
+    Responder server({});
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    check.timing.timeout = Milliseconds{100};
+    check.timing.tries = 3;
+    const auto start = test::Steady::now();
+    const core::Verdict verdict = recorder.ask(check);
+    const auto took = test::Steady::now() - start;
+    EXPECT_EQ(verdict.failure, Failure::silence);
+    EXPECT_EQ(verdict.reason, "timeout");
+    EXPECT_EQ(verdict.rtt.count(), 0);
+    EXPECT_GE(took, Milliseconds{300});
+    EXPECT_LT(took, Milliseconds{900});
+    EXPECT_EQ(server.udp_queries(), 3);
+}
+
+TEST(UdpProbe, ALaterTryPasses) {
+    int queries = 0;
+    Responder server([&](const Bytes& query) { return ++queries < 3 ? Replies{} : right(query); });
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    check.timing.timeout = Milliseconds{80};
+    check.timing.tries = 3;
+    const core::Verdict verdict = recorder.ask(check);
+    EXPECT_EQ(verdict.failure, Failure::none);
+    EXPECT_LT(verdict.rtt, Milliseconds{80});
+}
+
+TEST(UdpProbe, ALateReplyToAnEarlierTryCounts) {
+    Bytes first;
+    Responder server([&](const Bytes& query) {
+        if (first.empty()) {
+            first = query;
+            return Replies{};
+        }
+        return Replies{reply_to(first)};
+    });
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    check.timing.timeout = Milliseconds{100};
+    check.timing.tries = 2;
+    const core::Verdict verdict = recorder.ask(check);
+    EXPECT_EQ(verdict.failure, Failure::none);
+    EXPECT_GE(verdict.rtt, Milliseconds{100});
+}
+
+TEST(UdpProbe, TruncationIsAskedAgainOverTcpUnlessTheCheckSaysOtherwise) {
+    Responder server(truncated, right);
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    EXPECT_EQ(recorder.ask(check).failure, Failure::none);
+    EXPECT_EQ(server.tcp_queries(), 1);
+    dns_of(check).on_truncated = core::OnTruncated::fail;
+    EXPECT_EQ(recorder.ask(check).reason, "truncated");
+    dns_of(check).on_truncated = core::OnTruncated::pass;
+    EXPECT_EQ(recorder.ask(check).failure, Failure::none);
+    EXPECT_EQ(server.tcp_queries(), 1);
+}
+
+TEST(UdpProbe, TheVerdictOfATruncatedReplyIsThatOfTheWholeOne) {
+    Responder server(truncated, [](const Bytes& query) { return Replies{reply_to(query, 5)}; });
+    Recorder recorder;
+    EXPECT_EQ(recorder.ask(check_of(server.endpoint())).reason, "REFUSED");
+}
+
+TEST(UdpProbe, SendsFromTheSourceAddress) {
+    Responder server(right, {}, Responder::Tcp::answers, "127.0.0.9");
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    dns_of(check).source = IpAddress::parse("127.0.0.5");
+    EXPECT_EQ(recorder.ask(check).failure, Failure::none);
+    dns_of(check).source = IpAddress::parse("203.0.113.1");
+    for (const Protocol transport : {Protocol::udp, Protocol::tcp}) {
+        dns_of(check).transport = transport;
+        const core::Verdict verdict = recorder.ask(check);
+        EXPECT_EQ(verdict.failure, Failure::local);
+        EXPECT_EQ(verdict.reason, "cannot send from 203.0.113.1: not an address of this machine");
+    }
+}
+
+TEST(UdpProbe, AnImpossibleQuestionFailsLocallyAndSaysWhy) {
+    Recorder recorder;
+    core::Check check = check_of(test::closed_port());
+    dns_of(check).expect_answers = {"not-an-address"};
+    const core::Verdict verdict = recorder.ask(check);
+    EXPECT_EQ(verdict.failure, Failure::local);
+    EXPECT_NE(verdict.reason.find("not-an-address"), std::string::npos) << verdict.reason;
+}
+
+TEST(TcpProbe, PassesAlsoWhenTheAnswerComesInPieces) {
+    for (const auto how : {Responder::Tcp::answers, Responder::Tcp::in_pieces}) {
+        Responder server({}, right, how);
+        Recorder recorder;
+        EXPECT_EQ(recorder.ask(check_of(server.endpoint(), Protocol::tcp)).failure, Failure::none);
+        EXPECT_EQ(server.udp_queries(), 0);
+    }
+}
+
+TEST(TcpProbe, IgnoresWrongIdsWhileTimeIsLeft) {
+    for (const auto how : {Responder::Tcp::answers, Responder::Tcp::in_pieces}) {
+        Responder server(
+            {},
+            [](const Bytes& query) {
+                Bytes wrong = reply_to(query, 2);
+                wrong[0] ^= 1;
+                return Replies{wrong, wrong, reply_to(query)};
+            },
+            how);
+        Recorder recorder;
+        EXPECT_EQ(recorder.ask(check_of(server.endpoint(), Protocol::tcp)).failure, Failure::none);
+        EXPECT_EQ(recorder.prober->statistics().ignored_replies, 2);
+    }
+}
+
+TEST(TcpProbe, ARefusalAndAResetAreRefusals) {
+    Recorder recorder;
+    EXPECT_EQ(recorder.ask(check_of(test::closed_port(), Protocol::tcp)).reason,
+              "connection refused");
+    Responder server({}, right, Responder::Tcp::resets);
+    const core::Verdict verdict = recorder.ask(check_of(server.endpoint(), Protocol::tcp));
+    EXPECT_EQ(verdict.failure, Failure::refused);
+    EXPECT_EQ(verdict.reason, "connection reset");
+}
+
+TEST(TcpProbe, AConnectionClosedWithoutAnAnswerFailsAfterAllTries) {
+    Responder server({}, right, Responder::Tcp::closes);
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint(), Protocol::tcp);
+    check.timing.tries = 2;
+    const core::Verdict verdict = recorder.ask(check);
+    EXPECT_EQ(verdict.failure, Failure::answer);
+    EXPECT_EQ(verdict.reason, "connection closed without an answer");
+    EXPECT_EQ(server.tcp_queries(), 2);
+}
+
+TEST(TcpProbe, SilenceTimesOut) {
+    Responder server({}, [](const Bytes&) { return Replies{}; });
+    Recorder recorder;
+    const core::Verdict verdict = recorder.ask(check_of(server.endpoint(), Protocol::tcp));
+    EXPECT_EQ(verdict.failure, Failure::silence);
+    EXPECT_EQ(verdict.reason, "timeout");
+}
+
+}  // namespace
+}  // namespace dnsdirector::probe
