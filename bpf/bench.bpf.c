@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Programs for bench/xdp_bench: the forwarding path next to two yardsticks.
+ *   swap      exchanges the MACs and sends the frame back: the least there is
+ *   floor     besides makes the path's look-ups, on constant keys
+ *   director  the path itself (path.h)
+ * Each comes a second time with another source port at every run, so that a
+ * repeated test run walks through 65,536 flows.
+ *
+ * A test run that is repeated doesn't reset the packet. The destination records
+ * of the bench therefore carry the interface's own MAC as the server's: the
+ * frame sent is again one to be forwarded.
+ */
+#include "path.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+__u32 runs SEC(".data.runs") = 1;
+
+ALWAYS_INLINE int swap_macs(struct xdp_md* context) {
+    struct ethhdr* frame = (void*)(long)context->data;
+    if ((void*)(frame + 1) > (void*)(long)context->data_end) return XDP_ABORTED;
+    __u8 mac[ETH_ALEN];
+    __builtin_memcpy(mac, frame->h_dest, ETH_ALEN);
+    __builtin_memcpy(frame->h_dest, frame->h_source, ETH_ALEN);
+    __builtin_memcpy(frame->h_source, mac, ETH_ALEN);
+    return XDP_TX;
+}
+
+/* Keeps the compiler from dropping a load whose value nobody wants. */
+#define KEEP(value) asm volatile("" : : "r"(value))
+
+ALWAYS_INLINE int look_up_only(struct xdp_md* context) {
+    __u32 one = 1, zero = 0;
+    KEEP(((volatile struct directory*)&directory)->first[1]);
+    struct service* service = bpf_map_lookup_elem(&services, &one);
+    if (!service) return XDP_ABORTED;
+    KEEP(service);
+    struct service_state* state = bpf_map_lookup_elem(&service_states, &one);
+    if (!state) return XDP_ABORTED;
+    KEEP(state);
+    struct slot_block* block = bpf_map_lookup_elem(&slots, &zero);
+    if (!block) return XDP_ABORTED;
+    KEEP(block);
+    struct destination* to = bpf_map_lookup_elem(&destinations, &one);
+    if (!to) return XDP_ABORTED;
+    KEEP(to);
+    struct count* count = bpf_map_lookup_elem(&server_counters, &one);
+    if (!count) return XDP_ABORTED;
+    KEEP(count);
+    return swap_macs(context);
+}
+
+/* Next flow: the source port, which stands first behind IPv4 and IPv6 headers. */
+ALWAYS_INLINE void next_flow(struct xdp_md* context) {
+    void* data = (void*)(long)context->data;
+    void* end = (void*)(long)context->data_end;
+    if (data + sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + 2 > end) return;
+    const struct ethhdr* frame = data;
+    __u32 header = frame->h_proto == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr)
+                                                         : sizeof(struct ipv6hdr);
+    *(__u16*)(data + sizeof(struct ethhdr) + header) = (__u16)runs++;
+}
+
+SEC("xdp")
+int swap(struct xdp_md* context) {
+    return swap_macs(context);
+}
+SEC("xdp")
+int swap_flows(struct xdp_md* context) {
+    next_flow(context);
+    return swap_macs(context);
+}
+/* `floor` is a library function to the compiler. */
+SEC("xdp")
+int look_ups(struct xdp_md* context) {
+    return look_up_only(context);
+}
+SEC("xdp")
+int look_ups_flows(struct xdp_md* context) {
+    next_flow(context);
+    return look_up_only(context);
+}
+SEC("xdp")
+int director(struct xdp_md* context) {
+    return direct(context);
+}
+SEC("xdp")
+int director_flows(struct xdp_md* context) {
+    next_flow(context);
+    return direct(context);
+}
