@@ -6,11 +6,13 @@
 // It reads files and nothing else: no interface, no user, no name is looked up.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "core/model.h"
 
 namespace dnsdirector::config {
@@ -43,6 +45,19 @@ struct Loaded {
 
 /// As load(), from memory; `name` stands in messages.
 [[nodiscard]] Loaded parse(std::string_view text, const std::string& name);
+
+/// The file system as includes see it, so that tests and fuzzers bring their own.
+struct Files {
+    /// The whole of a file.
+    std::function<Result<std::string>(const std::string& path)> read;
+    /// glob(3) with braces, sorted, without directories; no match: empty.
+    std::function<std::vector<std::string>(const std::string& pattern)> expand;
+    /// One text for one file, however it is called; finds include loops.
+    std::function<std::string(const std::string& path)> identity;
+};
+
+[[nodiscard]] Loaded load(const std::string& path, const Files& files);
+[[nodiscard]] Loaded parse(std::string_view text, const std::string& name, const Files& files);
 
 /// docs/configuration.md, made from the keyword table.
 [[nodiscard]] std::string reference_markdown();

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/arguments.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "config/script_words.h"
+#include "config/suggest.h"
+#include "config/values.h"
+
+namespace dnsdirector::config {
+namespace {
+
+using Words = std::span<const Word>;
+
+/// How many words a kind takes, and how the manual writes them.
+struct Shape {
+    Kind kind;
+    std::size_t least;
+    std::size_t most;  ///< 0: any number
+    std::string_view text;
+};
+
+constexpr Shape shapes[] = {
+    {Kind::nothing, 0, 0, ""},
+    {Kind::anything, 0, 0, "…"},
+    {Kind::flag, 0, 1, "on|off"},
+    {Kind::number, 1, 1, "NUMBER"},
+    {Kind::percent, 1, 1, "PERCENT"},
+    {Kind::duration, 1, 1, "DURATION"},
+    {Kind::address, 1, 1, "ADDRESS"},
+    {Kind::addresses, 1, 0, "ADDRESS…"},
+    {Kind::address_port, 2, 2, "ADDRESS PORT"},
+    {Kind::endpoint, 1, 1, "ADDRESS:PORT"},
+    {Kind::name, 1, 1, "NAME"},
+    {Kind::optional_name, 0, 1, "[NAME]"},
+    {Kind::interface, 1, 1, "INTERFACE"},
+    {Kind::interfaces, 1, 0, "INTERFACE…"},
+    {Kind::one_of, 1, 1, ""},
+    {Kind::some_of, 1, 0, ""},
+    {Kind::user, 1, 2, "USER [GROUP]"},
+    {Kind::script, 1, 1, "\"COMMAND ARGUMENT…\""},
+    {Kind::question, 1, 3, "\"NAME TYPE [CLASS]\""},
+    {Kind::statuses, 1, 0, "none|RCODE…"},
+    {Kind::expectation, 2, 0, "rcode RCODE|answer RDATA"},
+    {Kind::dns_type, 1, 1, "TYPE"},
+    {Kind::dns_name, 1, 1, "NAME"},
+};
+
+const Shape& shape_of(Kind kind) {
+    return *std::find_if(std::begin(shapes), std::end(shapes),
+                         [&](const Shape& shape) { return shape.kind == kind; });
+}
+
+class ArgumentReader {
+public:
+    ArgumentReader(const Keyword& keyword, Words words, Diagnostics& diagnostics, Arguments& out)
+        : keyword_(keyword), words_(words), diagnostics_(diagnostics), out_(out) {}
+
+    bool read();
+
+private:
+    template <typename T>
+    bool store(const Word& word, Result<T> value, T& into) {
+        if (!value) return say(word, value.error().message);
+        into = std::move(*value);
+        return true;
+    }
+    bool say(const Word& word, std::string_view text) {
+        diagnostics_.error(word.position, "{}: {}", keyword_.name, text);
+        return false;
+    }
+    bool choice(const Word& word);
+    bool read_choices();
+    bool read_addresses(Words words);
+    bool read_address_port();
+    bool read_endpoint(const Word& word);
+    bool read_interfaces();
+    bool read_question();
+    bool read_statuses();
+    bool read_expectation();
+
+    const Keyword& keyword_;
+    Words words_;
+    Diagnostics& diagnostics_;
+    Arguments& out_;
+};
+
+bool same_ignoring_case(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && edit_distance(a, b) == 0;
+}
+
+bool ArgumentReader::choice(const Word& word) {
+    const auto choices = choices_of(keyword_);
+    for (std::size_t i = 0; i < choices.size(); ++i)
+        if (same_ignoring_case(word.text, choices[i])) {
+            if (std::find(out_.choices.begin(), out_.choices.end(), i) != out_.choices.end())
+                return say(word, fmt::format("`{}` is named twice", word.text));
+            out_.choices.push_back(i);
+            return true;
+        }
+    const std::string_view near = nearest(word.text, choices);
+    std::string text = fmt::format("`{}` is not one of {}", word.text, fmt::join(choices, ", "));
+    if (!near.empty()) text += fmt::format("; did you mean `{}`?", near);
+    return say(word, text);
+}
+
+bool ArgumentReader::read_choices() {
+    return std::all_of(words_.begin(), words_.end(),
+                       [&](const Word& word) { return choice(word); });
+}
+
+bool ArgumentReader::read_addresses(Words words) {
+    bool good = true;
+    for (const Word& word : words) {
+        Placed<IpAddress> address{{}, word.position};
+        const bool read = store(word, parse_address(word.text), address.value);
+        if (read) out_.addresses.push_back(address);
+        good = good && read;
+    }
+    return good;
+}
+
+bool ArgumentReader::read_address_port() {
+    if (words_[0].text == "fwmark" || words_[0].text == "group")
+        return say(words_[0], fmt::format("`{}` is not supported yet; write an address and a port",
+                                          words_[0].text));
+    std::uint64_t port = 0;
+    const bool address = read_addresses(words_.first(1));
+    auto number = parse_number(words_[1].text, 1, 65535);
+    if (!number) number = fail("port {}", number.error().message);
+    const bool good = store(words_[1], std::move(number), port);
+    out_.port = static_cast<std::uint16_t>(port);
+    return address && good;
+}
+
+bool ArgumentReader::read_endpoint(const Word& word) {
+    const auto endpoint = Endpoint::parse(word.text);
+    if (!endpoint)
+        return say(
+            word,
+            fmt::format("`{}` is not an address and a port; write 127.0.0.1:8080 or [::1]:8080",
+                        word.text));
+    out_.addresses.push_back({endpoint->address, word.position});
+    out_.port = endpoint->port;
+    return true;
+}
+
+bool ArgumentReader::read_interfaces() {
+    for (const Word& word : words_)
+        if (!store(word, parse_interface(word.text), out_.texts.emplace_back())) return false;
+    return true;
+}
+
+bool ArgumentReader::read_question() {
+    std::vector<std::string_view> parts;
+    for (const Word& word : words_) {
+        std::string_view rest = word.text;
+        for (;;) {
+            rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
+            if (rest.empty()) break;
+            const auto length = std::min(rest.find_first_of(" \t"), rest.size());
+            parts.push_back(rest.substr(0, length));
+            rest.remove_prefix(length);
+        }
+    }
+    return store(words_[0], parse_question(parts), out_.question);
+}
+
+bool ArgumentReader::read_statuses() {
+    if (words_.size() == 1 && words_[0].text == "none") return true;
+    for (const Word& word : words_) {
+        std::uint16_t status = 0;
+        if (!store(word, parse_rcode(word.text), status)) return false;
+        if (std::find(out_.statuses.begin(), out_.statuses.end(), status) != out_.statuses.end())
+            return say(word, fmt::format("`{}` is named twice", word.text));
+        out_.statuses.push_back(status);
+    }
+    std::sort(out_.statuses.begin(), out_.statuses.end());
+    return true;
+}
+
+bool ArgumentReader::read_expectation() {
+    if (!choice(words_[0])) return false;
+    const bool rcode = out_.choices.front() == 0;
+    if (rcode && words_.size() != 2)
+        return say(words_[0], "write one status, as in `expect rcode NOERROR`");
+    if (rcode) return store(words_[1], parse_rcode(words_[1].text), out_.statuses.emplace_back());
+    for (const Word& word : words_.subspan(1))
+        out_.texts.emplace_back(word.text);
+    return true;
+}
+
+bool ArgumentReader::read() {
+    switch (keyword_.kind) {
+        case Kind::nothing:
+        case Kind::anything: return true;
+        case Kind::flag:
+            return words_.empty() || store(words_[0], parse_flag(words_[0].text), out_.flag);
+        case Kind::number:
+            return store(words_[0],
+                         parse_number(words_[0].text, static_cast<std::uint64_t>(keyword_.minimum),
+                                      static_cast<std::uint64_t>(keyword_.maximum)),
+                         out_.number);
+        case Kind::percent: {
+            std::uint32_t percent = 0;
+            const bool good = store(words_[0], parse_percent(words_[0].text), percent);
+            out_.number = percent;
+            return good;
+        }
+        case Kind::duration:
+            return store(words_[0],
+                         parse_duration(words_[0].text, Nanoseconds{keyword_.minimum},
+                                        Nanoseconds{keyword_.maximum}),
+                         out_.duration);
+        case Kind::address:
+        case Kind::addresses: return read_addresses(words_);
+        case Kind::address_port: return read_address_port();
+        case Kind::endpoint: return read_endpoint(words_[0]);
+        case Kind::optional_name:
+            if (words_.empty()) return true;
+            [[fallthrough]];
+        case Kind::name: return store(words_[0], parse_name(words_[0].text), out_.text);
+        case Kind::interface:
+        case Kind::interfaces: return read_interfaces();
+        case Kind::one_of:
+        case Kind::some_of: return read_choices();
+        case Kind::user:
+            out_.text = words_[0].text;
+            if (words_.size() > 1) out_.texts.emplace_back(words_[1].text);
+            return !out_.text.empty() || say(words_[0], "the user's name is empty");
+        case Kind::script: return store(words_[0], parse_script(words_[0].text), out_.script);
+        case Kind::question: return read_question();
+        case Kind::statuses: return read_statuses();
+        case Kind::expectation: return read_expectation();
+        case Kind::dns_type: {
+            std::uint16_t type = 0;
+            const bool good = store(words_[0], parse_type(words_[0].text), type);
+            out_.number = type;
+            return good;
+        }
+        case Kind::dns_name: return store(words_[0], parse_dns_name(words_[0].text), out_.text);
+    }
+    return false;
+}
+
+}  // namespace
+
+std::string argument_text(const Keyword& keyword) {
+    if (keyword.kind == Kind::one_of || keyword.kind == Kind::some_of) {
+        const std::string words = fmt::format("{}", fmt::join(choices_of(keyword), "|"));
+        return keyword.kind == Kind::some_of ? words + "…" : words;
+    }
+    return std::string(shape_of(keyword.kind).text);
+}
+
+std::string range_text(const Keyword& keyword) {
+    if (keyword.kind == Kind::number)
+        return fmt::format("{} to {}", keyword.minimum, keyword.maximum);
+    if (keyword.kind == Kind::duration)
+        return fmt::format("{} to {}", to_text(Nanoseconds{keyword.minimum}),
+                           to_text(Nanoseconds{keyword.maximum}));
+    if (keyword.kind == Kind::percent) return "0% to 100%";
+    return "";
+}
+
+bool read_arguments(const Keyword& keyword, const Statement& statement, Diagnostics& diagnostics,
+                    Arguments& arguments) {
+    const Shape& shape = shape_of(keyword.kind);
+    const Words words = Words(statement.words).subspan(1);
+    arguments.position = statement.position();
+    arguments.has_block = statement.has_block;
+    arguments.argument_at = words.empty() ? statement.position() : words[0].position;
+    if (keyword.kind == Kind::anything) return true;
+
+    std::string usage = fmt::format("`{}", keyword.name);
+    if (const std::string takes = argument_text(keyword); !takes.empty()) usage += ' ' + takes;
+    usage += '`';
+    if (words.size() < shape.least) {
+        diagnostics.error(statement.position(), "{} is not complete: write {}", keyword.name,
+                          usage);
+        return false;
+    }
+    const bool limited = shape.most > 0 || keyword.kind == Kind::nothing;
+    if (limited && words.size() > shape.most) {
+        const Word& extra = words[shape.most];
+        const std::string_view hint =
+            keyword.kind == Kind::script ? " (the whole command stands in one pair of quotes)" : "";
+        diagnostics.error(extra.position, "`{}` is too much behind {}: write {}{}", extra.text,
+                          keyword.name, usage, hint);
+        return false;
+    }
+    return ArgumentReader(keyword, words, diagnostics, arguments).read();
+}
+
+}  // namespace dnsdirector::config

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/assembly.h"
+
+#include <algorithm>
+
+#include "core/table.h"
+
+namespace dnsdirector::config {
+namespace {
+
+bool is_link_local(const IpAddress& address) {
+    const auto& bytes = address.bytes();
+    if (address.is_v4()) return bytes[0] == 169 && bytes[1] == 254;
+    return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
+/// ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2)
+bool is_mapped(const IpAddress& address) {
+    const auto& bytes = address.bytes();
+    if (address.is_v4() || bytes[10] != 0xff || bytes[11] != 0xff) return false;
+    return std::all_of(bytes.begin(), bytes.begin() + 10, [](std::uint8_t b) { return b == 0; });
+}
+
+bool is_broadcast(const IpAddress& address) {
+    const auto& bytes = address.bytes();
+    return address.is_v4() && bytes[0] == 255 && bytes[1] == 255 && bytes[2] == 255 &&
+           bytes[3] == 255;
+}
+
+}  // namespace
+
+Assembly::Assembly(const Drafts& drafts, Diagnostics& diagnostics)
+    : drafts_(drafts),
+      diagnostics_(diagnostics),
+      known_checks_(CheckOrder{&configuration_.checks}) {
+    configuration_.director = drafts.director.settings;
+    for (const CheckDraft& draft : drafts.checks)
+        named_checks_.emplace(draft.name, &draft);
+}
+
+const CheckDraft* Assembly::named_check(std::string_view name) const {
+    const auto found = named_checks_.find(name);
+    return found == named_checks_.end() ? nullptr : found->second;
+}
+
+core::CheckIndex Assembly::add_check(core::Check check) {
+    const auto known = known_checks_.find(check);
+    if (known != known_checks_.end()) return *known;
+    const auto added = static_cast<core::CheckIndex>(configuration_.checks.size());
+    configuration_.checks.push_back(std::move(check));
+    known_checks_.insert(added);
+    return added;
+}
+
+void Assembly::add_service(core::Service service, const Position& at) {
+    const auto [known, fresh] = known_services_.emplace(service.key, at);
+    if (!fresh) {
+        diagnostics_.error(at, "the service {} is given a second time; the first is at {}",
+                           service.key.to_string(), diagnostics_.where(known->second));
+        return;
+    }
+    configuration_.services.push_back(std::move(service));
+}
+
+bool Assembly::usable(const IpAddress& address, const Position& at, std::string_view role) {
+    std::string_view reason;
+    if (address.is_unspecified())
+        reason = "stands for no address; write the address itself";
+    else if (address.is_multicast() || is_broadcast(address))
+        reason = "stands for many hosts; write the address of one";
+    else if (is_mapped(address))
+        reason = "is an IPv4 address in IPv6 clothes; write it as IPv4";
+    else if (is_link_local(address))
+        reason = "is link-local, which means nothing without an interface; write a global address";
+    else if (address.is_loopback() && xdp())
+        reason =
+            "is a loopback address, which direct routing by the xdp plane cannot reach; "
+            "dataplane none takes it";
+    if (reason.empty()) return true;
+    diagnostics_.error(at, "{}: {} {}", role, address.to_string(), reason);
+    return false;
+}
+
+void Assembly::check_scheduler(core::Scheduler scheduler, const Position& at,
+                               std::string_view hint) {
+    using core::Scheduler;
+    if (!xdp() || scheduler == Scheduler::wrr || scheduler == Scheduler::rr ||
+        scheduler == Scheduler::mh || scheduler == Scheduler::sh)
+        return;
+    diagnostics_.error(
+        at,
+        "lb_algo {} counts connections, which the xdp plane does not do{}; write lb_algo wrr "
+        "(or rr, mh, sh). The ipvs plane can, but is not in this version",
+        core::to_string(scheduler), hint);
+}
+
+void Assembly::check_method(core::ForwardingMethod method, const Position& at,
+                            std::string_view hint) {
+    if (!xdp() || method == core::ForwardingMethod::dr) return;
+    diagnostics_.error(
+        at,
+        "lb_kind {} is nothing that the xdp plane does{}; write lb_kind DR. The ipvs plane "
+        "can, but is not in this version",
+        method == core::ForwardingMethod::nat ? "NAT" : "TUN", hint);
+}
+
+void Assembly::check_limits() {
+    const core::Limits& limits = configuration_.director.limits;
+    std::uint64_t servers = 0;
+    std::uint64_t slots = 0;
+    for (const core::Service& service : configuration_.services) {
+        servers += service.real_servers.size();
+        if (xdp()) slots += core::slots_needed(service);
+    }
+    const auto check = [&](std::uint64_t have, std::uint64_t room, std::string_view what,
+                           std::string_view keyword) {
+        if (have > room)
+            diagnostics_.error(
+                {0, 0, 0, 0},
+                "{} {}, and room for {}; raise {} in the director block to {} or more", have, what,
+                room, keyword, have);
+    };
+    check(configuration_.services.size(), limits.services, "services", "max_services");
+    check(servers, limits.real_servers, "real servers over all services", "max_real_servers");
+    check(slots, limits.slots, "slots in the scheduling tables", "max_slots");
+}
+
+void Assembly::check_director() {
+    if (!xdp() || !configuration_.director.interfaces.empty() || configuration_.services.empty())
+        return;
+    constexpr std::string_view then =
+        "attaching to every interface that has a route to a real server";
+    if (!drafts_.director.present)
+        diagnostics_.warning({0, 0, 0, 0}, "no director block: {}", then);
+    else if (!drafts_.director.faulty)
+        diagnostics_.warning(drafts_.director.position, "no interface in the director block: {}",
+                             then);
+}
+
+core::Configuration Assembly::finish() {
+    if (diagnostics_.errors() == 0 && configuration_.services.empty())
+        diagnostics_.error({0, 0, 0, 0},
+                           "there is nothing to balance; write a dns_cluster or a virtual_server");
+    check_limits();
+    check_director();
+    return std::move(configuration_);
+}
+
+}  // namespace dnsdirector::config

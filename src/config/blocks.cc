@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the manual says of each block.
+#include "config/keywords.h"
+
+namespace dnsdirector::config {
+namespace {
+
+constexpr std::string_view a_cluster =
+    "dns_cluster resolvers { service_ip 192.0.2.53; real_server ns1 { address 203.0.113.11 } }\n";
+constexpr std::string_view in_cluster = "dns_cluster resolvers {\n    service_ip 192.0.2.53\n";
+constexpr std::string_view a_server = "    real_server ns1 { address 203.0.113.11; weight 1 }\n}\n";
+constexpr std::string_view in_real_server =
+    "virtual_server 192.0.2.53 53 {\n    lb_algo wrr\n    lb_kind DR\n"
+    "    real_server 203.0.113.11 53 {\n";
+constexpr std::string_view close_two = "    }\n}\n";
+constexpr std::string_view a_virtual_server =
+    "virtual_server 192.0.2.53 53 {\n    lb_algo wrr\n    lb_kind DR\n"
+    "    real_server 203.0.113.11 53 { weight 1 }\n}\n";
+
+const BlockInfo blocks[] = {
+    {Block::top, "top level",
+     "The blocks of a file. Their order does not matter, and both forms may stand in one file, "
+     "which `include` may spread over several.",
+     "director {\n"
+     "    interface eth0\n"
+     "}\n"
+     "dns_cluster resolvers {\n"
+     "    service_ip 192.0.2.53 2001:db8::53\n"
+     "    check { query \"www.example.com A\" }\n"
+     "    real_server ns1 { address 203.0.113.11 2001:db8:1::11 }\n"
+     "    real_server ns2 { address 203.0.113.12 2001:db8:1::12 }\n"
+     "}\n",
+     "", ""},
+    {Block::director, "director",
+     "Choices of the whole director. It may precede a compatible file that is included.",
+     "director {\n"
+     "    dataplane xdp\n"
+     "    interface eth0 eth1\n"
+     "    xdp_mode auto\n"
+     "    drain_time 5s\n"
+     "}\n",
+     "", a_cluster},
+    {Block::http, "http", "The HTTP server; its metrics are meant for Prometheus.",
+     "http {\n"
+     "    listen 127.0.0.1:9153\n"
+     "}\n",
+     "", a_cluster},
+    {Block::dns_cluster, "dns_cluster NAME",
+     "Servers that answer the same questions. Each service IP makes one service for each "
+     "protocol; a service uses its servers' addresses of its own family.",
+     "dns_cluster resolvers {\n"
+     "    service_ip 192.0.2.53 2001:db8::53\n"
+     "    lb_algo wrr\n"
+     "    quorum 2\n"
+     "    slow_start 60s\n"
+     "    max_out 50%\n"
+     "    check {\n"
+     "        query \"www.example.com A\"\n"
+     "    }\n"
+     "    real_server ns1 { address 203.0.113.11 2001:db8:1::11; weight 2 }\n"
+     "    real_server ns2 { address 203.0.113.12 2001:db8:1::12; weight 1 }\n"
+     "}\n",
+     "", ""},
+    {Block::server, "real_server NAME", "A server of a cluster.",
+     "    real_server ns1 {\n"
+     "        address 203.0.113.11 2001:db8:1::11\n"
+     "        weight 2\n"
+     "    }\n",
+     in_cluster, "}\n"},
+    {Block::check, "check",
+     "A question that a server must answer. Within a cluster it has no name; at top level it has "
+     "one, and clusters use it by `check NAME`. It makes one check for each address of a server "
+     "and each transport; equal checks run once, however many services use them. A round whose "
+     "tries may take longer than `every` is possible, and gives a warning.",
+     "    check {\n"
+     "        query \"www.example.com A\"\n"
+     "        every 1s\n"
+     "        timeout 500ms\n"
+     "        tries 2\n"
+     "        rise 2\n"
+     "        fall 2\n"
+     "        fail_on SERVFAIL REFUSED\n"
+     "        expect rcode NOERROR\n"
+     "        expect answer 198.51.100.80\n"
+     "        transport udp tcp\n"
+     "        source 203.0.113.1 2001:db8:1::1\n"
+     "    }\n",
+     in_cluster, a_server},
+    {Block::virtual_server, "virtual_server ADDRESS PORT",
+     "The compatible form: one service, as keepalived.conf has it. Defaults and the rules of "
+     "start and return are keepalived's; when all servers are down, none is sent to.",
+     "virtual_server 192.0.2.53 53 {\n"
+     "    delay_loop 10\n"
+     "    lb_algo wrr\n"
+     "    lb_kind DR\n"
+     "    protocol UDP\n"
+     "    quorum 1\n"
+     "    real_server 203.0.113.11 53 {\n"
+     "        weight 1\n"
+     "        MISC_CHECK {\n"
+     "            misc_path \"/usr/bin/dig -b 203.0.113.1 a www.example.com @203.0.113.11 +time=1 "
+     "+tries=5 +fail > /dev/null\"\n"
+     "            misc_timeout 6\n"
+     "        }\n"
+     "    }\n"
+     "}\n",
+     "", ""},
+    {Block::real_server, "real_server ADDRESS PORT",
+     "A server of a virtual_server. Of several checks all must pass. A server serves untested "
+     "until its first verdict.",
+     "    real_server 203.0.113.11 53 {\n"
+     "        weight 2\n"
+     "        DNS_CHECK {\n"
+     "            type A\n"
+     "            name www.example.com\n"
+     "        }\n"
+     "    }\n",
+     "virtual_server 192.0.2.53 53 {\n    lb_algo wrr\n    lb_kind DR\n", "}\n"},
+    {Block::misc_check, "MISC_CHECK",
+     "A check by a program. It is split into words by keepalived's rules (both quotes, escapes, "
+     "no shell) and runs in a process group of its own, which is killed when it is late.",
+     "        MISC_CHECK {\n"
+     "            misc_path \"/usr/local/bin/check_dns 203.0.113.11 'www.example.com'\"\n"
+     "            misc_timeout 3\n"
+     "        }\n",
+     in_real_server, close_two},
+    {Block::dns_check, "DNS_CHECK",
+     "A check by a question over UDP with recursion desired. A reply with status NOERROR passes.",
+     "        DNS_CHECK {\n"
+     "            type SOA\n"
+     "            name example.com\n"
+     "            connect_timeout 2\n"
+     "            retry 1\n"
+     "        }\n",
+     in_real_server, close_two},
+    {Block::global_defs, "global_defs", "keepalived's global choices, of which one is read.",
+     "global_defs {\n"
+     "    script_user nobody\n"
+     "}\n",
+     "", a_virtual_server},
+};
+
+}  // namespace
+
+std::span<const BlockInfo> all_blocks() {
+    return blocks;
+}
+
+}  // namespace dnsdirector::config

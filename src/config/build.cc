@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/build.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "config/assembly.h"
+
+namespace dnsdirector::config {
+namespace {
+
+/// Names are for commands and for reference, so one means one thing.
+template <typename DraftType>
+void check_names(const std::vector<DraftType>& drafts, std::string_view what,
+                 Diagnostics& diagnostics) {
+    std::unordered_map<std::string_view, Position> names;
+    for (const DraftType& draft : drafts) {
+        if (draft.name.empty()) continue;
+        const auto [first, fresh] = names.emplace(draft.name, draft.position);
+        if (!fresh)
+            diagnostics.error(draft.position,
+                              "the {} `{}` is declared a second time; the first is at {}", what,
+                              draft.name, diagnostics.where(first->second));
+    }
+}
+
+}  // namespace
+
+core::Configuration build(const Drafts& drafts, Diagnostics& diagnostics) {
+    check_names(drafts.clusters, "dns_cluster", diagnostics);
+    check_names(drafts.checks, "check", diagnostics);
+    Assembly assembly(drafts, diagnostics);
+    // Both lists are in the order of the text; the services shall be so too.
+    auto cluster = drafts.clusters.begin();
+    auto server = drafts.virtual_servers.begin();
+    while (cluster != drafts.clusters.end() || server != drafts.virtual_servers.end()) {
+        const bool cluster_next =
+            server == drafts.virtual_servers.end() ||
+            (cluster != drafts.clusters.end() && cluster->position.order < server->position.order);
+        if (cluster_next)
+            build_cluster(*cluster++, assembly);
+        else
+            build_virtual_server(*server++, assembly);
+    }
+    return assembly.finish();
+}
+
+}  // namespace dnsdirector::config

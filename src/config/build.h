@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Drafts → core::Configuration: defaults, names that refer to others, what the
+// data plane can do, and what would contradict itself over several blocks.
+#pragma once
+
+#include <optional>
+
+#include "config/diagnostics.h"
+#include "config/draft.h"
+#include "core/model.h"
+
+namespace dnsdirector::config {
+
+/// The configuration; it is whole only when `diagnostics` holds no error then.
+[[nodiscard]] core::Configuration build(const Drafts& drafts, Diagnostics& diagnostics);
+
+}  // namespace dnsdirector::config

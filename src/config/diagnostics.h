@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where something stands in the files read, and what there is to say about it.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/config.h"
+
+namespace dnsdirector::config {
+
+/// A place in one of the files. `order` grows with the order of reading, over
+/// includes too: sorting by it gives the order in which a person meets things.
+struct Position {
+    std::uint32_t order = 0;
+    std::uint32_t file = 0;  ///< index of Diagnostics::add_file
+    std::uint32_t line = 0;  ///< from 1; 0: the file as a whole
+    std::uint32_t column = 0;
+
+    friend bool operator==(const Position&, const Position&) = default;
+};
+
+/// A value and where it was written.
+template <typename T>
+struct Placed {
+    T value{};
+    Position position;
+};
+
+/// Collects messages. Past `most` of one severity the rest is counted, not kept:
+/// whoever has a hundred errors wants the first ones.
+class Diagnostics {
+public:
+    static constexpr std::size_t most = 100;
+
+    /// Registers a file's name for messages.
+    std::uint32_t add_file(std::string name);
+    [[nodiscard]] const std::string& file_name(std::uint32_t file) const { return files_[file]; }
+    [[nodiscard]] std::size_t file_count() const { return files_.size(); }
+
+    template <typename... Args>
+    void error(const Position& at, fmt::format_string<Args...> format, Args&&... args) {
+        if (count(Severity::error))
+            add(Severity::error, at, fmt::format(format, std::forward<Args>(args)...));
+    }
+    template <typename... Args>
+    void warning(const Position& at, fmt::format_string<Args...> format, Args&&... args) {
+        if (count(Severity::warning))
+            add(Severity::warning, at, fmt::format(format, std::forward<Args>(args)...));
+    }
+
+    [[nodiscard]] std::size_t errors() const { return errors_; }
+    /// Enough errors: reading on would only cost time.
+    [[nodiscard]] bool full() const { return errors_ >= most; }
+
+    /// "FILE:LINE:COLUMN", to point at another place from within a message.
+    [[nodiscard]] std::string where(const Position& at) const;
+
+    /// All messages in the order of the files' text.
+    [[nodiscard]] std::vector<Message> take();
+
+private:
+    /// True while the message still is to be kept.
+    bool count(Severity severity);
+    void add(Severity severity, const Position& at, std::string text);
+
+    struct Entry {
+        std::uint32_t order;
+        Message message;
+    };
+    std::vector<std::string> files_;
+    std::vector<Entry> entries_;
+    std::size_t errors_ = 0;
+    std::size_t warnings_ = 0;
+};
+
+}  // namespace dnsdirector::config

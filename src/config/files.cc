@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/files.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <memory>
+
+namespace dnsdirector::config {
+namespace {
+
+/// Far above any configuration: what is larger was named by mistake.
+constexpr std::size_t largest_file = std::size_t{64} << 20;
+
+class Descriptor {
+public:
+    explicit Descriptor(int value) : value_(value) {}
+    ~Descriptor() {
+        if (value_ >= 0) ::close(value_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    [[nodiscard]] int get() const { return value_; }
+
+private:
+    int value_;
+};
+
+Result<std::string> read_file(const std::string& path) {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (file.get() < 0) return fail_errno("cannot open " + path, errno);
+    struct stat status{};
+    if (::fstat(file.get(), &status) != 0) return fail_errno("cannot look at " + path, errno);
+    // A pipe is fine: `-f /dev/stdin`.
+    if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode))
+        return fail("{} is not a file; name a configuration file", path);
+
+    std::string text;
+    char buffer[65536];
+    for (;;) {
+        const ssize_t length = ::read(file.get(), buffer, sizeof buffer);
+        if (length < 0 && errno == EINTR) continue;
+        if (length < 0) return fail_errno("cannot read " + path, errno);
+        if (length == 0) return text;
+        text.append(buffer, static_cast<std::size_t>(length));
+        if (text.size() > largest_file)
+            return fail("{} is larger than {} MiB, which no configuration is", path,
+                        largest_file >> 20);
+    }
+}
+
+std::vector<std::string> expand(const std::string& pattern) {
+    glob_t found{};
+    std::vector<std::string> paths;
+    if (::glob(pattern.c_str(), GLOB_MARK | GLOB_BRACE, nullptr, &found) == 0) {
+        for (std::size_t i = 0; i < found.gl_pathc; ++i) {
+            std::string path = found.gl_pathv[i];
+            if (!path.ends_with('/')) paths.push_back(std::move(path));  // directories are skipped
+        }
+    }
+    ::globfree(&found);
+    return paths;
+}
+
+std::string identity(const std::string& path) {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                           &std::free);
+    return real ? std::string(real.get()) : path;
+}
+
+}  // namespace
+
+Files real_files() {
+    return {read_file, expand, identity};
+}
+
+}  // namespace dnsdirector::config

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/keywords.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace dnsdirector::config {
+namespace {
+
+struct Table {
+    std::vector<const Keyword*> all;
+    std::map<Block, std::vector<const Keyword*>> of_block;
+    std::map<Block, std::unordered_map<std::string_view, const Keyword*>> by_name;
+    std::unordered_set<std::string_view> scripts;
+};
+
+Table make_table() {
+    Table table;
+    for (const auto part : {director_keywords(), cluster_keywords(), check_keywords(),
+                            virtual_server_keywords(), real_server_keywords(), foreign_keywords()})
+        for (const Keyword& keyword : part) {
+            table.all.push_back(&keyword);
+            table.of_block[keyword.in].push_back(&keyword);
+            table.by_name[keyword.in].emplace(keyword.name, &keyword);
+            if (keyword.kind == Kind::script) table.scripts.insert(keyword.name);
+        }
+    return table;
+}
+
+const Table& table() {
+    static const Table made = make_table();
+    return made;
+}
+
+bool is_native(std::string_view keyword) {
+    static constexpr std::string_view blocks[] = {"director", "http", "dns_cluster", "check",
+                                                  "bgp"};
+    return std::find(std::begin(blocks), std::end(blocks), keyword) != std::end(blocks);
+}
+
+bool is_script(std::string_view keyword) {
+    // Blocks that are skipped have command lines too, which must not break their braces.
+    return table().scripts.contains(keyword) || keyword == "script" ||
+           keyword.starts_with("notify");
+}
+
+}  // namespace
+
+std::span<const Keyword* const> all_keywords() {
+    return table().all;
+}
+
+std::span<const Keyword* const> keywords_of(Block block) {
+    const auto found = table().of_block.find(block);
+    if (found == table().of_block.end()) return {};
+    return found->second;
+}
+
+const Keyword* find_keyword(Block block, std::string_view name) {
+    const auto of_block = table().by_name.find(block);
+    if (of_block == table().by_name.end()) return nullptr;
+    const auto found = of_block->second.find(name);
+    return found == of_block->second.end() ? nullptr : found->second;
+}
+
+std::vector<std::string_view> choices_of(const Keyword& keyword) {
+    std::vector<std::string_view> choices;
+    std::string_view rest = keyword.choices;
+    while (!rest.empty()) {
+        const auto blank = std::min(rest.find(' '), rest.size());
+        choices.push_back(rest.substr(0, blank));
+        rest.remove_prefix(std::min(blank + 1, rest.size()));
+    }
+    return choices;
+}
+
+std::string block_name(Block block) {
+    if (block == Block::top) return "the top level";
+    for (const BlockInfo& info : all_blocks())
+        if (info.block == block)
+            return fmt::format("`{}`", info.title.substr(0, info.title.find(' ')));
+    return "another block";
+}
+
+Grammar keyword_grammar() {
+    return {is_native, is_script};
+}
+
+}  // namespace dnsdirector::config

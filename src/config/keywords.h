@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one table of keywords: what each is called, where it stands, what it
+// takes, what it does. The parser, the checks, the suggestions and the reference
+// manual all read it; a keyword that is not here does not exist.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.h"
+#include "base/time.h"
+#include "config/diagnostics.h"
+#include "config/dns_values.h"
+#include "config/draft.h"
+#include "config/tree.h"
+
+namespace dnsdirector::config {
+
+/// The blocks that keywords stand in. `none` opens nothing.
+enum class Block : std::uint8_t {
+    none,
+    top,
+    director,
+    http,
+    dns_cluster,
+    check,
+    server,  ///< real_server of a dns_cluster
+    global_defs,
+    virtual_server,
+    real_server,  ///< of a virtual_server
+    misc_check,
+    dns_check,
+    skipped,  ///< read for its braces only
+};
+
+/// What stands behind a keyword.
+enum class Kind : std::uint8_t {
+    nothing,
+    anything,       ///< not looked at
+    flag,           ///< on or off; alone: on
+    number,         ///< minimum to maximum
+    percent,        ///< 50% or 50
+    duration,       ///< minimum to maximum, in nanoseconds
+    address,        ///< one IPv4 or IPv6 address
+    addresses,      ///< one or more
+    address_port,   ///< two words: an address and a port
+    endpoint,       ///< ADDRESS:PORT
+    name,           ///< of a cluster, server or check
+    optional_name,  ///< a name, or nothing
+    interface,      ///< a network interface
+    interfaces,     ///< one or more, none twice
+    one_of,         ///< one of `choices`
+    some_of,        ///< one or more of `choices`, none twice
+    user,           ///< USER [GROUP]
+    script,         ///< a command line, in quotes
+    question,       ///< NAME TYPE [CLASS], in quotes or not
+    statuses,       ///< one or more RCODEs, or `none`
+    expectation,    ///< `rcode RCODE` or `answer RDATA`
+    dns_type,       ///< a record type
+    dns_name,       ///< a domain name
+};
+
+enum class Status : std::uint8_t {
+    effective,
+    ignored,      ///< accepted; a warning says that it has no effect
+    unsupported,  ///< an error: not in this version
+    refused,      ///< an error: never; `instead` names what serves
+};
+
+/// A statement's arguments, read by the keyword's kind.
+struct Arguments {
+    Position position;     ///< of the keyword
+    Position argument_at;  ///< of the first argument
+    bool has_block = false;
+    bool valid = false;  ///< false only where a block opens in spite of a bad head
+    std::uint64_t number = 0;
+    Nanoseconds duration{0};
+    bool flag = true;
+    std::vector<Placed<IpAddress>> addresses;
+    std::uint16_t port = 0;
+    std::string text;
+    std::vector<std::string> texts;
+    std::vector<std::size_t> choices;  ///< indices into Keyword::choices
+    Question question;
+    std::vector<std::uint16_t> statuses;
+    core::ScriptCheck script;
+};
+
+struct Keyword;
+
+struct Call {
+    Current& current;
+    Diagnostics& diagnostics;
+    const Keyword& keyword;
+    const Arguments& arguments;
+};
+
+/// Puts a statement's arguments into the drafts. For a block it runs before the
+/// body is read, also when the arguments are bad (arguments.valid is false).
+using Handler = void (*)(const Call&);
+/// Runs behind a block's body; `faulty`: it or its head held errors.
+using Finish = void (*)(const Call&, bool faulty);
+
+struct Keyword {
+    Block in = Block::top;
+    std::string_view name;
+    Kind kind = Kind::nothing;
+    std::string_view help;      ///< one line, a sentence without its full stop
+    std::string_view standard;  ///< the default, as written; "" when there is none
+    std::string_view choices;   ///< separated by blanks
+    std::int64_t minimum = 0;
+    std::int64_t maximum = 0;
+    bool repeats = false;
+    bool required = false;
+    Status status = Status::effective;
+    std::string_view instead;  ///< what serves, or why it has no effect
+    Block opens = Block::none;
+    bool block_optional = false;
+    Handler handle = nullptr;
+    Finish finish = nullptr;
+    std::string_view alias_of;  ///< counts as this keyword for duplicates
+};
+
+/// What the manual says of a block; every block that has keywords has an entry.
+struct BlockInfo {
+    Block block;
+    std::string_view title;    ///< as it is written
+    std::string_view intro;    ///< a few sentences
+    std::string_view example;  ///< a whole file when put into `wrap`
+    std::string_view before;   ///< text that makes a file of the example …
+    std::string_view after;    ///< … and what closes it
+};
+
+/// The parts of the table, a file for each.
+[[nodiscard]] std::span<const Keyword> director_keywords();
+[[nodiscard]] std::span<const Keyword> cluster_keywords();
+[[nodiscard]] std::span<const Keyword> check_keywords();
+[[nodiscard]] std::span<const Keyword> virtual_server_keywords();
+[[nodiscard]] std::span<const Keyword> real_server_keywords();
+[[nodiscard]] std::span<const Keyword> foreign_keywords();
+
+/// All of them, in the order of the manual.
+[[nodiscard]] std::span<const Keyword* const> all_keywords();
+[[nodiscard]] std::span<const BlockInfo> all_blocks();
+
+/// nullptr when `name` is no keyword of `block`.
+[[nodiscard]] const Keyword* find_keyword(Block block, std::string_view name);
+[[nodiscard]] std::span<const Keyword* const> keywords_of(Block block);
+
+[[nodiscard]] std::vector<std::string_view> choices_of(const Keyword& keyword);
+
+/// What a person calls the block: "a `check` block", "the top level".
+[[nodiscard]] std::string block_name(Block block);
+
+/// For the tree reader.
+[[nodiscard]] Grammar keyword_grammar();
+
+}  // namespace dnsdirector::config

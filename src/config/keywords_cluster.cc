@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The native form: `dns_cluster` and its `real_server`.
+#include <algorithm>
+#include <chrono>
+
+#include "config/keywords.h"
+
+namespace dnsdirector::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+void open_cluster(const Call& call) {
+    ClusterDraft& cluster = call.current.drafts.clusters.emplace_back();
+    cluster.position = call.arguments.position;
+    cluster.scheduler.position = cluster.method.position = cluster.quorum.position =
+        cluster.position;
+    cluster.name = call.arguments.text;
+}
+
+void add_service_ips(const Call& call) {
+    auto& service_ips = call.current.cluster().service_ips;
+    for (const Placed<IpAddress>& address : call.arguments.addresses) {
+        const auto same =
+            std::find_if(service_ips.begin(), service_ips.end(),
+                         [&](const auto& other) { return other.value == address.value; });
+        if (same != service_ips.end())
+            call.diagnostics.error(
+                address.position, "service_ip: {} is given a second time; the first is at {}",
+                address.value.to_string(), call.diagnostics.where(same->position));
+        else
+            service_ips.push_back(address);
+    }
+}
+
+void set_protocols(const Call& call) {
+    PerProtocol<bool>& protocols = call.current.cluster().protocols;
+    protocols = {};
+    for (const std::size_t choice : call.arguments.choices)
+        protocols[choice] = true;  // the choices are in the order of Protocol
+}
+
+void set_scheduler(const Call& call) {
+    // The choices are in the order of core::Scheduler.
+    call.current.cluster().scheduler = {
+        static_cast<core::Scheduler>(call.arguments.choices.front()), call.arguments.argument_at};
+}
+
+void set_method(const Call& call) {
+    // The choices are in the order of core::ForwardingMethod.
+    call.current.cluster().method = {
+        static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
+        call.arguments.argument_at};
+}
+
+void open_server(const Call& call) {
+    ServerDraft& server = call.current.cluster().servers.emplace_back();
+    server.position = call.arguments.argument_at;
+    server.name = call.arguments.text;
+}
+
+void add_server_addresses(const Call& call) {
+    for (const Placed<IpAddress>& address : call.arguments.addresses) {
+        auto& place = call.current.server().address[index(address.value.family())];
+        if (place)
+            call.diagnostics.error(address.position,
+                                   "address: a server has one {} address, and {} is given already; "
+                                   "write another real_server for {}",
+                                   to_string(address.value.family()), place->value.to_string(),
+                                   address.value.to_string());
+        else
+            place = address;
+    }
+}
+
+const Keyword keywords[] = {
+    {.in = Block::top,
+     .name = "dns_cluster",
+     .kind = Kind::name,
+     .help = "Servers that answer the same questions, and the service IPs that they serve",
+     .repeats = true,
+     .opens = Block::dns_cluster,
+     .handle = open_cluster,
+     .finish = [](const Call& c, bool faulty) { c.current.cluster().faulty = faulty; }},
+    {.in = Block::dns_cluster,
+     .name = "service_ip",
+     .kind = Kind::addresses,
+     .help = "The addresses that clients ask; IPv4 and IPv6 as you like",
+     .repeats = true,
+     .required = true,
+     .handle = add_service_ips},
+    {.in = Block::dns_cluster,
+     .name = "port",
+     .kind = Kind::number,
+     .help = "The services' port, and the servers'",
+     .standard = "53",
+     .minimum = 1,
+     .maximum = 65535,
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().port = static_cast<std::uint16_t>(c.arguments.number);
+         }},
+    {.in = Block::dns_cluster,
+     .name = "protocol",
+     .kind = Kind::some_of,
+     .help = "The protocols served; each service IP makes one service for each",
+     .standard = "udp tcp",
+     .choices = "udp tcp",
+     .handle = set_protocols},
+    {.in = Block::dns_cluster,
+     .name = "lb_algo",
+     .kind = Kind::one_of,
+     .help = "How a server is chosen. On the xdp plane wrr and rr choose for each UDP packet and "
+             "by Maglev hashing for TCP; mh and sh always hash the flow; the others are not "
+             "there",
+     .standard = "wrr",
+     .choices = "wrr rr mh sh wlc lc sed nq",
+     .handle = set_scheduler},
+    {.in = Block::dns_cluster,
+     .name = "lb_kind",
+     .kind = Kind::one_of,
+     .help = "How packets reach the server: DR (direct routing, in one network, the server holds "
+             "the service IP too); the xdp plane has no other",
+     .standard = "DR",
+     .choices = "DR TUN NAT",
+     .handle = set_method},
+    {.in = Block::dns_cluster,
+     .name = "quorum",
+     .kind = Kind::number,
+     .help =
+         "The least sum of weights of servers that are up; below it the service IP is withdrawn",
+     .standard = "1",
+     .minimum = 1,
+     .maximum = 4294967295,
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().quorum = {c.arguments.number, c.arguments.argument_at};
+         }},
+    {.in = Block::dns_cluster,
+     .name = "on_all_down",
+     .kind = Kind::one_of,
+     .help = "When every server is down: `hold` goes on with the last ones, `empty` sends to none",
+     .standard = "hold",
+     .choices = "hold empty",
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().on_all_down =
+                 static_cast<core::OnAllDown>(c.arguments.choices.front());
+         }},
+    {.in = Block::dns_cluster,
+     .name = "max_out",
+     .kind = Kind::percent,
+     .help = "The most of the weight that failing answers may take out; silence and refusal are "
+             "not limited",
+     .standard = "100%",
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().max_out_percent = static_cast<std::uint32_t>(c.arguments.number);
+         }},
+    {.in = Block::dns_cluster,
+     .name = "slow_start",
+     .kind = Kind::duration,
+     .help =
+         "How long the weight of a server that comes back takes to rise, since its cache is cold",
+     .standard = "0s",
+     .minimum = 0,
+     .maximum = Nanoseconds{24h}.count(),
+     .handle = [](const Call& c) { c.current.cluster().slow_start = c.arguments.duration; }},
+    {.in = Block::dns_cluster,
+     .name = "require",
+     .kind = Kind::one_of,
+     .help = "`all`: a server must pass over every transport of its checks, whatever the service's "
+             "protocol; without it UDP services follow UDP results and TCP services TCP results",
+     .choices = "all",
+     .handle = [](const Call& c) { c.current.cluster().require_all = true; }},
+    {.in = Block::dns_cluster,
+     .name = "real_server",
+     .kind = Kind::name,
+     .help = "A server, by the name that commands use",
+     .repeats = true,
+     .required = true,
+     .opens = Block::server,
+     .handle = open_server,
+     .finish = [](const Call& c, bool faulty) { c.current.server().faulty = faulty; }},
+    {.in = Block::server,
+     .name = "address",
+     .kind = Kind::addresses,
+     .help = "Its addresses, one of each family at most",
+     .repeats = true,
+     .required = true,
+     .handle = add_server_addresses},
+    {.in = Block::server,
+     .name = "weight",
+     .kind = Kind::number,
+     .help = "Its share relative to the others; 0: checked, no new work",
+     .standard = "1",
+     .minimum = 0,
+     .maximum = core::max_weight,
+     .handle =
+         [](const Call& c) {
+             c.current.server().weight = static_cast<core::Weight>(c.arguments.number);
+         }},
+    {.in = Block::server,
+     .name = "port",
+     .kind = Kind::number,
+     .help = "Its port where it differs from the cluster's, which lb_kind DR does not allow",
+     .standard = "the cluster's",
+     .minimum = 1,
+     .maximum = 65535,
+     .handle =
+         [](const Call& c) {
+             c.current.server().port = {static_cast<std::uint16_t>(c.arguments.number),
+                                        c.arguments.argument_at};
+         }},
+};
+
+}  // namespace
+
+std::span<const Keyword> cluster_keywords() {
+    return keywords;
+}
+
+}  // namespace dnsdirector::config

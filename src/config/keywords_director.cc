@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The blocks of the director itself: `director`, `http`, and `bgp` in waiting.
+#include <algorithm>
+#include <chrono>
+
+#include "config/keywords.h"
+
+namespace dnsdirector::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t ns(Nanoseconds duration) {
+    return duration.count();
+}
+
+core::DirectorSettings& settings(const Call& call) {
+    return call.current.drafts.director.settings;
+}
+
+void open_director(const Call& call) {
+    DirectorDraft& director = call.current.drafts.director;
+    director.present = true;
+    director.position = call.arguments.position;
+}
+
+void set_dataplane(const Call& call) {
+    using core::DataPlaneKind;
+    static constexpr DataPlaneKind kinds[] = {DataPlaneKind::xdp, DataPlaneKind::ipvs,
+                                              DataPlaneKind::proxy, DataPlaneKind::none};
+    const DataPlaneKind kind = kinds[call.arguments.choices.front()];
+    if (kind == DataPlaneKind::ipvs || kind == DataPlaneKind::proxy)
+        call.diagnostics.error(call.arguments.argument_at,
+                               "dataplane {} is not in this version; xdp and none are",
+                               core::to_string(kind));
+    settings(call).dataplane = kind;
+}
+
+void add_interfaces(const Call& call) {
+    auto& interfaces = settings(call).interfaces;
+    for (const std::string& name : call.arguments.texts) {
+        if (std::find(interfaces.begin(), interfaces.end(), name) != interfaces.end())
+            call.diagnostics.error(call.arguments.argument_at, "interface: `{}` is named twice",
+                                   name);
+        else
+            interfaces.push_back(name);
+    }
+}
+
+void set_xdp_mode(const Call& call) {
+    static constexpr core::XdpMode modes[] = {core::XdpMode::automatic, core::XdpMode::native,
+                                              core::XdpMode::generic};
+    settings(call).xdp_mode = modes[call.arguments.choices.front()];
+}
+
+void set_script_user(const Call& call) {
+    if (!call.arguments.texts.empty())
+        call.diagnostics.warning(
+            call.arguments.position,
+            "script_user: the group has no effect; scripts run with the user's "
+            "own groups");
+    settings(call).script_user = call.arguments.text;
+    call.current.drafts.director.script_user_at = call.arguments.position;
+}
+
+void set_http_listen(const Call& call) {
+    settings(call).http_listen =
+        Endpoint{call.arguments.addresses.front().value, call.arguments.port};
+}
+
+const Keyword keywords[] = {
+    {.in = Block::top,
+     .name = "director",
+     .help = "Choices of the whole director",
+     .opens = Block::director,
+     .handle = open_director,
+     .finish = [](const Call& c, bool faulty) { c.current.drafts.director.faulty = faulty; }},
+    {.in = Block::director,
+     .name = "dataplane",
+     .kind = Kind::one_of,
+     .help = "What forwards the packets; `none` only checks and announces, `ipvs` and `proxy` are "
+             "not in this version",
+     .standard = "xdp",
+     .choices = "xdp ipvs proxy none",
+     .handle = set_dataplane},
+    {.in = Block::director,
+     .name = "interface",
+     .kind = Kind::interfaces,
+     .help = "Where clients' packets arrive; without it, every interface that has a route to a "
+             "real server",
+     .standard = "automatic",
+     .repeats = true,
+     .handle = add_interfaces},
+    {.in = Block::director,
+     .name = "xdp_mode",
+     .kind = Kind::one_of,
+     .help = "`native` runs in the driver, `generic` on any interface and slower, `auto` takes "
+             "what works",
+     .standard = "auto",
+     .choices = "auto native generic",
+     .handle = set_xdp_mode},
+    {.in = Block::director,
+     .name = "service_interface",
+     .kind = Kind::interface,
+     .help = "The interface that holds the service IPs",
+     .standard = "lo",
+     .handle = [](const Call& c) { settings(c).service_interface = c.arguments.texts.front(); }},
+    {.in = Block::director,
+     .name = "script_user",
+     .kind = Kind::user,
+     .help = "The user that runs scripts; without it keepalived_script where there is such a user, "
+             "else the director's own",
+     .handle = set_script_user},
+    {.in = Block::director,
+     .name = "drain_time",
+     .kind = Kind::duration,
+     .help = "How long forwarding lingers at a clean stop",
+     .standard = "0s",
+     .minimum = 0,
+     .maximum = ns(24h),
+     .handle = [](const Call& c) { settings(c).drain_time = c.arguments.duration; }},
+    {.in = Block::director,
+     .name = "misc_native",
+     .kind = Kind::flag,
+     .help = "Whether a MISC_CHECK that is a plain dig line is asked without running dig; not in "
+             "this version, which runs every script",
+     .handle =
+         [](const Call& c) {
+             c.diagnostics.warning(c.arguments.position,
+                                   "misc_native has no effect yet: every script is run");
+         }},
+    {.in = Block::director,
+     .name = "max_services",
+     .kind = Kind::number,
+     .help = "Room in the kernel's table of services; a service is one address, port and protocol",
+     .standard = "4096",
+     .minimum = 1,
+     .maximum = 65536,
+     .handle =
+         [](const Call& c) {
+             settings(c).limits.services = static_cast<std::uint32_t>(c.arguments.number);
+         }},
+    {.in = Block::director,
+     .name = "max_real_servers",
+     .kind = Kind::number,
+     .help = "Room for real servers, each counted once for every service that it is in",
+     .standard = "65536",
+     .minimum = 1,
+     .maximum = 1 << 20,
+     .handle =
+         [](const Call& c) {
+             settings(c).limits.real_servers = static_cast<std::uint32_t>(c.arguments.number);
+         }},
+    {.in = Block::director,
+     .name = "max_slots",
+     .kind = Kind::number,
+     .help = "Room for the slots of all services' scheduling tables together",
+     .standard = "4194304",
+     .minimum = 1024,
+     .maximum = 1 << 26,
+     .handle =
+         [](const Call& c) {
+             settings(c).limits.slots = static_cast<std::uint32_t>(c.arguments.number);
+         }},
+    {.in = Block::top,
+     .name = "http",
+     .help = "The HTTP server for /metrics and /healthz, which is off without this block",
+     .opens = Block::http},
+    {.in = Block::http,
+     .name = "listen",
+     .kind = Kind::endpoint,
+     .help = "Where it listens, IPv6 in brackets",
+     .required = true,
+     .handle = set_http_listen},
+    {.in = Block::top,
+     .name = "bgp",
+     .kind = Kind::anything,
+     .help = "Announcing the service IPs by BGP",
+     .status = Status::ignored,
+     .instead = "announcing by BGP is not in this version; its block is not looked at",
+     .opens = Block::skipped},
+};
+
+}  // namespace
+
+std::span<const Keyword> director_keywords() {
+    return keywords;
+}
+
+}  // namespace dnsdirector::config

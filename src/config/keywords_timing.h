@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// keepalived's timing keywords, which stand in a virtual_server, a real_server
+// and a check alike; the innermost holds.
+#pragma once
+
+#include <chrono>
+
+#include "config/keywords.h"
+
+namespace dnsdirector::config {
+
+/// Of the block that the keyword stands in.
+[[nodiscard]] CompatibleTiming& timing_of(const Call& call);
+
+constexpr Keyword delay_loop_keyword(Block in) {
+    return {.in = in,
+            .name = "delay_loop",
+            .kind = Kind::duration,
+            .help = "From the start of a check to the start of the next",
+            .standard = "60s",
+            .minimum = Nanoseconds{std::chrono::milliseconds{50}}.count(),
+            .maximum = Nanoseconds{std::chrono::hours{24}}.count(),
+            .handle = [](const Call& c) { timing_of(c).delay_loop = c.arguments.duration; }};
+}
+
+constexpr Keyword connect_timeout_keyword(Block in) {
+    return {.in = in,
+            .name = "connect_timeout",
+            .kind = Kind::duration,
+            .help = "How long a DNS_CHECK waits for its reply",
+            .standard = "5s",
+            .minimum = Nanoseconds{std::chrono::milliseconds{1}}.count(),
+            .maximum = Nanoseconds{std::chrono::hours{1}}.count(),
+            .handle = [](const Call& c) { timing_of(c).connect_timeout = c.arguments.duration; }};
+}
+
+constexpr Keyword retry_keyword(Block in) {
+    return {.in = in,
+            .name = "retry",
+            .kind = Kind::number,
+            .help = "Failures in a row that are forgiven, each a delay_loop apart",
+            .standard = "MISC_CHECK 0, DNS_CHECK 3",
+            .minimum = 0,
+            .maximum = 999,
+            .handle = [](const Call& c) {
+                timing_of(c).retry = static_cast<std::uint32_t>(c.arguments.number);
+            }};
+}
+
+constexpr Keyword warmup_keyword(Block in) {
+    return {.in = in,
+            .name = "warmup",
+            .kind = Kind::duration,
+            .help = "The first check comes 1 s plus a random part of this after the start",
+            .standard = "the delay_loop",
+            .minimum = 0,
+            .maximum = Nanoseconds{std::chrono::hours{24}}.count(),
+            .handle = [](const Call& c) { timing_of(c).warmup = c.arguments.duration; }};
+}
+
+}  // namespace dnsdirector::config

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/reader.h"
+
+#include <algorithm>
+#include <map>
+
+#include "config/arguments.h"
+#include "config/keywords.h"
+#include "config/suggest.h"
+
+namespace dnsdirector::config {
+namespace {
+
+/// Where the non-repeatable keywords of one block were first seen, by the name
+/// that counts (an alias shares its original's).
+using Seen = std::map<std::string_view, Position>;
+
+/// The first keyword of that name in any block, one with an effect before others.
+const Keyword* find_anywhere(std::string_view name) {
+    const Keyword* found = nullptr;
+    for (const Keyword* keyword : all_keywords())
+        if (keyword->name == name && (found == nullptr || (found->status != Status::effective &&
+                                                           keyword->status == Status::effective)))
+            found = keyword;
+    return found;
+}
+
+class Reader {
+public:
+    explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+
+    void body(Block block, const std::vector<Statement>& statements, const Position& opened_at);
+    [[nodiscard]] Drafts take() { return std::move(current_.drafts); }
+
+private:
+    void statement(Block block, const Statement& statement, Seen& seen);
+    /// Says what was probably meant, and returns it if it belongs here.
+    std::string_view unknown(Block block, const Word& word);
+    bool shape_fits(const Keyword& keyword, const Statement& statement);
+    void apply(const Keyword& keyword, const Statement& statement);
+
+    Diagnostics& diagnostics_;
+    Current current_;
+};
+
+void Reader::body(Block block, const std::vector<Statement>& statements,
+                  const Position& opened_at) {
+    Seen seen;
+    for (const Statement& each : statements) {
+        if (diagnostics_.full()) return;
+        statement(block, each, seen);
+    }
+    for (const Keyword* keyword : keywords_of(block))
+        if (keyword->required && !seen.contains(keyword->name))
+            diagnostics_.error(opened_at, "this block needs `{}`, as in `{} {}`", keyword->name,
+                               keyword->name, argument_text(*keyword));
+}
+
+void Reader::statement(Block block, const Statement& statement, Seen& seen) {
+    const Word& word = statement.keyword();
+    const Keyword* keyword = word.quoted ? nullptr : find_keyword(block, word.text);
+    if (keyword == nullptr) {
+        // global_defs is full of words about things that are not ours.
+        if (block == Block::global_defs) return;
+        // The keyword that was meant is not missing as well.
+        if (const auto meant = unknown(block, word); !meant.empty())
+            seen.emplace(meant, word.position);
+        return;
+    }
+    switch (keyword->status) {
+        case Status::ignored:
+            diagnostics_.warning(word.position, "{} has no effect here: {}", keyword->name,
+                                 keyword->instead);
+            return;
+        case Status::unsupported:
+            diagnostics_.error(word.position, "{} is not supported yet{}{}", keyword->name,
+                               keyword->instead.empty() ? "" : "; ", keyword->instead);
+            return;
+        case Status::refused:
+            diagnostics_.error(word.position, "{} is not supported: {}", keyword->name,
+                               keyword->instead);
+            return;
+        case Status::effective: break;
+    }
+    const std::string_view counts_as =
+        keyword->alias_of.empty() ? keyword->name : keyword->alias_of;
+    const auto [first, fresh] = seen.emplace(counts_as, word.position);
+    if (!fresh && !keyword->repeats)
+        diagnostics_.error(word.position, "{} is given a second time; the first is at {}",
+                           keyword->name, diagnostics_.where(first->second));
+    if (shape_fits(*keyword, statement)) apply(*keyword, statement);
+}
+
+/// Whether a block stands behind the keyword exactly where there is one.
+bool Reader::shape_fits(const Keyword& keyword, const Statement& statement) {
+    const bool wants = keyword.opens != Block::none;
+    if (statement.has_block && !wants) {
+        diagnostics_.error(statement.open, "{} takes no block; remove the braces", keyword.name);
+        return false;
+    }
+    if (!statement.has_block && wants && !keyword.block_optional) {
+        diagnostics_.error(statement.position(), "{} needs a block {{ … }} behind it",
+                           keyword.name);
+        return false;
+    }
+    return true;
+}
+
+void Reader::apply(const Keyword& keyword, const Statement& statement) {
+    const std::size_t errors_before = diagnostics_.errors();
+    Arguments arguments;
+    arguments.valid = read_arguments(keyword, statement, diagnostics_, arguments);
+    const bool opens = keyword.opens != Block::none;
+    const Call call{current_, diagnostics_, keyword, arguments};
+    if (keyword.handle != nullptr && (arguments.valid || opens)) keyword.handle(call);
+    if (!opens) return;
+    if (statement.has_block && keyword.opens != Block::skipped)
+        body(keyword.opens, statement.body, statement.position());
+    if (keyword.finish != nullptr) keyword.finish(call, diagnostics_.errors() != errors_before);
+}
+
+std::string_view Reader::unknown(Block block, const Word& word) {
+    const std::string place = block_name(block);
+    if (const Keyword* other = find_anywhere(word.text)) {
+        diagnostics_.error(word.position, "{} does not belong in {}, but in {}", word.text, place,
+                           block_name(other->in));
+        return {};
+    }
+    std::vector<std::string_view> names = {"include"};
+    for (const Keyword* keyword : keywords_of(block))
+        names.push_back(keyword->name);
+    if (const auto near = nearest(word.text, names); !near.empty()) {
+        diagnostics_.error(word.position, "unknown keyword `{}`; did you mean `{}`?", word.text,
+                           near);
+        return near;
+    }
+    names.clear();
+    for (const Keyword* keyword : all_keywords())
+        names.push_back(keyword->name);
+    const auto near = nearest(word.text, names);
+    if (near.empty())
+        diagnostics_.error(word.position, "unknown keyword `{}` in {}", word.text, place);
+    else
+        diagnostics_.error(word.position,
+                           "unknown keyword `{}` in {}; did you mean `{}`, which belongs in {}?",
+                           word.text, place, near, block_name(find_anywhere(near)->in));
+    return {};
+}
+
+}  // namespace
+
+Drafts read_drafts(const std::vector<Statement>& tree, Diagnostics& diagnostics) {
+    Reader reader(diagnostics);
+    reader.body(Block::top, tree, {});
+    return reader.take();
+}
+
+}  // namespace dnsdirector::config

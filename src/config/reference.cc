@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// docs/configuration.md: the rules of the language in words, then every block
+// and keyword from the table.
+#include <fmt/ranges.h>
+
+#include <vector>
+
+#include "config/arguments.h"
+#include "config/config.h"
+#include "config/keywords.h"
+
+namespace dnsdirector::config {
+namespace {
+
+constexpr std::string_view introduction = R"(# Configuration
+
+<!-- Made from the keyword table in src/config; edit there, not here. -->
+
+The director reads one file, by default `/etc/dnsdirector/dnsdirector.conf`, with
+the files that it includes. Two forms of one language may be mixed freely: the
+**native form**, where one block describes a cluster for UDP and TCP, IPv4 and IPv6,
+and the **compatible form**, the virtual servers of an existing `keepalived.conf`.
+
+`dnsdirector check-config -f FILE` reads a file and says all that is wrong with it, as
+`FILE:LINE:COLUMN: error: what, and what would be right`. The director does the same
+before every start and reload; what is refused changes nothing.
+
+## Rules of the text
+
+- One statement a line: a keyword and its arguments. `{` opens the keyword's block,
+  also on a later line, `}` closes it; both end a statement, so that blocks may stand
+  on one line. In native blocks `;` ends a statement too.
+- `#` and `!` start a comment anywhere, also in the middle of a word; only double quotes
+  protect them.
+- `"…"` makes one word of what it holds. There are no escapes in it, except in a
+  script's command line.
+- Keywords are case-sensitive; their arguments, such as `DR`, `udp` or `servfail`, are not.
+- **Durations** are a number and a unit: `500ms`, `1s`, `1.5s`, `2m`, `1h`. Without a
+  unit they are seconds.
+- `include FILE` puts another file, or all that match a pattern (`*`, `?`, `[…]`,
+  `{a,b}`), in its place, also within a block. The name is relative to the file that
+  includes. A file that is missing is an error, a pattern without a match a warning.
+- What is given twice, unknown or out of range is an error. keepalived's definitions
+  (`$NAME=value`), `~SEQ`, `~LST` and conditional lines (`@id`) are not read yet and
+  say so.
+
+## Where to start
+
+A file of one's own is best written in the native form:
+
+    director {
+        interface eth0
+    }
+    dns_cluster resolvers {
+        service_ip 192.0.2.53 2001:db8::53
+        check { query "www.example.com A" }
+        real_server ns1 { address 203.0.113.11 2001:db8:1::11 }
+        real_server ns2 { address 203.0.113.12 2001:db8:1::12 }
+    }
+
+An existing keepalived.conf with `lb_algo wrr` and `lb_kind DR` runs as it stands.
+Choices of the director go into a small file before it:
+
+    director {
+        interface eth0
+    }
+    include keepalived.conf
+
+Without a `director` block, or without `interface` in it, the director attaches to
+every interface that has a route to a real server, and says so in a warning.
+)";
+
+/// A table's cell: `|` would end it.
+std::string cell(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '|') out.push_back('\\');
+        out.push_back(c);
+    }
+    return out;
+}
+
+std::string usage(const Keyword& keyword) {
+    std::string text(keyword.name);
+    if (const std::string takes = argument_text(keyword); !takes.empty()) text += ' ' + takes;
+    if (keyword.opens != Block::none) text += keyword.block_optional ? " [{ … }]" : " { … }";
+    return text;
+}
+
+std::string meaning(const Keyword& keyword) {
+    std::string text(keyword.help);
+    if (const std::string range = range_text(keyword); !range.empty()) text += "; " + range;
+    std::vector<std::string_view> notes;
+    if (keyword.required) notes.emplace_back("needed");
+    if (keyword.repeats) notes.emplace_back("may be repeated");
+    if (!notes.empty()) text += fmt::format(" ({})", fmt::join(notes, ", "));
+    return text;
+}
+
+std::string keyword_table(Block block) {
+    std::string out = "| keyword | default | meaning |\n| --- | --- | --- |\n";
+    for (const Keyword* keyword : keywords_of(block))
+        if (keyword->status == Status::effective)
+            out += fmt::format("| `{}` | {} | {} |\n", cell(usage(*keyword)),
+                               cell(keyword->standard), cell(meaning(*keyword)));
+    return out;
+}
+
+/// The keywords of a block that have no effect, by what becomes of them.
+std::string other_keywords(Block block) {
+    struct Group {
+        Status status;
+        std::string_view title;
+    };
+    static constexpr Group groups[] = {
+        {Status::ignored, "Accepted with a warning, without effect"},
+        {Status::unsupported, "Known, not supported yet (an error)"},
+        {Status::refused, "Refused (an error)"},
+    };
+    std::string out;
+    for (const Group& group : groups) {
+        std::vector<std::string> names;
+        for (const Keyword* keyword : keywords_of(block)) {
+            if (keyword->status != group.status) continue;
+            names.push_back(keyword->instead.empty()
+                                ? fmt::format("- `{}`", keyword->name)
+                                : fmt::format("- `{}`: {}", keyword->name, keyword->instead));
+        }
+        if (!names.empty())
+            out += fmt::format("\n{}:\n\n{}\n", group.title, fmt::join(names, "\n"));
+    }
+    return out;
+}
+
+/// As Markdown's code: four blanks in front, whatever stood there before.
+std::string code(std::string_view text) {
+    const std::size_t margin = text.find_first_not_of(' ');
+    std::string out;
+    while (!text.empty()) {
+        const auto end = text.find('\n');
+        out += "    " + std::string(text.substr(margin, end - margin)) + '\n';
+        text.remove_prefix(end + 1);
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string reference_markdown() {
+    std::string out(introduction);
+    for (const BlockInfo& info : all_blocks()) {
+        out += fmt::format("\n## {}{}{}\n\n{}\n\n{}\n{}", info.block == Block::top ? "" : "`",
+                           info.block == Block::top ? "Top level" : info.title,
+                           info.block == Block::top ? "" : "`", info.intro, code(info.example),
+                           keyword_table(info.block));
+        out += other_keywords(info.block);
+    }
+    return out;
+}
+
+}  // namespace dnsdirector::config

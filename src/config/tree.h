@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tokens → statements and blocks, with the included files in their place. It
+// knows no keyword but `include`; what it must know of others it is told.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/diagnostics.h"
+#include "config/lexer.h"
+
+namespace dnsdirector::config {
+
+struct Word {
+    std::string_view text;
+    Position position;
+    bool quoted = false;
+};
+
+/// `words`, then `{ body }` if has_block. There is at least one word.
+struct Statement {
+    std::vector<Word> words;
+    bool has_block = false;
+    Position open;   ///< of the `{`
+    Position close;  ///< of the `}`
+    std::vector<Statement> body;
+
+    [[nodiscard]] const Word& keyword() const { return words.front(); }
+    [[nodiscard]] const Position& position() const { return words.front().position; }
+};
+
+/// What the reading of text depends on.
+struct Grammar {
+    /// The block of this top-level keyword is native: `;` ends a statement in it.
+    bool (*native)(std::string_view keyword);
+    /// The keyword's argument is a command line.
+    bool (*script)(std::string_view keyword);
+};
+
+/// Reads files into one tree. Words point into texts that the reader owns: it
+/// must outlive the statements.
+class TreeReader {
+public:
+    TreeReader(const Files& files, const Grammar& grammar, Diagnostics& diagnostics)
+        : files_(files), grammar_(grammar), diagnostics_(diagnostics) {}
+
+    [[nodiscard]] std::vector<Statement> read_file(const std::string& path);
+    [[nodiscard]] std::vector<Statement> read_text(std::string_view text, const std::string& name);
+
+private:
+    struct Input;  // one file being read
+    struct Surroundings {
+        bool top = true;
+        bool native = false;
+        unsigned depth = 0;
+    };
+
+    void read_open_file(std::string_view text, const std::string& path, Surroundings where,
+                        std::vector<Statement>& out);
+    void read_body(Input& input, Surroundings where, const Position* opened_by,
+                   std::string_view owner, std::vector<Statement>& out);
+    void read_block(Input& input, Surroundings where, Statement& owner, const Position& open);
+    /// False when the statement turned out to be nothing to keep.
+    bool read_statement(Input& input, Surroundings where, Token first, Statement& statement,
+                        bool& semicolon);
+    void include(const Input& input, const Statement& statement, Surroundings where,
+                 std::vector<Statement>& out);
+    bool reserved(Statement& statement);
+
+    const Files& files_;
+    const Grammar& grammar_;
+    Diagnostics& diagnostics_;
+    std::deque<std::string> texts_;
+    std::deque<std::string> arena_;
+    std::vector<std::string> open_;  ///< identities of the files being read, outermost first
+    std::uint32_t order_ = 0;
+    std::size_t files_read_ = 0;
+};
+
+}  // namespace dnsdirector::config

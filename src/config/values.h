@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Single values as text. Each function reads the whole text or says what it
+// should have been.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/address.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace dnsdirector::config {
+
+/// Decimal digits only, minimum to maximum.
+[[nodiscard]] Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t minimum,
+                                                 std::uint64_t maximum);
+
+/// `50%` or `50`: 0 to 100.
+[[nodiscard]] Result<std::uint32_t> parse_percent(std::string_view text);
+
+/// A decimal number with a unit: ns us ms s m h; without one: seconds.
+[[nodiscard]] Result<Nanoseconds> parse_duration(std::string_view text, Nanoseconds minimum,
+                                                 Nanoseconds maximum);
+
+[[nodiscard]] Result<IpAddress> parse_address(std::string_view text);
+
+/// A cluster's, server's or check's name: letters, digits, `_`, `-`, `.`, at
+/// most 64 of them, not `-` first, nothing that reads as an address.
+[[nodiscard]] Result<std::string> parse_name(std::string_view text);
+
+/// What Linux takes as the name of a network interface (dev_valid_name() in
+/// net/core/dev.c): at most 15 bytes, no `/`, `:` or white space.
+[[nodiscard]] Result<std::string> parse_interface(std::string_view text);
+
+/// on, yes, true; off, no, false.
+[[nodiscard]] Result<bool> parse_flag(std::string_view text);
+
+}  // namespace dnsdirector::config
