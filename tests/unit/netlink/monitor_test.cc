@@ -84,6 +84,9 @@ TEST(NetlinkMonitor, follows_links_addresses_neighbours_and_routes) {
 TEST(NetlinkMonitor, is_silent_about_routes_of_other_tables) {
     DNSDIRECTOR_NEEDS_NAMESPACE(here);
     ip("link add eth0 type veth peer name peer0");
+    // IPv6 would add routes of its own a little later.
+    support::sysctl("net/ipv6/conf/eth0/disable_ipv6", "1");
+    support::sysctl("net/ipv6/conf/peer0/disable_ipv6", "1");
     ip("link set peer0 up");
     ip("link set eth0 up");
     ip("addr add 203.0.113.1/24 dev eth0");
