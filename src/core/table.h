@@ -33,8 +33,10 @@ struct Table {
 /// per round, as in Linux' ip_vs_mh): a lookup table of prime size in which a
 /// change of one server moves few other slots. Depends on the servers' addresses,
 /// ports and ratio of weights only, not on their order, names or indices: every
-/// director builds the same. Each server stands within about one slot of its
-/// share, and at least in one.
+/// director builds the same. Each server stands in at least one slot, and as
+/// often as its weight says by the method of Sainte-Lague: within a slot of its
+/// share, but where a heavy server stands among many light ones whose shares
+/// all round the same way.
 [[nodiscard]] Table maglev_table(std::span<const Destination> destinations);
 
 /// Slots of a table for the service as forwarded by the XDP plane: per-packet

@@ -35,6 +35,7 @@ std::shared_ptr<const Table> TableCache::get(const ServiceForwarding& service) {
     }
     ++misses_;
     auto table = std::make_shared<const Table>(build_table(service));
+    if (table->slots.size() > most_slots_) return table;  // it would drive all others out
     slots_ += table->slots.size();
     entries_.push_front({hash, by_packet, equal_weights, service.destinations, table});
     shrink();
