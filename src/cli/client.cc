@@ -72,7 +72,8 @@ ApiAnswer call_api(const std::string& run_dir, const std::string& method, const 
     }
     answer.reached = true;
     answer.status = static_cast<int>(response.result_int());
-    answer.body = json::parse(response.body(), nullptr, false);
+    answer.text = std::move(response.body());
+    answer.body = json::parse(answer.text, nullptr, false);
     return answer;
 }
 

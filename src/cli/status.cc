@@ -27,8 +27,10 @@ void add_status(Program program) {
             if (const int status = print_errors(answer, *run_dir); status != ok) return status;
             const bool colour = std::getenv("CLICOLOR_FORCE") != nullptr ||
                                 (isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr);
-            fmt::print("{}",
-                       *json ? answer.body.dump(2) + "\n" : render_status(answer.body, colour));
+            if (*json)  // ordered: the keys stand as the director wrote them
+                fmt::print("{}\n", nlohmann::ordered_json::parse(answer.text).dump(2));
+            else
+                fmt::print("{}", render_status(answer.body, colour));
             return ok;
         };
     });
