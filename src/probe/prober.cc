@@ -36,10 +36,12 @@ std::size_t make_room_for_sockets() {
 }  // namespace
 
 Result<std::unique_ptr<Prober>> Prober::create(ProberSettings settings) {
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
     Descriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
     if (!epoll.open()) return fail_errno("cannot create an epoll instance for the checks", errno);
     return std::make_unique<Scheduler>(std::move(settings), std::move(epoll),
-                                       make_room_for_sockets());
+                                       make_room_for_sockets(), files);
 }
 
 }  // namespace dnsdirector::probe

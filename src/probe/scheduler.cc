@@ -10,6 +10,7 @@
 
 #include "probe/clock.h"
 #include "probe/dns_probe.h"
+#include "probe/script_probe.h"
 
 namespace dnsdirector::probe {
 namespace {
@@ -32,12 +33,14 @@ void count_lateness(ProberStatistics& statistics, Nanoseconds late) {
 
 }  // namespace
 
-Scheduler::Scheduler(ProberSettings settings, Descriptor epoll, std::size_t socket_limit)
+Scheduler::Scheduler(ProberSettings settings, Descriptor epoll, std::size_t socket_limit,
+                     const rlimit& files)
     : settings_(std::move(settings)),
       epoll_(std::move(epoll)),
       environment_(std::make_unique<Environment>(epoll_.get())),
       spread_(settings_.seed),
-      wheel_(now()) {
+      wheel_(now()),
+      script_files_(files) {
     environment_->sockets.limit = socket_limit;
 }
 
@@ -81,10 +84,15 @@ void Scheduler::add(CheckId id, const core::Check& check, bool first_round_at_on
 }
 
 std::unique_ptr<Probe> Scheduler::make_probe(std::uint64_t token, const core::Check& check) {
-    const auto* dns = std::get_if<core::DnsCheck>(&check.what);
-    if (dns == nullptr) return std::make_unique<ImpossibleProbe>("scripts cannot be run yet");
-    Result<std::unique_ptr<Probe>> probe =
-        DnsProbe::make(*environment_, token, check.target, *dns, check.timing);
+    if (const auto* script = std::get_if<core::ScriptCheck>(&check.what)) {
+        if (!scripts_)
+            scripts_ = std::make_unique<ScriptRunner>(epoll_.get(), wheel_, settings_.script_user,
+                                                      script_files_);
+        return std::make_unique<ScriptProbe>(*environment_, *scripts_, token, *script,
+                                             check.timing.timeout);
+    }
+    Result<std::unique_ptr<Probe>> probe = DnsProbe::make(
+        *environment_, token, check.target, std::get<core::DnsCheck>(check.what), check.timing);
     if (!probe) return std::make_unique<ImpossibleProbe>(probe.error().message);
     return std::move(*probe);
 }
@@ -119,8 +127,7 @@ bool Scheduler::take_events(int limit) {
     const int count = ::epoll_wait(epoll_.get(), events.data(), limit, 0);
     const TimePoint time = now();
     for (int index = 0; index < count; ++index)
-        if (Entry* entry = find(Token::unpack(events[static_cast<std::size_t>(index)].data.u64)))
-            follow(*entry, entry->probe->on_event(time));
+        on_event(Token::unpack(events[static_cast<std::size_t>(index)].data.u64), time);
     return count == limit;
 }
 
@@ -129,14 +136,37 @@ bool Scheduler::take_timers(int limit) {
     for (int count = 0; count < limit; ++count) {
         const TimerWheel::Node* due = wheel_.pop(time);
         if (due == nullptr) return false;
-        Entry* entry = find(Token::unpack(due->token));
-        if (entry == nullptr) continue;
-        if (entry->in_round)
-            follow(*entry, entry->probe->on_timeout(now()));
-        else
-            start_round(*entry);
+        on_timer(Token::unpack(due->token));
     }
     return true;
+}
+
+void Scheduler::look_at(std::uint64_t owner, TimePoint time) {
+    if (Entry* entry = find(Token::unpack(owner))) follow(*entry, entry->probe->on_event(time));
+}
+
+void Scheduler::on_event(Token token, TimePoint time) {
+    switch (token.kind) {
+        case Token::Kind::check: return look_at(token.pack(), time);
+        case Token::Kind::script_run:
+            if (const std::optional<std::uint64_t> owner = scripts_->on_exit(token))
+                look_at(*owner, time);
+            return;
+        case Token::Kind::scripts_launched:
+            for (const std::uint64_t owner : scripts_->on_launched())
+                look_at(owner, time);
+            return;
+    }
+}
+
+void Scheduler::on_timer(Token token) {
+    if (token.kind == Token::Kind::script_run) return scripts_->on_timer(token);
+    Entry* entry = find(token);
+    if (entry == nullptr) return;
+    if (entry->in_round)
+        follow(*entry, entry->probe->on_timeout(now()));
+    else
+        start_round(*entry);
 }
 
 void Scheduler::start_round(Entry& entry) {

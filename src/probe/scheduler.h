@@ -9,6 +9,7 @@
 #include "probe/probe.h"
 #include "probe/prober.h"
 #include "probe/schedule.h"
+#include "probe/script_runner.h"
 #include "probe/timer_wheel.h"
 #include "probe/token.h"
 
@@ -18,7 +19,10 @@ namespace dnsdirector::probe {
 /// round the timer is the try's time-out, between rounds the next start.
 class Scheduler : public Prober {
 public:
-    Scheduler(ProberSettings settings, Descriptor epoll, std::size_t socket_limit);
+    /// `files` is the limit of open files as it was before we raised it: scripts
+    /// get that one.
+    Scheduler(ProberSettings settings, Descriptor epoll, std::size_t socket_limit,
+              const rlimit& files);
     ~Scheduler() override;
 
     [[nodiscard]] int descriptor() const override { return epoll_.get(); }
@@ -50,6 +54,9 @@ private:
     };
 
     void work();
+    void on_event(Token token, TimePoint time);
+    void on_timer(Token token);
+    void look_at(std::uint64_t owner, TimePoint time);
     /// Up to `limit` events; whether there may be more.
     bool take_events(int limit);
     bool take_timers(int limit);
@@ -66,6 +73,8 @@ private:
     std::unique_ptr<Environment> environment_;  ///< large: it holds the read buffer
     Spread spread_;
     TimerWheel wheel_;
+    rlimit script_files_;
+    std::unique_ptr<ScriptRunner> scripts_;  ///< made for the first script; outlives the probes
     std::vector<Place> places_;
     std::vector<std::uint32_t> free_places_;
     std::unordered_map<CheckId, std::uint32_t> index_;

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "probe/schedule.h"
+#include "probe/timer_wheel.h"
+#include "unit/probe/drive.h"
+#include "unit/probe/responder.h"
+
+namespace dnsdirector::probe {
+namespace {
+
+constexpr TimePoint start{Seconds{1000}};
+
+std::vector<std::uint64_t> pop_all(TimerWheel& wheel, TimePoint now) {
+    std::vector<std::uint64_t> tokens;
+    while (const TimerWheel::Node* node = wheel.pop(now))
+        tokens.push_back(node->token);
+    return tokens;
+}
+
+TEST(TimerWheel, FiresNeverBeforeItsTimeAndAtTheNextTick) {
+    TimerWheel wheel(start);
+    TimerWheel::Node node(7);
+    EXPECT_EQ(wheel.next(), std::nullopt);
+    wheel.arm(node, start + Microseconds{2500});
+    EXPECT_EQ(wheel.next(), start + Milliseconds{3});
+    EXPECT_EQ(wheel.pop(start + Microseconds{2999}), nullptr);
+    EXPECT_EQ(wheel.pop(start + Milliseconds{3}), &node);
+    EXPECT_FALSE(node.armed());
+    EXPECT_EQ(wheel.next(), std::nullopt);
+}
+
+TEST(TimerWheel, WhatIsPastFiresAtOnce) {
+    TimerWheel wheel(start);
+    TimerWheel::Node node(7);
+    wheel.pop(start + Seconds{5});
+    wheel.arm(node, start);
+    EXPECT_LE(wheel.next(), start + Seconds{5});
+    EXPECT_EQ(wheel.pop(start + Seconds{5}), &node);
+}
+
+TEST(TimerWheel, FiresAcrossManyTurns) {
+    TimerWheel wheel(start);
+    TimerWheel::Node node(7);
+    const TimePoint due = start + Seconds{100};
+    wheel.arm(node, due);
+    int wakes = 0;
+    while (*wheel.next() < due) {
+        EXPECT_EQ(wheel.pop(*wheel.next()), nullptr);
+        ASSERT_LT(++wakes, 20);
+    }
+    EXPECT_EQ(wheel.pop(due), &node);
+}
+
+TEST(TimerWheel, SurvivesASleepOfTheMachine) {
+    TimerWheel wheel(start);
+    TimerWheel::Node soon(1), late(2), later(3);
+    wheel.arm(soon, start + Seconds{1});
+    wheel.arm(late, start + Seconds{1000});
+    wheel.arm(later, start + Seconds{5000});
+    EXPECT_EQ(pop_all(wheel, start + Seconds{4000}).size(), 2);
+    EXPECT_TRUE(later.armed());
+}
+
+TEST(TimerWheel, DisarmedAndDestroyedTimersDoNotFire) {
+    TimerWheel wheel(start);
+    TimerWheel::Node disarmed(1);
+    {
+        TimerWheel::Node destroyed(2);
+        wheel.arm(destroyed, start + Milliseconds{5});
+        wheel.arm(disarmed, start + Milliseconds{5});
+        TimerWheel::disarm(disarmed);
+    }
+    EXPECT_TRUE(pop_all(wheel, start + Seconds{1}).empty());
+}
+
+TEST(TimerWheel, AgreesWithASortedMap) {
+    std::mt19937_64 random(1);
+    TimerWheel wheel(start);
+    std::vector<std::unique_ptr<TimerWheel::Node>> nodes;
+    for (std::uint64_t index = 0; index < 200; ++index)
+        nodes.push_back(std::make_unique<TimerWheel::Node>(index));
+    std::map<std::uint64_t, TimePoint> expected;
+    TimePoint now = start;
+    for (int step = 0; step < 20000; ++step) {
+        const std::uint64_t which = random() % nodes.size();
+        const Nanoseconds ahead = Microseconds{random() % (step % 7 == 0 ? 30'000'000 : 20'000)};
+        wheel.arm(*nodes[which], now + ahead);
+        expected[which] = now + ahead;
+        now += Microseconds{random() % 1500};
+        for (const std::uint64_t token : pop_all(wheel, now)) {
+            ASSERT_LE(expected.at(token), now);
+            expected.erase(token);
+        }
+        for (const auto& [token, due] : expected) {
+            ASSERT_GT(due + TimerWheel::tick_length, now);
+            ASSERT_LE(*wheel.next(), due + TimerWheel::tick_length);
+        }
+    }
+}
+
+core::CheckTiming every(Nanoseconds interval) {
+    core::CheckTiming timing;
+    timing.every = interval;
+    return timing;
+}
+
+TEST(Schedule, StaysInItsSlotsWithoutDrift) {
+    Spread spread(1);
+    Schedule schedule(every(Milliseconds{100}), false, start, start, spread);
+    const TimePoint first = schedule.due();
+    EXPECT_GE(first, start);
+    EXPECT_LT(first, start + Milliseconds{100});
+    for (int round = 1; round <= 1000; ++round) {
+        schedule.advance(schedule.due() + Milliseconds{1}, spread);
+        const Nanoseconds off = schedule.due() - (first + round * Milliseconds{100});
+        ASSERT_LE(off, Milliseconds{2});
+        ASSERT_GE(off, Milliseconds{-2});
+    }
+}
+
+TEST(Schedule, PhasesAreSpreadOverTheInterval) {
+    Spread spread(1);
+    std::array<int, 10> tenths{};
+    for (int check = 0; check < 1000; ++check) {
+        const Schedule schedule(every(Seconds{1}), false, start, start, spread);
+        ++tenths.at(static_cast<std::size_t>((schedule.due() - start) / Milliseconds{100}));
+    }
+    for (const int count : tenths)
+        EXPECT_NEAR(count, 100, 40);
+}
+
+TEST(Schedule, AShortOverrunIsFollowedAtOnceAndALongOneLeavesSlotsOut) {
+    Spread spread(1);
+    Schedule schedule(every(Milliseconds{100}), false, start, start, spread);
+    const TimePoint first = schedule.due();
+    TimePoint end = first + Milliseconds{110};
+    schedule.advance(end, spread);
+    EXPECT_EQ(schedule.due(), end);
+    end = first + Milliseconds{390};
+    schedule.advance(end, spread);
+    EXPECT_GT(schedule.due(), first + Milliseconds{397});
+    EXPECT_LT(schedule.due(), first + Milliseconds{403});
+}
+
+TEST(Schedule, RoundsInsertedLeaveTheSlotsAlone) {
+    Spread spread(1);
+    Schedule schedule(every(Seconds{1}), true, start, start, spread);
+    EXPECT_EQ(schedule.due(), start);
+    schedule.advance(start + Microseconds{10}, spread);
+    const TimePoint slot = schedule.due();
+    EXPECT_LT(slot, start + Seconds{1});
+    schedule.insert_round(start + Microseconds{20});
+    EXPECT_EQ(schedule.due(), start + Microseconds{20});
+    schedule.advance(start + Microseconds{30}, spread);
+    EXPECT_EQ(schedule.due(), slot);
+}
+
+TEST(Schedule, WarmUpDelaysTheFirstRoundByASecondAndAPart) {
+    Spread spread(1);
+    core::CheckTiming timing = every(Seconds{10});
+    timing.warmup = Seconds{10};
+    const Schedule schedule(timing, true, start, start, spread);
+    EXPECT_GE(schedule.due(), start + Seconds{1});
+    EXPECT_LE(schedule.due(), start + Seconds{11});
+}
+
+core::Check dns_check(const Endpoint& target, Milliseconds interval) {
+    core::Check check;
+    check.target = target;
+    check.what = core::DnsCheck{.name = "example.com"};
+    check.timing.every = interval;
+    check.timing.timeout = Milliseconds{100};
+    check.timing.tries = 1;
+    return check;
+}
+
+TEST(Prober, RoundsComeAtTheirInterval) {
+    test::Responder server(
+        [](const test::Bytes& query) { return test::Replies{test::reply_to(query)}; });
+    test::Recorder recorder;
+    recorder.prober->add(1, dns_check(server.endpoint(), Milliseconds{50}), true);
+    ASSERT_TRUE(recorder.wait_for(12));
+    // The second round is the first of the slots.
+    const Nanoseconds span = recorder.verdicts[11].verdict.at - recorder.verdicts[1].verdict.at;
+    EXPECT_GT(span, Milliseconds{440});
+    EXPECT_LT(span, Milliseconds{700});
+}
+
+TEST(Prober, ASlowServerDelaysNoOther) {
+    test::Responder silent({});
+    test::Responder server(
+        [](const test::Bytes& query) { return test::Replies{test::reply_to(query)}; });
+    test::Recorder recorder;
+    for (CheckId id = 0; id < 50; ++id)
+        recorder.prober->add(id, dns_check(silent.endpoint(), Milliseconds{100}), true);
+    recorder.prober->add(100, dns_check(server.endpoint(), Milliseconds{50}), true);
+    int passes = 0;
+    EXPECT_TRUE(test::drive(
+        *recorder.prober,
+        [&] {
+            passes = 0;
+            for (const auto& entry : recorder.verdicts)
+                passes += entry.verdict.passed() ? 1 : 0;
+            return passes >= 20;
+        },
+        Milliseconds{2500}));
+}
+
+TEST(Prober, ASilentServerIsFoundOutInTwoIntervalsOfItsTimeout) {
+    test::Responder silent({});
+    test::Recorder recorder;
+    const auto begin = test::Steady::now();
+    recorder.prober->add(1, dns_check(silent.endpoint(), Milliseconds{100}), true);
+    ASSERT_TRUE(recorder.wait_for(3));
+    EXPECT_LT(test::Steady::now() - begin, Milliseconds{500});
+}
+
+TEST(Prober, HurryStartsTheNextRoundNow) {
+    test::Responder server(
+        [](const test::Bytes& query) { return test::Replies{test::reply_to(query)}; });
+    test::Recorder recorder;
+    recorder.prober->on_verdict = [&](CheckId id, core::Verdict verdict) {
+        recorder.verdicts.push_back({id, std::move(verdict)});
+        if (recorder.verdicts.size() < 5) recorder.prober->hurry(id);
+    };
+    core::Check check = dns_check(server.endpoint(), Milliseconds{60000});
+    recorder.prober->add(1, check, true);
+    EXPECT_TRUE(recorder.wait_for(5, Milliseconds{1000}));
+}
+
+TEST(Prober, TheVerdictsReceiverMayRemoveAndAddChecks) {
+    test::Responder server(
+        [](const test::Bytes& query) { return test::Replies{test::reply_to(query)}; });
+    test::Recorder recorder;
+    const core::Check check = dns_check(server.endpoint(), Milliseconds{50});
+    int verdicts = 0;
+    recorder.prober->on_verdict = [&](CheckId id, const core::Verdict&) {
+        ++verdicts;
+        recorder.prober->remove(id);
+        recorder.prober->remove(id ^ 1);
+        recorder.prober->add(id + 2, check, true);
+    };
+    recorder.prober->add(0, check, true);
+    recorder.prober->add(1, check, true);
+    EXPECT_TRUE(test::drive(*recorder.prober, [&] { return verdicts >= 100; }));
+}
+
+TEST(Prober, ManyFirstRoundsAtOnceAllComeAndAreCounted) {
+    test::Responder server(
+        [](const test::Bytes& query) { return test::Replies{test::reply_to(query)}; });
+    test::Recorder recorder;
+    constexpr CheckId checks = 2000;
+    for (CheckId id = 0; id < checks; ++id)
+        recorder.prober->add(id, dns_check(server.endpoint(), Milliseconds{60000}), true);
+    ASSERT_TRUE(recorder.wait_for(checks));
+    std::set<CheckId> passed;
+    for (const auto& entry : recorder.verdicts)
+        if (entry.verdict.passed()) passed.insert(entry.id);
+    EXPECT_EQ(passed.size(), checks);
+    // Some have had the first round of their slots as well.
+    const ProberStatistics& statistics = recorder.prober->statistics();
+    EXPECT_EQ(statistics.rounds, recorder.verdicts.size());
+    EXPECT_GE(statistics.sent, statistics.rounds);
+    std::uint64_t counted = 0;
+    for (const std::uint64_t count : statistics.lateness)
+        counted += count;
+    EXPECT_EQ(counted, statistics.sent);
+}
+
+}  // namespace
+}  // namespace dnsdirector::probe
