@@ -192,6 +192,52 @@ TEST_F(PresenceTest, adds_the_others_when_one_cannot_be_added) {
     EXPECT_EQ(file(), "lo 192.0.2.53\n");
 }
 
+/// A kernel in which somebody adds every address a moment before we do.
+class CrowdedSocket final : public netlink::Socket {
+public:
+    template <typename T>
+    static Result<T> unused() {
+        ADD_FAILURE() << "not needed for this";
+        return fail("not needed");
+    }
+    Result<std::vector<netlink::Link>> links() override {
+        return unused<std::vector<netlink::Link>>();
+    }
+    Result<std::optional<netlink::Link>> link(const std::string& name) override {
+        netlink::Link link;
+        link.index = 1;
+        link.name = name;
+        link.up = true;
+        return link;
+    }
+    Result<std::optional<netlink::Link>> link(int) override {
+        return unused<std::optional<netlink::Link>>();
+    }
+    Result<netlink::Route> route_to(const IpAddress&) override { return unused<netlink::Route>(); }
+    Result<std::vector<netlink::Neighbour>> neighbours() override {
+        return unused<std::vector<netlink::Neighbour>>();
+    }
+    Result<void> resolve(int, const IpAddress&) override { return unused<void>(); }
+    Result<void> release(int, const IpAddress&) override { return unused<void>(); }
+    Result<std::vector<netlink::InterfaceAddress>> addresses() override {
+        return std::vector<netlink::InterfaceAddress>{};
+    }
+    Result<bool> add_address(int, const IpAddress&) override { return false; }
+    Result<bool> remove_address(int, const IpAddress&) override { return unused<bool>(); }
+};
+
+TEST_F(PresenceTest, does_not_claim_what_somebody_added_in_between) {
+    CrowdedSocket socket;
+    Presence presence{socket, state_file};
+    const IpAddress wished[] = {v4};
+    const auto held = presence.hold("lo", wished);
+    ASSERT_TRUE(held.has_value());
+    EXPECT_TRUE(held->empty());
+    EXPECT_TRUE(presence.own().empty());
+    EXPECT_EQ(file(), "");
+    EXPECT_TRUE(presence.release().has_value());
+}
+
 TEST_F(PresenceTest, goes_on_with_a_damaged_file_and_says_so) {
     DNSDIRECTOR_NEEDS_NAMESPACE(here);
     ip("link set lo up");
