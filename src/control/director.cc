@@ -347,6 +347,10 @@ void Director::reload_off_loop() {
 void Director::begin_stop() {
     stopping_ = true;
     notify_systemd("STOPPING=1");
+    if (restart_is_queued()) {
+        spdlog::info("ending for a restart: forwarding stays in place");
+        return io_.stop();
+    }
     const Nanoseconds linger = engine_.configuration().director.drain_time;
     if (linger.count() == 0) return finish_stop();
     spdlog::info("stopping: forwarding goes on for {}", to_text(linger));

@@ -1,9 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/systemd.h"
 
+#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-login.h>
+
+#include <cstdlib>
+#include <memory>
 
 namespace dnsdirector::control {
+namespace {
+
+constexpr const char* systemd = "org.freedesktop.systemd1";
+constexpr std::uint64_t bus_patience_us = 500'000;
+
+struct CloseBus {
+    void operator()(sd_bus* bus) const { sd_bus_flush_close_unref(bus); }
+};
+struct FreeMessage {
+    void operator()(sd_bus_message* message) const { sd_bus_message_unref(message); }
+};
+struct FreeText {
+    void operator()(char* text) const { std::free(text); }
+};
+using Bus = std::unique_ptr<sd_bus, CloseBus>;
+using Message = std::unique_ptr<sd_bus_message, FreeMessage>;
+using Text = std::unique_ptr<char, FreeText>;
+
+/// The bus of the systemd that runs us: the system's or a user's.
+Bus open_bus() {
+    char* unit = nullptr;
+    const bool of_a_user = sd_pid_get_user_unit(0, &unit) >= 0;
+    const Text owned(unit);
+    sd_bus* bus = nullptr;
+    const int opened = of_a_user ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus);
+    if (opened < 0) return nullptr;
+    sd_bus_set_method_call_timeout(bus, bus_patience_us);
+    return Bus(bus);
+}
+
+std::string own_unit_path(sd_bus* bus) {
+    sd_bus_message* reply = nullptr;
+    const int called = sd_bus_call_method(bus, systemd, "/org/freedesktop/systemd1",
+                                          "org.freedesktop.systemd1.Manager", "GetUnitByPID",
+                                          nullptr, &reply, "u", 0U);
+    const Message owned(reply);
+    const char* path = nullptr;
+    if (called < 0 || sd_bus_message_read(reply, "o", &path) < 0) return "";
+    return path;
+}
+
+/// "/" when the unit has no job.
+std::string job_path(sd_bus* bus, const std::string& unit) {
+    sd_bus_message* reply = nullptr;
+    const int called =
+        sd_bus_get_property(bus, systemd, unit.c_str(), "org.freedesktop.systemd1.Unit", "Job",
+                            nullptr, &reply, "(uo)");
+    const Message owned(reply);
+    std::uint32_t id = 0;
+    const char* path = nullptr;
+    if (called < 0 || sd_bus_message_read(reply, "(uo)", &id, &path) < 0 || id == 0) return "";
+    return path;
+}
+
+std::string job_type(sd_bus* bus, const std::string& job) {
+    char* type = nullptr;
+    if (sd_bus_get_property_string(bus, systemd, job.c_str(), "org.freedesktop.systemd1.Job",
+                                   "JobType", nullptr, &type) < 0)
+        return "";
+    const Text owned(type);
+    return type;
+}
+
+}  // namespace
 
 void notify_systemd(const std::string& state) {
     sd_notify(/*unset_environment=*/0, state.c_str());
@@ -13,6 +82,15 @@ std::optional<Nanoseconds> watchdog_interval() {
     std::uint64_t microseconds = 0;
     if (sd_watchdog_enabled(/*unset_environment=*/0, &microseconds) <= 0) return std::nullopt;
     return Microseconds{static_cast<std::int64_t>(microseconds / 2)};
+}
+
+bool restart_is_queued() {
+    if (std::getenv("NOTIFY_SOCKET") == nullptr) return false;
+    const Bus bus = open_bus();
+    if (!bus) return false;
+    const std::string unit = own_unit_path(bus.get());
+    const std::string job = unit.empty() ? "" : job_path(bus.get(), unit);
+    return !job.empty() && job_type(bus.get(), job) == "restart";
 }
 
 }  // namespace dnsdirector::control
