@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/differences.h"
+
+#include <gtest/gtest.h>
+
+#include "config/config.h"
+
+namespace dnsdirector::control {
+namespace {
+
+core::Configuration parse(const std::string& servers, const std::string& check = "every 1s",
+                          const std::string& cluster = "quorum 1") {
+    const auto loaded = config::parse(
+        "director { interface eth0 }\n"
+        "dns_cluster resolvers {\n service_ip 192.0.2.53\n"
+        " protocol udp\n " +
+            cluster + "\n check { query \"example.com A\"; " + check + " }\n" + servers + "\n}\n",
+        "test.conf");
+    EXPECT_TRUE(loaded.ok()) << (loaded.messages.empty() ? "" : loaded.messages[0].to_string());
+    return loaded.configuration.value_or(core::Configuration{});
+}
+
+const std::string one = "real_server ns1 { address 203.0.113.11; weight 1 }\n";
+const std::string two = one + "real_server ns2 { address 203.0.113.12; weight 1 }\n";
+using Lines = std::vector<std::string>;
+
+TEST(Differences, AFileThatMeansTheSameChangesNothing) {
+    EXPECT_EQ(differences(parse(two), parse("\n# a comment\n" + two)), Lines{});
+}
+
+TEST(Differences, NamesServersThatComeAndGo) {
+    EXPECT_EQ(differences(parse(one), parse(two)),
+              Lines{"192.0.2.53:53/udp: add real server ns2 203.0.113.12:53 weight 1"});
+    EXPECT_EQ(differences(parse(two), parse(one)),
+              Lines{"192.0.2.53:53/udp: remove real server ns2 203.0.113.12:53"});
+}
+
+TEST(Differences, NamesOldAndNewValue) {
+    EXPECT_EQ(differences(parse(one), parse("real_server ns1 { address 203.0.113.11; weight 3 }")),
+              Lines{"192.0.2.53:53/udp: real server ns1 203.0.113.11:53 weight 1 -> 3"});
+    EXPECT_EQ(differences(parse(one), parse(one, "every 1s", "quorum 2")),
+              Lines{"192.0.2.53:53/udp: quorum '1' -> '2'"});
+}
+
+TEST(Differences, AChangedCheckIsAChange) {
+    const Lines lines = differences(parse(one), parse(one, "every 5s"));
+    ASSERT_EQ(lines.size(), 1U);
+    EXPECT_NE(lines[0].find("every 5s"), std::string::npos);
+}
+
+TEST(Differences, SettingsOfTheRunningProcessNeedARestart) {
+    core::DirectorSettings present;
+    core::DirectorSettings next = present;
+    EXPECT_EQ(needs_restart(present, next), "");
+    next.interfaces = {"eth1"};
+    EXPECT_NE(needs_restart(present, next).find("interface"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace dnsdirector::control

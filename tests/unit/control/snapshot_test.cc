@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/snapshot.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "control/rates.h"
+
+namespace dnsdirector::control {
+namespace {
+
+const core::ServiceKey key{*IpAddress::parse("2001:db8::53"), 53, Protocol::udp};
+const Endpoint server{*IpAddress::parse("2001:db8:1::1"), 53};
+
+Snapshot one_server() {
+    Snapshot snapshot;
+    snapshot.version = "1";
+    ServiceSnapshot& service = snapshot.services.emplace_back();
+    service.key = key;
+    service.quorum = {.required = 1, .up = 0, .servers_up = 0, .met = false};
+    ServerSnapshot& entry = service.servers.emplace_back();
+    entry.name = "ns1";
+    entry.endpoint = server;
+    entry.decision.state = core::ServerState::down;
+    entry.decision.health = core::Health::down;
+    entry.decision.reason = "bad bytes: \xff";
+    entry.checks.push_back({.kind = "dns", .what = "example.com. A udp"});
+    return snapshot;
+}
+
+TEST(Snapshot, JsonHoldsTheContractAndSurvivesBytesThatAreNoText) {
+    const auto json = nlohmann::json::parse(to_json(one_server()));
+    const auto& service = json["services"][0];
+    EXPECT_EQ(service["cluster"], nullptr);
+    EXPECT_EQ(service["address"], "2001:db8::53");
+    EXPECT_EQ(service["forwarding"], "dr");
+    EXPECT_EQ(service["real_servers"][0]["state"], "down");
+    EXPECT_EQ(service["real_servers"][0]["checks"][0]["last"], nullptr);
+    EXPECT_EQ(json["announcements"][0]["state"], "withdrawn");
+    EXPECT_EQ(json["announcements"][0]["prefix"], "2001:db8::53/128");
+    EXPECT_EQ(json["config"]["last_error"], nullptr);
+}
+
+TEST(Snapshot, MetricsNameServiceAndServer) {
+    const std::string text = to_metrics(one_server());
+    EXPECT_NE(text.find("dnsdirector_real_server_up{cluster=\"\",service=\"[2001:db8::53]:53\","
+                        "protocol=\"udp\",name=\"ns1\",server=\"[2001:db8:1::1]:53\"} 0"),
+              std::string::npos)
+        << text;
+}
+
+TEST(Rates, AreTakenOverAFewSeconds) {
+    const auto counters = [](std::uint64_t packets) {
+        dataplane::Counters result;
+        result.services[key] = {packets, 0};
+        result.servers[{key, server}] = {packets, 0};
+        return result;
+    };
+    Rates rates;
+    rates.sample(counters(100), TimePoint{Seconds(10)});
+    rates.sample(counters(300), TimePoint{Seconds(12)});
+    Snapshot snapshot = one_server();
+    rates.fill(snapshot, counters(500), TimePoint{Seconds(14)});
+    EXPECT_DOUBLE_EQ(snapshot.services[0].packets_per_second, 100);
+    EXPECT_DOUBLE_EQ(snapshot.services[0].servers[0].packets_per_second, 100);
+    EXPECT_EQ(snapshot.services[0].servers[0].count.packets, 500U);
+}
+
+}  // namespace
+}  // namespace dnsdirector::control
