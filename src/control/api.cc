@@ -39,6 +39,12 @@ ApiReply matches_reply(const Result<std::vector<TargetMatch>>& result) {
     return {200, json{{"matches", matches}}.dump()};
 }
 
+ApiReply rendered(Snapshot snapshot, std::string (*render)(const Snapshot&),
+                  const char* content_type) {
+    auto shared = std::make_shared<const Snapshot>(std::move(snapshot));
+    return {200, "", content_type, [shared, render] { return render(*shared); }};
+}
+
 // ---- the paths ----------------------------------------------------------------
 
 void status(const Context& context, const ApiRequest&, Reply reply) {
@@ -48,7 +54,7 @@ void status(const Context& context, const ApiRequest&, Reply reply) {
 
 void metrics(const Context& context, const ApiRequest&, Reply reply) {
     context.post_to_loop([&commands = context.commands, reply] {
-        reply({200, to_metrics(commands.snapshot()), "text/plain; version=0.0.4"});
+        reply(rendered(commands.snapshot(), to_metrics, "text/plain; version=0.0.4"));
     });
 }
 
@@ -122,7 +128,7 @@ void why(const Context& context, const ApiRequest& request, Reply reply) {
         std::erase_if(snapshot.services,
                       [](const ServiceSnapshot& service) { return service.servers.empty(); });
         if (snapshot.services.empty()) return reply(error_reply(404, unknown_target(target)));
-        reply({200, to_json(snapshot)});
+        reply(rendered(std::move(snapshot), to_json, "application/json"));
     });
 }
 

@@ -82,7 +82,7 @@ private:
         response_.version(parser_->get().version());
         response_.keep_alive(parser_->get().keep_alive());
         response_.set(http::field::content_type, reply.content_type);
-        response_.body() = std::move(reply.body);
+        response_.body() = reply.render ? reply.render() : std::move(reply.body);
         response_.prepare_payload();
         limit();
         http::async_write(socket_, response_,

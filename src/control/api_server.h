@@ -24,6 +24,9 @@ struct ApiReply {
     int status = 200;
     std::string body;
     std::string content_type = "application/json";
+    /// When set, makes the body, on the API's thread: turning a large snapshot
+    /// into text must not hold up the event loop.
+    std::function<std::string()> render = nullptr;
 };
 
 /// Called on the API's thread; `reply` may be called once, from any thread.

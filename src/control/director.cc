@@ -200,7 +200,8 @@ void Director::put_in_force(core::Configuration configuration) {
     last_error_.reset();
 }
 
-/// The addresses themselves, so that the director answers ARP, ND and ping.
+/// The addresses themselves, so that the director answers ping and ARP (and ND,
+/// where service_interface is the one that the question comes in on).
 void Director::hold_service_ips() {
     const core::Configuration& configuration = engine_.configuration();
     std::vector<IpAddress> addresses;
