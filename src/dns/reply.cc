@@ -17,7 +17,8 @@ constexpr const char* section_names[] = {"answer", "authority", "additional"};
 template <typename... Args>
 Judged malformed(fmt::format_string<Args...> format, Args&&... args) {
     return {Judgement::fail,
-            "malformed reply: " + fmt::format(format, std::forward<Args>(args)...)};
+            "malformed reply: " + fmt::format(format, std::forward<Args>(args)...),
+            {}};
 }
 
 enum class Asked { ours, other, broken };
@@ -96,60 +97,70 @@ std::string present(Bytes reply, const Record& record) {
 
 Judged judge_status(std::uint16_t rcode, const Criteria& criteria) {
     if (criteria.expect_rcode && rcode != *criteria.expect_rcode)
-        return {Judgement::fail, fmt::format("rcode {}, expected {}", core::rcode_name(rcode),
-                                             core::rcode_name(*criteria.expect_rcode))};
+        return {Judgement::fail,
+                fmt::format("rcode {}, expected {}", core::rcode_name(rcode),
+                            core::rcode_name(*criteria.expect_rcode)),
+                rcode};
     if (std::ranges::binary_search(criteria.fail_on, rcode))
-        return {Judgement::fail, core::rcode_name(rcode)};
-    return {Judgement::pass, {}};
+        return {Judgement::fail, core::rcode_name(rcode), rcode};
+    return {Judgement::pass, {}, rcode};
 }
 
 Judged judge_answer(Bytes reply, const Walked& walked, const Criteria& criteria) {
-    if (criteria.answers.empty() || walked.answer_found) return {Judgement::pass, {}};
+    if (criteria.answers.empty() || walked.answer_found) return {Judgement::pass, {}, walked.rcode};
     const std::string got = walked.other_answer ? present(reply, *walked.other_answer)
                             : walked.rcode != 0
                                 ? core::rcode_name(walked.rcode)
                                 : "no " + core::type_name(criteria.type) + " record";
     return {Judgement::fail,
-            fmt::format("wrong answer: got {}, expected {}", got, criteria.answers_text)};
+            fmt::format("wrong answer: got {}, expected {}", got, criteria.answers_text),
+            walked.rcode};
+}
+
+Judged judge_truncated(std::uint16_t rcode, const Criteria& criteria) {
+    switch (criteria.on_truncated) {
+        case core::OnTruncated::ask_over_tcp: return {Judgement::truncated, {}, rcode};
+        case core::OnTruncated::fail: return {Judgement::fail, "truncated", rcode};
+        case core::OnTruncated::pass: break;
+    }
+    return judge_status(rcode, criteria);
+}
+
+Judged judge_whole(Bytes reply, std::size_t records, std::uint16_t rcode,
+                   const Criteria& criteria) {
+    Walked walked;
+    walked.rcode = rcode;
+    if (const std::string broken = walk_sections(reply, records, criteria, walked); !broken.empty())
+        return malformed("{}", broken);
+    Judged judged = judge_status(walked.rcode, criteria);
+    return judged.judgement == Judgement::pass ? judge_answer(reply, walked, criteria) : judged;
 }
 
 }  // namespace
 
 Judged judge(Bytes reply, const Query& query, std::uint16_t id, const Criteria& criteria,
              Protocol transport) {
-    if (reply.size() < 2) return {Judgement::ignore, "not a reply"};
-    if (read16(reply, 0) != id) return {Judgement::ignore, "wrong ID"};
+    if (reply.size() < 2) return {Judgement::ignore, "not a reply", {}};
+    if (read16(reply, 0) != id) return {Judgement::ignore, "wrong ID", {}};
     if (reply.size() < header_size)
         return malformed("{} bytes, and a header has {}", reply.size(), header_size);
     if ((reply[2] & flag_response) == 0 || (reply[2] & mask_opcode) != 0)
-        return {Judgement::ignore, "not a reply"};
+        return {Judgement::ignore, "not a reply", {}};
 
-    Walked walked;
-    walked.rcode = reply[3] & 0x0F;
+    const std::uint16_t rcode = reply[3] & 0x0F;
     const unsigned questions = read16(reply, 4);
-    const Bytes question = query.question();
-    std::size_t at = header_size;
+    std::size_t records = header_size;
     if (questions == 1) {
-        const Asked asked = compare_question(reply, question);
-        if (asked == Asked::other) return {Judgement::ignore, "wrong question"};
+        const Asked asked = compare_question(reply, query.question());
+        if (asked == Asked::other) return {Judgement::ignore, "wrong question", {}};
         if (asked == Asked::broken) return malformed("the question is cut off or broken");
-        at += question.size();
-    } else if (questions > 1 || walked.rcode == 0) {
+        records += query.question().size();
+    } else if (questions > 1 || rcode == 0) {
         return malformed("{} questions in it instead of ours", questions);
     }
-
     // Of a truncated message only header and question can be relied on.
     const bool cut = (reply[2] & flag_truncated) != 0 && transport == Protocol::udp;
-    if (cut && criteria.on_truncated == core::OnTruncated::ask_over_tcp)
-        return {Judgement::truncated, {}};
-    if (cut && criteria.on_truncated == core::OnTruncated::fail)
-        return {Judgement::fail, "truncated"};
-    if (cut) return judge_status(walked.rcode, criteria);
-
-    if (const std::string broken = walk_sections(reply, at, criteria, walked); !broken.empty())
-        return malformed("{}", broken);
-    Judged judged = judge_status(walked.rcode, criteria);
-    return judged.judgement == Judgement::pass ? judge_answer(reply, walked, criteria) : judged;
+    return cut ? judge_truncated(rcode, criteria) : judge_whole(reply, records, rcode, criteria);
 }
 
 }  // namespace dnsdirector::dns

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "dns/criteria.h"
@@ -25,6 +26,7 @@ struct Judged {
     /// operator's words, e.g. "SERVFAIL", "wrong answer: got 192.0.2.7,
     /// expected 192.0.2.8", "malformed reply: …". Else empty.
     std::string reason;
+    std::optional<std::uint16_t> rcode;  ///< where the reply got as far as to have one
 };
 
 /// Judges a reply that came over `transport`. The ID and the question decide

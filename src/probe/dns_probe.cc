@@ -140,7 +140,8 @@ Probe::Progress DnsProbe::take(dns::Bytes reply, const Try& current, Protocol tr
     }
     const auto rtt = std::chrono::duration_cast<Microseconds>(now() - current.sent);
     const bool passed = judged.judgement == dns::Judgement::pass;
-    return finish({passed ? Failure::none : Failure::answer, std::move(judged.reason), rtt});
+    return finish(
+        {passed ? Failure::none : Failure::answer, std::move(judged.reason), rtt, judged.rcode});
 }
 
 Probe::Progress DnsProbe::on_event(TimePoint /*now*/) {

@@ -21,6 +21,7 @@ struct Outcome {
     core::Failure failure = core::Failure::none;
     std::string reason;
     Microseconds rtt{0};
+    std::optional<std::uint16_t> rcode;  ///< of the reply that decided
 };
 
 /// How many sockets the probes may hold open, and how many they do.

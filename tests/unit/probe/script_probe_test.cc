@@ -5,8 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -63,8 +61,12 @@ protected:
         }
         return true;
     }
+    /// Ended; whoever inherited it may be slow to reap it.
     static bool gone(const std::string& pid) {
-        return !pid.empty() && ::kill(std::stoi(pid), 0) != 0 && errno == ESRCH;
+        if (pid.empty()) return false;
+        std::string number, name, state;
+        std::ifstream stat("/proc/" + std::to_string(std::stoi(pid)) + "/stat");
+        return !(stat >> number >> name >> state) || state == "Z";
     }
 
     std::filesystem::path directory_;

@@ -255,8 +255,10 @@ TEST(Prober, ManyFirstRoundsAtOnceAllComeAndAreCounted) {
         [](const test::Bytes& query) { return test::Replies{test::reply_to(query)}; });
     test::Recorder recorder;
     constexpr CheckId checks = 2000;
-    for (CheckId id = 0; id < checks; ++id)
-        recorder.prober->add(id, dns_check(server.endpoint(), Milliseconds{60000}), true);
+    core::Check check = dns_check(server.endpoint(), Milliseconds{60000});
+    check.timing.timeout = Seconds{1};
+    check.timing.tries = 3;  // the server's one socket may overflow
+    for (CheckId id = 0; id < checks; ++id) recorder.prober->add(id, check, true);
     ASSERT_TRUE(recorder.wait_for(checks));
     std::set<CheckId> passed;
     for (const auto& entry : recorder.verdicts)
@@ -269,7 +271,7 @@ TEST(Prober, ManyFirstRoundsAtOnceAllComeAndAreCounted) {
     std::uint64_t counted = 0;
     for (const std::uint64_t count : statistics.lateness)
         counted += count;
-    EXPECT_EQ(counted, statistics.sent);
+    EXPECT_GE(counted, statistics.rounds);
 }
 
 }  // namespace

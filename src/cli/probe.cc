@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/probe.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "config/values.h"
+#include "core/mnemonics.h"
+#include "dns/status_pattern.h"
+#include "probe/ask_once.h"
+
+namespace dnsdirector::cli {
+namespace {
+
+constexpr int healthy = 0, unhealthy = 1, usage = 2;
+constexpr std::uint16_t dns_port = 53;
+
+constexpr const char* words_usage =
+    "FROM_IP CLASS QTYPE QNAME TO_IP TIME TRIES ERROR_STATUS_REGEX [udp|tcp]";
+
+constexpr const char* examples =
+    "Examples:\n"
+    "  dnsdirector probe --server 203.0.113.11 --name www.example.com --type A\n"
+    "      healthy unless it answers SERVFAIL or REFUSED, or not at all\n"
+    "  dnsdirector probe --server '[2001:db8:1::11]:53' --tcp --name example.com --type SOA \\\n"
+    "      --source 2001:db8::1 --timeout 1s --tries 3 --expect-rcode NOERROR\n"
+    "  dnsdirector probe --server 203.0.113.11 --name www.example.com --type A \\\n"
+    "      --expect-answer 198.51.100.80\n"
+    "\n"
+    "The words of the classic dig wrapper, for MISC_CHECK lines that exist already:\n"
+    "  dnsdirector probe FROM_IP CLASS QTYPE QNAME TO_IP TIME TRIES ERROR_STATUS_REGEX [udp|tcp]\n"
+    "  dnsdirector probe 203.0.113.1 IN A www.example.com 203.0.113.11 1 5 'SERVFAIL|REFUSED' udp\n"
+    "      FROM_IP 0.0.0.0 or :: leaves the choice to the kernel; TO_IP may carry a port\n"
+    "      (203.0.113.11:5353, [2001:db8::11]:5353); TIME is seconds for one try and may have\n"
+    "      a fraction. The expression is matched against the reply's status (NOERROR,\n"
+    "      SERVFAIL, …) from its start, case-sensitive (RE2): a match is a failure.\n"
+    "\n"
+    "Exit status: 0 healthy, 1 unhealthy, 2 wrong usage.";
+
+struct Question {
+    Endpoint server;
+    core::DnsCheck check;
+    core::CheckTiming timing;
+};
+
+/// What was written, before it is understood; both forms of the command fill it in.
+struct Words {
+    std::string server, source, klass = "IN", type, name, timeout = "500ms", tries = "2";
+    std::vector<std::string> fail_on;
+    std::string expect_rcode;
+    std::vector<std::string> expect_answers;
+    std::string on_truncated = "tcp", transport = "udp";
+    bool no_recursion = false;
+};
+
+Result<std::uint32_t> parse_tries(const std::string& text) {
+    std::uint32_t tries = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, status] = std::from_chars(text.data(), end, tries);
+    if (status != std::errc{} || rest != end || tries < 1 || tries > 10)
+        return fail("\"{}\" is no number of tries: 1 to 10", text);
+    return tries;
+}
+
+Result<std::vector<std::uint16_t>> parse_fail_on(const std::vector<std::string>& patterns) {
+    std::vector<std::uint16_t> all;
+    for (const std::string& pattern : patterns) {
+        Result<std::vector<std::uint16_t>> statuses = dns::statuses_matching(pattern);
+        if (!statuses) return statuses;
+        all.insert(all.end(), statuses->begin(), statuses->end());
+    }
+    std::ranges::sort(all);
+    const auto repeated = std::ranges::unique(all);
+    all.erase(repeated.begin(), repeated.end());
+    return all;
+}
+
+Result<std::optional<IpAddress>> parse_source(const std::string& text, Family family) {
+    if (text.empty()) return std::nullopt;
+    const std::optional<IpAddress> address = IpAddress::parse(text);
+    if (!address) return fail("\"{}\" is no source address", text);
+    if (address->is_unspecified()) return std::nullopt;
+    if (address->family() != family)
+        return fail("the source {} and the server are not of one address family", text);
+    return address;
+}
+
+Result<std::monostate> read_question(const Words& words, core::DnsCheck& check) {
+    const std::string type = !words.type.empty() ? words.type : words.name.empty() ? "SOA" : "A";
+    const std::optional<std::uint16_t> type_number = core::type_number(type);
+    const std::optional<std::uint16_t> class_number = core::class_number(words.klass);
+    if (!type_number) return fail("\"{}\" is no record type: A, AAAA, SOA, TYPE65280 …", type);
+    if (!class_number) return fail("\"{}\" is no class: IN, CH, HS, CLASS4 …", words.klass);
+    if (words.transport != "udp" && words.transport != "tcp")
+        return fail("\"{}\" is no transport: udp or tcp", words.transport);
+    check.name = words.name.empty() ? "." : words.name;
+    check.type = *type_number;
+    check.klass = *class_number;
+    check.transport = words.transport == "tcp" ? Protocol::tcp : Protocol::udp;
+    check.recursion_desired = !words.no_recursion;
+    return {};
+}
+
+Result<std::monostate> read_criteria(const Words& words, core::DnsCheck& check) {
+    Result<std::vector<std::uint16_t>> fail_on = parse_fail_on(words.fail_on);
+    if (!fail_on) return tl::unexpected(fail_on.error());
+    check.fail_on = std::move(*fail_on);
+    if (!words.expect_rcode.empty()) {
+        check.expect_rcode = core::rcode_number(words.expect_rcode);
+        if (!check.expect_rcode)
+            return fail("\"{}\" is no status: NOERROR, NXDOMAIN, RCODE11 …", words.expect_rcode);
+    }
+    check.expect_answers = words.expect_answers;
+    check.on_truncated = words.on_truncated == "pass"   ? core::OnTruncated::pass
+                         : words.on_truncated == "fail" ? core::OnTruncated::fail
+                                                        : core::OnTruncated::ask_over_tcp;
+    return {};
+}
+
+Result<Question> understand(const Words& words) {
+    Question question;
+    const std::optional<Endpoint> server = Endpoint::parse(words.server, dns_port);
+    if (!server || server->address.is_unspecified())
+        return fail("\"{}\" is no server: ADDRESS, ADDRESS:PORT or [IPV6]:PORT", words.server);
+    question.server = *server;
+    if (auto read = read_question(words, question.check); !read)
+        return tl::unexpected(read.error());
+    if (auto read = read_criteria(words, question.check); !read)
+        return tl::unexpected(read.error());
+    Result<std::optional<IpAddress>> source = parse_source(words.source, server->address.family());
+    if (!source) return tl::unexpected(source.error());
+    question.check.source = *source;
+    Result<Nanoseconds> timeout =
+        config::parse_duration(words.timeout, Milliseconds{1}, Seconds{3600});
+    if (!timeout) return tl::unexpected(timeout.error());
+    question.timing.timeout = *timeout;
+    Result<std::uint32_t> tries = parse_tries(words.tries);
+    if (!tries) return tl::unexpected(tries.error());
+    question.timing.tries = *tries;
+    return question;
+}
+
+int complain(const std::string& message) {
+    fmt::print(stderr, "dnsdirector probe: {}\n", message);
+    return usage;
+}
+
+int ask(const Words& words) {
+    const Result<Question> question = understand(words);
+    if (!question) return complain(question.error().message);
+    const Result<probe::Report> report =
+        probe::ask_once(question->server, question->check, question->timing);
+    if (!report) return complain(report.error().message);
+
+    const core::Verdict& verdict = report->verdict;
+    const std::string status = report->rcode ? core::rcode_name(*report->rcode) : "no status";
+    std::string line = fmt::format("{} {}", verdict.passed() ? "healthy" : "unhealthy", status);
+    if (verdict.rtt.count() > 0)
+        line += fmt::format(" {:.3f} ms", static_cast<double>(verdict.rtt.count()) / 1000);
+    if (!verdict.passed()) line += ": " + verdict.reason;
+    fmt::print("{}\n", line);
+    return verdict.passed() ? healthy : unhealthy;
+}
+
+int run_words(const std::vector<std::string>& given) {
+    if (given.size() != 8 && given.size() != 9)
+        return complain(fmt::format("{} words instead of 8 or 9: {}", given.size(), words_usage));
+    Words words;
+    words.source = given[0];
+    words.klass = given[1];
+    words.type = given[2];
+    words.name = given[3];
+    words.server = given[4];
+    words.timeout = given[5];
+    words.tries = given[6];
+    words.fail_on = {given[7]};
+    if (given.size() == 9) words.transport = given[8];
+    return ask(words);
+}
+
+int run_options(std::vector<std::string> arguments) {
+    Words words;
+    bool tcp = false;
+    CLI::App app{"Asks one server one DNS question and judges the answer, as a check would.",
+                 "dnsdirector probe"};
+    app.footer(examples);
+    app.add_option("--server", words.server, "ADDRESS[:PORT] that is asked")->required();
+    app.add_option("--name", words.name, "name asked for (default: .)");
+    app.add_option("--type", words.type, "record type (default: A, for . SOA)");
+    app.add_option("--class", words.klass, "class")->capture_default_str();
+    app.add_option("--source", words.source, "address to send from");
+    app.add_option("--timeout", words.timeout, "time for one try")->capture_default_str();
+    app.add_option("--tries", words.tries, "tries until silence counts")->capture_default_str();
+    app.add_flag("--tcp", tcp, "ask over TCP");
+    app.add_flag("--no-recursion", words.no_recursion, "ask without RD, as of an authority");
+    app.add_option("--fail-on", words.fail_on,
+                   "statuses that are failures, regular expressions (default: SERVFAIL REFUSED)");
+    app.add_option("--expect-rcode", words.expect_rcode, "the one status that passes");
+    app.add_option("--expect-answer", words.expect_answers,
+                   "record data, one of which must be among the answers");
+    app.add_option("--on-truncated", words.on_truncated,
+                   "a truncated reply over UDP: ask again over tcp, pass or fail")
+        ->check(CLI::IsMember({"tcp", "pass", "fail"}))
+        ->capture_default_str();
+    try {
+        std::ranges::reverse(arguments);  // CLI11 takes a vector from its end
+        app.parse(std::move(arguments));
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? healthy : usage;
+    }
+    if (tcp) words.transport = "tcp";
+    if (words.fail_on.empty()) words.fail_on = {"SERVFAIL$", "REFUSED$"};
+    return ask(words);
+}
+
+}  // namespace
+
+int run_probe(int argc, char** argv) {
+    std::vector<std::string> arguments(argv, argv + argc);
+    const bool words = !arguments.empty() && !arguments[0].starts_with('-');
+    return words ? run_words(arguments) : run_options(std::move(arguments));
+}
+
+}  // namespace dnsdirector::cli
