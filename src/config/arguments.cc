@@ -156,14 +156,8 @@ bool ArgumentReader::read_interfaces() {
 bool ArgumentReader::read_question() {
     std::vector<std::string_view> parts;
     for (const Word& word : words_) {
-        std::string_view rest = word.text;
-        for (;;) {
-            rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
-            if (rest.empty()) break;
-            const auto length = std::min(rest.find_first_of(" \t"), rest.size());
-            parts.push_back(rest.substr(0, length));
-            rest.remove_prefix(length);
-        }
+        const auto of_word = split_words(word.text);
+        parts.insert(parts.end(), of_word.begin(), of_word.end());
     }
     return store(words_[0], parse_question(parts), out_.question);
 }
@@ -184,6 +178,7 @@ bool ArgumentReader::read_statuses() {
 bool ArgumentReader::read_expectation() {
     if (!choice(words_[0])) return false;
     const bool rcode = out_.choices.front() == 0;
+    out_.argument_at = words_[1].position;
     if (rcode && words_.size() != 2)
         return say(words_[0], "write one status, as in `expect rcode NOERROR`");
     if (rcode) return store(words_[1], parse_rcode(words_[1].text), out_.statuses.emplace_back());

@@ -143,6 +143,17 @@ Result<Question> parse_question(std::span<const std::string_view> words) {
     return question;
 }
 
+std::vector<std::string_view> split_words(std::string_view text) {
+    constexpr std::string_view blanks = " \t";
+    std::vector<std::string_view> words;
+    for (;;) {
+        text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+        if (text.empty()) return words;
+        words.push_back(text.substr(0, text.find_first_of(blanks)));
+        text.remove_prefix(words.back().size());
+    }
+}
+
 Result<std::string> parse_rdata(std::uint16_t type, std::span<const std::string_view> words) {
     constexpr std::uint16_t a = 1;
     constexpr std::uint16_t aaaa = 28;
@@ -150,14 +161,18 @@ Result<std::string> parse_rdata(std::uint16_t type, std::span<const std::string_
     constexpr std::uint16_t spf = 99;
     if (type == a) return address_data(Family::ipv4, words);
     if (type == aaaa) return address_data(Family::ipv6, words);
-    std::vector<std::string> parts(words.begin(), words.end());
+    std::vector<std::string> parts;
     if (type == txt || type == spf) {
-        for (std::string& part : parts) {
-            if (part.size() > 255) return fail("a string of a TXT record has at most 255 octets");
-            part = quoted_string(part);
+        for (const std::string_view word : words) {
+            if (word.size() > 255) return fail("a string of a TXT record has at most 255 octets");
+            parts.push_back(quoted_string(word));
         }
         return fmt::format("{}", fmt::join(parts, " "));
     }
+    for (const std::string_view word : words)  // "10 mail.example.com." in quotes is two words
+        for (const std::string_view part : split_words(word))
+            parts.emplace_back(part);
+    if (parts.empty()) return fail("the record data is empty");
     const auto* const known = std::find_if(name_data.begin(), name_data.end(),
                                            [&](const NameData& d) { return d.type == type; });
     if (known != name_data.end()) {

@@ -30,6 +30,9 @@ struct Question {
 /// A status of the DNS header, 0 to 15: checks ask without EDNS, which the others need.
 [[nodiscard]] Result<std::uint16_t> parse_rcode(std::string_view text);
 
+/// The words of a text that white space parts.
+[[nodiscard]] std::vector<std::string_view> split_words(std::string_view text);
+
 /// Record data of one record, in the presentation form that a comparison needs:
 /// addresses canonical, names absolute, each word of a TXT quoted. Types that are
 /// not known here are left as written, with one space between words.

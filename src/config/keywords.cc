@@ -84,6 +84,14 @@ std::string block_name(Block block) {
     return "another block";
 }
 
+void warn_of_group(const Call& call) {
+    if (!call.arguments.texts.empty())
+        call.diagnostics.warning(
+            call.arguments.position,
+            "{}: the group has no effect; scripts run with the user's own groups",
+            call.keyword.name);
+}
+
 Grammar keyword_grammar() {
     return {is_native, is_script};
 }

@@ -156,6 +156,9 @@ struct BlockInfo {
 /// What a person calls the block: "a `check` block", "the top level".
 [[nodiscard]] std::string block_name(Block block);
 
+/// Warns of a group behind a user (Kind::user), which has no effect.
+void warn_of_group(const Call& call);
+
 /// For the tree reader.
 [[nodiscard]] Grammar keyword_grammar();
 

@@ -55,11 +55,7 @@ void set_xdp_mode(const Call& call) {
 }
 
 void set_script_user(const Call& call) {
-    if (!call.arguments.texts.empty())
-        call.diagnostics.warning(
-            call.arguments.position,
-            "script_user: the group has no effect; scripts run with the user's "
-            "own groups");
+    warn_of_group(call);
     settings(call).script_user = call.arguments.text;
     call.current.drafts.director.script_user_at = call.arguments.position;
 }

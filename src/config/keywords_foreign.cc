@@ -23,6 +23,7 @@ void open_global_defs(const Call& call) {
 }
 
 void set_script_user(const Call& call) {
+    warn_of_group(call);
     DirectorDraft& director = call.current.drafts.director;
     // The director block's own word counts more, wherever it stands.
     if (director.script_user_at) return;

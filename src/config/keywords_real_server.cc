@@ -50,10 +50,7 @@ void set_script(const Call& call) {
 }
 
 void set_user(const Call& call) {
-    if (!call.arguments.texts.empty())
-        call.diagnostics.warning(
-            call.arguments.position,
-            "user: the group has no effect; scripts run with the user's own groups");
+    warn_of_group(call);
     check(call).user = call.arguments.text;
 }
 

@@ -71,6 +71,7 @@ Token Lexer::quoted_word() {
     if (close == std::string_view::npos) {
         diagnostics_.error(token.position, "the closing \" is missing on this line");
         token.text = rest;
+        token.broken = true;
         at_ += rest.size();
         return token;
     }
@@ -87,6 +88,7 @@ Token Lexer::script_word(std::string_view ends) {
     if (!word) {
         diagnostics_.error(token.position, "{} on this line", word.error().message);
         token.text = rest;
+        token.broken = true;
         at_ += rest.size();
         return token;
     }
@@ -130,7 +132,8 @@ Token Lexer::next(bool semicolons, Style style) {
     if (c == '"' && style != Style::script) return quoted_word();
     const bool brace = c == '{' || c == '}';
     if ((brace && !(style == Style::file_name && c == '{')) || (c == ';' && semicolons)) {
-        Token token{TokenKind::end_statement, text_.substr(at_, 1), here(), false, c == ';'};
+        Token token{TokenKind::end_statement, text_.substr(at_, 1), here()};
+        token.semicolon = c == ';';
         if (brace) token.kind = c == '{' ? TokenKind::open : TokenKind::close;
         ++at_;
         return token;

@@ -25,6 +25,7 @@ struct Token {
     std::string_view text;  ///< a word without its quotes; lives as long as text and arena do
     Position position;
     bool quoted = false;
+    bool broken = false;     ///< a word whose closing quote is missing; that has been said
     bool semicolon = false;  ///< the end_statement was a `;`
 };
 

@@ -39,8 +39,12 @@ private:
     bool shape_fits(const Keyword& keyword, const Statement& statement);
     void apply(const Keyword& keyword, const Statement& statement);
 
+    /// Grows with every mistake that the block being read has.
+    [[nodiscard]] std::size_t mistakes() const { return diagnostics_.errors() + broken_; }
+
     Diagnostics& diagnostics_;
     Current current_;
+    std::size_t broken_ = 0;  ///< statements that the lexer complained of, before they got here
 };
 
 void Reader::body(Block block, const std::vector<Statement>& statements,
@@ -88,7 +92,10 @@ void Reader::statement(Block block, const Statement& statement, Seen& seen) {
     if (!fresh && !keyword->repeats)
         diagnostics_.error(word.position, "{} is given a second time; the first is at {}",
                            keyword->name, diagnostics_.where(first->second));
-    if (shape_fits(*keyword, statement)) apply(*keyword, statement);
+    if (statement.broken)
+        ++broken_;
+    else if (shape_fits(*keyword, statement))
+        apply(*keyword, statement);
 }
 
 /// Whether a block stands behind the keyword exactly where there is one.
@@ -107,7 +114,7 @@ bool Reader::shape_fits(const Keyword& keyword, const Statement& statement) {
 }
 
 void Reader::apply(const Keyword& keyword, const Statement& statement) {
-    const std::size_t errors_before = diagnostics_.errors();
+    const std::size_t before = mistakes();
     Arguments arguments;
     arguments.valid = read_arguments(keyword, statement, diagnostics_, arguments);
     const bool opens = keyword.opens != Block::none;
@@ -116,7 +123,7 @@ void Reader::apply(const Keyword& keyword, const Statement& statement) {
     if (!opens) return;
     if (statement.has_block && keyword.opens != Block::skipped)
         body(keyword.opens, statement.body, statement.position());
-    if (keyword.finish != nullptr) keyword.finish(call, diagnostics_.errors() != errors_before);
+    if (keyword.finish != nullptr) keyword.finish(call, mistakes() != before);
 }
 
 std::string_view Reader::unknown(Block block, const Word& word) {

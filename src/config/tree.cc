@@ -146,6 +146,7 @@ bool TreeReader::read_statement(Input& input, Surroundings where, Token first, S
     for (Token token = first;; token = input.next(semicolons, style)) {
         if (token.kind == TokenKind::word) {
             statement.words.push_back({token.text, token.position, token.quoted});
+            statement.broken = statement.broken || token.broken;
             continue;
         }
         semicolon = token.semicolon;

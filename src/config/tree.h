@@ -25,6 +25,7 @@ struct Word {
 /// `words`, then `{ body }` if has_block. There is at least one word.
 struct Statement {
     std::vector<Word> words;
+    bool broken = false;  ///< a word is not whole; that has been said
     bool has_block = false;
     Position open;   ///< of the `{`
     Position close;  ///< of the `}`
