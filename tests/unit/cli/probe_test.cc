@@ -43,7 +43,7 @@ TEST(ProbeCommand, TakesTheNineWordsOfTheDigWrapper) {
     };
     Printed passed = run(words("SERVFAIL|REFUSED"));
     EXPECT_EQ(passed.status, 0);
-    EXPECT_TRUE(passed.out.starts_with("healthy NXDOMAIN 0.")) << passed.out;
+    EXPECT_TRUE(passed.out.starts_with("healthy NXDOMAIN ")) << passed.out;
     EXPECT_EQ(run(words("NX")).status, 1);
     EXPECT_EQ(run(words("DOMAIN")).status, 0);
     EXPECT_EQ(run(words("nx")).status, 0);
