@@ -3,6 +3,7 @@
 // Times of many repetitions, and how they are told.
 #pragma once
 
+#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -60,15 +61,27 @@ private:
     std::vector<Nanoseconds> times_;
 };
 
-/// Wall time and the thread's own processor time of one stretch of code: where
-/// they differ, the thread slept or others had the processor.
+/// Wall time and the thread's own processor time of one stretch of code.
 class Stopwatch {
 public:
-    Stopwatch() : cpu_(read_clock(CLOCK_THREAD_CPUTIME_ID)), wall_(read_clock(CLOCK_MONOTONIC)) {}
+    Stopwatch()
+        : preemptions_(preemptions()),
+          cpu_(read_clock(CLOCK_THREAD_CPUTIME_ID)),
+          wall_(read_clock(CLOCK_MONOTONIC)) {}
     [[nodiscard]] Nanoseconds wall() const { return read_clock(CLOCK_MONOTONIC) - wall_; }
     [[nodiscard]] Nanoseconds cpu() const { return read_clock(CLOCK_THREAD_CPUTIME_ID) - cpu_; }
+    /// Somebody else was given the processor meanwhile, although the thread
+    /// wanted it: the wall time is not the code's own.
+    [[nodiscard]] bool preempted() const { return preemptions() != preemptions_; }
 
 private:
+    static long preemptions() {
+        rusage usage{};
+        getrusage(RUSAGE_THREAD, &usage);
+        return usage.ru_nivcsw;
+    }
+
+    long preemptions_;
     Nanoseconds cpu_;
     Nanoseconds wall_;
 };

@@ -61,19 +61,22 @@ Result<Outcome> measure(const Case& c, const Options& options) {
     return outcome;
 }
 
+Nanoseconds worst(const Outcome& outcome) {
+    return std::max(outcome.down.p99(), outcome.up.p99());
+}
 bool on_time(const Outcome& outcome) {
-    return std::max(outcome.down.wall.quantile(0.99), outcome.up.wall.quantile(0.99)) <=
-           outcome.what.target;
+    return worst(outcome) <= outcome.what.target;
 }
 
 void print_row(const char* verdict, const Measured& measured, const Outcome& outcome) {
     const Nanoseconds floor = outcome.floor.median();
-    fmt::print(
-        "  {:<5} {:>6} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>7.1f}\n",
-        verdict, measured.changes, ms(measured.wall.quantile(0)), ms(measured.wall.median()),
-        ms(measured.wall.quantile(0.99)), ms(measured.wall.quantile(1)),
-        ms(measured.cpu.quantile(0.99)), ms(measured.plane.median()), ms(floor),
-        ms(measured.wall.median()) / std::max(ms(floor), 1e-6));
+    fmt::print("  {:<5} {:>6}", verdict, measured.changes);
+    for (const Nanoseconds time :
+         {measured.wall.quantile(0), measured.wall.median(), measured.p99(),
+          measured.wall.quantile(1), measured.plane.median(), floor})
+        fmt::print(" {:>8.3f}", ms(time));
+    fmt::print(" {:>8.1f} {:>9}\n", ms(measured.wall.median()) / std::max(ms(floor), 1e-6),
+               measured.wall.count() - measured.alone.count());
 }
 
 void print(const Outcome& outcome) {
@@ -88,6 +91,7 @@ void print(const Outcome& outcome) {
 
 nlohmann::json json_of(const Measured& measured) {
     return {{"wall", measured.wall.json()},
+            {"wall_not_preempted", measured.alone.json()},
             {"cpu", measured.cpu.json()},
             {"plane_apply", measured.plane.json()},
             {"changes", measured.changes}};
@@ -105,10 +109,8 @@ nlohmann::json json_of(const Outcome& outcome) {
 }
 
 nlohmann::json target_of(const Outcome& outcome) {
-    const Nanoseconds worst =
-        std::max(outcome.down.wall.quantile(0.99), outcome.up.wall.quantile(0.99));
     return {{"what", "verdict to table, 99th percentile: " + outcome.what.title},
-            {"value", ms(worst)},
+            {"value", ms(worst(outcome))},
             {"limit", ms(outcome.what.target)},
             {"unit", "ms"},
             {"met", on_time(outcome)}};
@@ -137,8 +139,8 @@ int run(const Options& options) {
 
     fmt::print(
         "From a verdict to the table in the kernel; milliseconds\n"
-        "        {:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}\n",
-        "change", "min", "median", "p99", "max", "cpu p99", "in plane", "floor", "x floor");
+        "        {:>6} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}\n",
+        "change", "min", "median", "p99", "max", "in plane", "floor", "x floor", "preempted");
     nlohmann::json report{{"part", "verdict"},
                           {"results", nlohmann::json::array()},
                           {"targets", nlohmann::json::array()}};

@@ -22,7 +22,13 @@ namespace dnsdirector::bench {
 
 struct Measured {
     Samples wall, cpu, plane;
+    Samples alone;            ///< wall times in which nobody else got the processor
     std::size_t changes = 0;  ///< of the last verdict
+
+    /// What is held against a target.
+    [[nodiscard]] Nanoseconds p99() const {
+        return alone.count() == 0 ? wall.quantile(0.99) : alone.quantile(0.99);
+    }
 };
 
 /// One case, running: a plane, an engine, and a prober that says what it is told.
@@ -123,8 +129,10 @@ private:
         verdict.at = monotonic_now();
         const Stopwatch watch;
         prober_.on_verdict(id, std::move(verdict));
-        measured.wall.add(watch.wall());
+        const Nanoseconds wall = watch.wall();
+        measured.wall.add(wall);
         measured.cpu.add(watch.cpu());
+        if (!watch.preempted()) measured.alone.add(wall);
         measured.plane.add(plane_.take_applied_time());
         measured.changes = plane_.take_changes();
     }
