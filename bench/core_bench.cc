@@ -11,11 +11,11 @@
 namespace dnsdirector::core {
 namespace {
 
-/// 198.18.0.0/15 is for benchmarks (RFC 2544).
 Endpoint endpoint(std::uint32_t number) {
-    return {IpAddress::from_v4({198, 18, static_cast<std::uint8_t>(number >> 8),
-                                static_cast<std::uint8_t>(number)}),
-            53};
+    std::array<std::uint8_t, 16> bytes{0x20, 0x01, 0x0d, 0xb8};
+    bytes[14] = static_cast<std::uint8_t>(number >> 8);
+    bytes[15] = static_cast<std::uint8_t>(number);
+    return {IpAddress::from_v6(bytes), 53};
 }
 
 /// Weights as people write them, or as slow start leaves them.

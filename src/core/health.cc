@@ -94,10 +94,6 @@ CheckState initial_state(const Check& check, bool forwarded, TimePoint now, Wall
     return state;
 }
 
-CheckState initial_state(bool forwarded, TimePoint now, WallTime wall_now) {
-    return initial_state(Check{}, forwarded, now, wall_now);
-}
-
 Step advance(CheckState& state, const Check& check, Verdict verdict) {
     state.untested = check.untested;
     Step step;

@@ -62,10 +62,6 @@ struct CheckState {
 [[nodiscard]] CheckState initial_state(const Check& check, bool forwarded, TimePoint now,
                                        WallTime wall_now);
 
-/// As above, of a check with Untested::out whatever the check says.
-[[deprecated("pass the check: it says how the server counts until tested")]] [[nodiscard]]
-CheckState initial_state(bool forwarded, TimePoint now, WallTime wall_now);
-
 struct Step {
     bool changed = false;  ///< health changed: services that list the check must be decided anew
     /// The next round should start now instead of at its time: the check is

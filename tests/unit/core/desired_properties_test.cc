@@ -168,6 +168,15 @@ TEST(DecideProperty, AnswersNeverTakeOutMoreThanMaxOut) {
     });
 }
 
+TEST(DecideProperty, MaxOutHoldsWhoFailsByAnswersOnly) {
+    expect_of_every_decision("silence is never held by max_out", [](const Cluster& cluster) {
+        const Rules rules{cluster};
+        for (std::size_t i = 0; i < rules.size(); ++i)
+            if (cluster.decision.servers[i].reason.find("max_out") != std::string::npos)
+                RC_ASSERT(rules.down_by_answers(i));
+    });
+}
+
 TEST(DecideProperty, NobodyIsHeldByMaxOutWhoWouldFit) {
     expect_of_every_decision("the limit is used", [](const Cluster& cluster) {
         const Rules rules{cluster};
