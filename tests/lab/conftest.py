@@ -34,6 +34,8 @@ def can_lab():
 @pytest.fixture(scope="session")
 def can_direct(can_lab):
     if not os.access(binary(), os.X_OK):
+        if "DNSDIRECTOR" in os.environ:
+            pytest.fail(f"DNSDIRECTOR={binary()} is no program", pytrace=False)
         _leave_out(f"no dnsdirector at {binary()}: build it (scripts/build) or set DNSDIRECTOR")
 
 
