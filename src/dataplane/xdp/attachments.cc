@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/xdp/attachments.h"
+
+#include <linux/if_link.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/xdp/offloads.h"
+#include "dataplane/xdp/pin_dir.h"
+
+namespace dnsdirector::dataplane::xdp {
+namespace {
+
+constexpr const char* pin_prefix = "link_";
+
+/// The interface a link is attached to; 0 when that is gone or it was detached.
+int interface_of(const Fd& link) {
+    bpf_link_info info{};
+    std::uint32_t length = sizeof info;
+    if (bpf_obj_get_info_by_fd(link.get(), &info, &length) != 0) return 0;
+    return info.type == BPF_LINK_TYPE_XDP ? static_cast<int>(info.xdp.ifindex) : 0;
+}
+
+bool is_veth(const netlink::Link& link) {
+    return link.kind == "veth";
+}
+
+/// Native XDP of a veth hands frames to the peer's XDP or GRO, and they vanish
+/// without a counter where it has neither (drivers/net/veth.c).
+constexpr const char* why_generic_on_veth =
+    "native XDP on veth forwards only when the peer end takes part; choose xdp_mode native to "
+    "force it";
+
+abi::instance instance_for(const netlink::Link& link, bool generic) {
+    abi::instance instance{};
+    std::memcpy(&instance.mac_first, link.mac.data(), 4);
+    std::memcpy(&instance.mac_last, link.mac.data() + 4, 2);
+    instance.ifindex = static_cast<std::uint32_t>(link.index);
+    // XDP_TX of a veth needs an XDP program on the peer; a redirect needs only GRO.
+    if (generic || !is_veth(link)) instance.flags |= abi::INSTANCE_TRANSMIT;
+    return instance;
+}
+
+}  // namespace
+
+std::string Attachments::pin_of(int ifindex) const {
+    // By index: names may hold dots, which a bpffs refuses.
+    return maps_->directory_of_pins() + "/" + pin_prefix + std::to_string(ifindex);
+}
+
+void Attachments::adopt(const std::vector<netlink::Link>& links) {
+    for (const std::string& name : names_in(maps_->directory_of_pins())) {
+        if (name.rfind(pin_prefix, 0) != 0) continue;
+        const std::string path = maps_->directory_of_pins() + "/" + name;
+        Fd link{bpf_obj_get(path.c_str())};
+        const int ifindex = link ? interface_of(link) : 0;
+        const auto found = std::find_if(links.begin(), links.end(), [&](const netlink::Link& each) {
+            return each.index == ifindex;
+        });
+        if (ifindex == 0 || found == links.end() || path != pin_of(ifindex)) {
+            unlink(path.c_str());
+            continue;
+        }
+        Attached& attached = attached_[ifindex];
+        attached.name = found->name;
+        attached.link = std::move(link);
+        attached.generic = remembered(ifindex).generic != 0;
+    }
+}
+
+std::vector<int> Attachments::indices() const {
+    std::vector<int> indices;
+    for (const auto& [ifindex, attached] : attached_)
+        indices.push_back(ifindex);
+    return indices;
+}
+
+bool Attachments::intact(const netlink::Link& link) const {
+    const auto found = attached_.find(link.index);
+    return found != attached_.end() && found->second.mac == link.mac &&
+           interface_of(found->second.link) == link.index;
+}
+
+Result<Fd> Attachments::load(const netlink::Link& link, bool generic) const {
+    keep_libbpf_log();
+    const Program program{abi::director__open()};
+    if (!program) return fail_errno("cannot open the embedded BPF object", errno);
+    if (auto lent = maps_->lend_to(*program); !lent) return tl::unexpected(lent.error());
+    const abi::instance instance = instance_for(link, generic);
+    std::memcpy(&program->rodata->instance, &instance, sizeof instance);
+    if (const int error = abi::director__load(program.get()); error != 0)
+        return fail("the kernel refused the forwarding program: {}: {}", std::strerror(-error),
+                    take_libbpf_log());
+    return Fd{dup(bpf_program__fd(program->progs.director))};
+}
+
+Result<void> Attachments::attach(const netlink::Link& link) {
+    const auto found = attached_.find(link.index);
+    if (found == attached_.end() || interface_of(found->second.link) != link.index)
+        return attach_new(link);
+    Attached& attached = found->second;
+    const bool other_mode = (mode_ == core::XdpMode::native && attached.generic) ||
+                            (mode_ == core::XdpMode::generic && !attached.generic);
+    if (other_mode) {
+        // The kernel takes one mode at a time: for an instant packets pass to the
+        // local stack.
+        if (auto done = detach(link.index); !done) return done;
+        return attach_new(link);
+    }
+    return replace(link, attached);
+}
+
+Result<void> Attachments::replace(const netlink::Link& link, Attached& attached) {
+    if (attached.current && attached.mac == link.mac && attached.name == link.name) return {};
+    auto program = load(link, attached.generic);
+    if (!program) return tl::unexpected(program.error());
+    if (bpf_link_update(attached.link.get(), program->get(), nullptr) != 0)
+        return fail_errno("cannot replace the forwarding program on " + link.name, errno);
+    attached.name = link.name;
+    attached.mac = link.mac;
+    attached.current = true;
+    if (attached.generic) prepare_generic(link, attached);
+    down_.erase(link.name);
+    return {};
+}
+
+Result<void> Attachments::attach_new(const netlink::Link& link) {
+    lost(link.index);
+    Attached attached;
+    attached.name = link.name;
+    attached.mac = link.mac;
+    const bool generic_first = mode_ == core::XdpMode::generic ||
+                               (mode_ == core::XdpMode::automatic && is_veth(link));
+    auto done = try_mode(link, generic_first, attached);
+    if (!done && mode_ == core::XdpMode::automatic && !generic_first) {
+        const std::string native = done.error().message;
+        done = try_mode(link, true, attached);
+        if (done) {
+            attached.warning = "generic mode, which is slower: " + native;
+            spdlog::warn("{}: {}", link.name, attached.warning);
+        }
+    }
+    if (!done) {
+        down_[link.name] = done.error().message;
+        return done;
+    }
+    const std::string pin = pin_of(link.index);
+    unlink(pin.c_str());
+    if (bpf_obj_pin(attached.link.get(), pin.c_str()) != 0)
+        return fail_errno("cannot pin the program's link at " + pin, errno);
+    remember(link.index, {attached.generic ? 1U : 0U, 0, 0, 0});
+    if (attached.generic) prepare_generic(link, attached);
+    attached.current = true;
+    down_.erase(link.name);
+    spdlog::info("forwarding on {} ({} XDP)", link.name, attached.generic ? "generic" : "native");
+    attached_[link.index] = std::move(attached);
+    return {};
+}
+
+Result<void> Attachments::try_mode(const netlink::Link& link, bool generic, Attached& attached) {
+    auto program = load(link, generic);
+    if (!program) return tl::unexpected(program.error());
+    LIBBPF_OPTS(bpf_link_create_opts, options,
+                .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+    attached.link = Fd{bpf_link_create(program->get(), link.index, BPF_XDP, &options)};
+    attached.generic = generic;
+    if (attached.link) return {};
+    const int error = errno;
+    if (error == EBUSY || error == EEXIST)
+        return fail(
+            "another XDP program (id {}) is attached to {}: detach it (ip link set dev {} xdp off, "
+            "or end the program that holds it), or name another interface",
+            link.xdp_program_id, link.name, link.name);
+    if (!generic && (error == EOPNOTSUPP || error == EINVAL || error == ERANGE || error == ENOMEM))
+        return fail(
+            "the driver of {} refuses native XDP ({}): it has none, or needs other settings "
+            "(receive offloads off, enough queues, an MTU of at most about 3,500)",
+            link.name, std::strerror(error));
+    return fail_errno("cannot attach the forwarding program to " + link.name, error);
+}
+
+void Attachments::prepare_generic(const netlink::Link& link, Attached& attached) {
+    if (attached.warning.empty() && mode_ == core::XdpMode::automatic && is_veth(link)) {
+        attached.warning = why_generic_on_veth;
+        spdlog::warn("{}: generic mode: {}", link.name, attached.warning);
+    }
+    const auto were = turn_off(link.name);
+    if (!were) {
+        spdlog::warn("{}: {}: merged packets will not be forwarded", link.name,
+                     were.error().message);
+        return;
+    }
+    abi::attachment what = remembered(link.index);
+    what.gro_was_on |= were->gro ? 1U : 0U;
+    what.lro_was_on |= were->lro ? 1U : 0U;
+    remember(link.index, what);
+}
+
+Result<void> Attachments::detach(int ifindex) {
+    const auto found = attached_.find(ifindex);
+    if (found == attached_.end()) return {};
+    const std::string name = found->second.name;
+    const abi::attachment what = remembered(ifindex);
+    if (bpf_link_detach(found->second.link.get()) != 0 && errno != ENOLINK)
+        spdlog::warn("cannot detach the program from {}: {}", name, std::strerror(errno));
+    lost(ifindex);
+    down_.erase(name);
+    return turn_on(name, {what.gro_was_on != 0, what.lro_was_on != 0});
+}
+
+void Attachments::lost(int ifindex) {
+    const std::string pin = pin_of(ifindex);
+    unlink(pin.c_str());
+    const auto index = static_cast<std::uint32_t>(ifindex);
+    (void)bpf_map_delete_elem(maps_->fd(MapId::attachments), &index);
+    const auto found = attached_.find(ifindex);
+    if (found == attached_.end()) return;
+    down_[found->second.name] = "the interface is gone";
+    attached_.erase(found);
+}
+
+void Attachments::remember(int ifindex, const abi::attachment& what) const {
+    const auto index = static_cast<std::uint32_t>(ifindex);
+    (void)bpf_map_update_elem(maps_->fd(MapId::attachments), &index, &what, BPF_ANY);
+}
+
+abi::attachment Attachments::remembered(int ifindex) const {
+    const auto index = static_cast<std::uint32_t>(ifindex);
+    abi::attachment what{};
+    (void)bpf_map_lookup_elem(maps_->fd(MapId::attachments), &index, &what);
+    return what;
+}
+
+std::vector<AttachedInterface> Attachments::list() const {
+    std::vector<AttachedInterface> interfaces;
+    for (const auto& [ifindex, attached] : attached_)
+        interfaces.push_back(
+            {attached.name, attached.generic ? "generic" : "native", attached.warning});
+    for (const auto& [name, why] : down_)
+        interfaces.push_back({name, "down", why});
+    return interfaces;
+}
+
+}  // namespace dnsdirector::dataplane::xdp

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The program on the interfaces: an instance for each, held by a pinned link,
+// which outlives the daemon and is given a new program in place.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/model.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/xdp/fd.h"
+#include "dataplane/xdp/maps.h"
+#include "netlink/netlink.h"
+
+namespace dnsdirector::dataplane::xdp {
+
+class Attachments {
+public:
+    Attachments(const Maps& maps, core::XdpMode mode) : maps_(&maps), mode_(mode) {}
+
+    /// Opens the links that a predecessor pinned, whose interfaces are `links`;
+    /// dead ones are removed. The programs on them are not touched yet.
+    void adopt(const std::vector<netlink::Link>& links);
+    [[nodiscard]] std::vector<int> indices() const;
+
+    /// Attaches this version's program, or puts it in the place of the one that
+    /// is attached by us. Errors: another program is there; the driver can't.
+    Result<void> attach(const netlink::Link& link);
+    /// Takes it off and puts back what was changed on the interface.
+    Result<void> detach(int ifindex);
+    /// The interface is gone: forgets it, and remembers its name as down.
+    void lost(int ifindex);
+    /// An interface that is wanted but can't be attached (yet), and why.
+    void set_down(const std::string& name, const std::string& why) { down_[name] = why; }
+
+    [[nodiscard]] bool has(int ifindex) const { return attached_.contains(ifindex); }
+    /// False when the program is no longer on it (somebody detached the link, or
+    /// its MAC is another than the program was made for).
+    [[nodiscard]] bool intact(const netlink::Link& link) const;
+
+    [[nodiscard]] std::vector<AttachedInterface> list() const;
+
+private:
+    struct Attached {
+        std::string name;
+        netlink::Mac mac{};
+        bool generic = false;
+        std::string warning;
+        Fd link;
+        bool current = false;  ///< runs this version's program
+    };
+
+    [[nodiscard]] std::string pin_of(int ifindex) const;
+    [[nodiscard]] Result<Fd> load(const netlink::Link& link, bool generic) const;
+    Result<void> attach_new(const netlink::Link& link);
+    Result<void> try_mode(const netlink::Link& link, bool generic, Attached& attached);
+    Result<void> replace(const netlink::Link& link, Attached& attached);
+    void prepare_generic(const netlink::Link& link, Attached& attached);
+    void remember(int ifindex, const abi::attachment& what) const;
+    [[nodiscard]] abi::attachment remembered(int ifindex) const;
+
+    const Maps* maps_;
+    core::XdpMode mode_;
+    std::map<int, Attached> attached_;
+    std::map<std::string, std::string> down_;
+};
+
+}  // namespace dnsdirector::dataplane::xdp

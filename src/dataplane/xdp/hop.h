@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/xdp/program.h"
+#include "netlink/netlink.h"
+
+namespace dnsdirector::dataplane::xdp {
+
+/// How a frame reaches a server that is on the same network.
+struct Hop {
+    std::uint32_t ifindex = 0;
+    netlink::Mac server{};
+    netlink::Mac own{};  ///< of that interface
+
+    friend bool operator==(const Hop&, const Hop&) = default;
+};
+
+[[nodiscard]] Hop hop_of(const abi::destination& record);
+[[nodiscard]] abi::destination record_of(const Hop& hop, std::uint32_t counter);
+
+}  // namespace dnsdirector::dataplane::xdp

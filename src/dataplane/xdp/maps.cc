@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/xdp/maps.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/mman.h>
+
+#include <array>
+#include <cstring>
+
+#include "dataplane/xdp/pin_dir.h"
+
+namespace dnsdirector::dataplane::xdp {
+namespace {
+
+/// Twice what the configuration may hold: a reload brings the new servers before
+/// the old ones have gone. One more, since index 0 means "none".
+std::uint32_t twice(std::uint32_t limit) {
+    return 2 * limit + 1;
+}
+/// A record for each service and one for its address; the directory has 16 bits.
+std::uint32_t service_records(const core::Limits& limits) {
+    return twice(limits.services);
+}
+std::uint32_t members(const core::Limits& limits) {
+    return twice(limits.real_servers);
+}
+std::uint32_t slot_blocks(const core::Limits& limits) {
+    return limits.slots / abi::SLOTS_PER_BLOCK + 1;
+}
+
+struct Description {
+    const char* pin;
+    bpf_map* (*in)(abi::director&);
+    std::uint32_t (*size)(const core::Limits&);  ///< null: as compiled
+    const char* limit;                           ///< what the operator calls it
+    std::uint32_t value_size;
+};
+
+#define MAP(name) #name, [](abi::director& program) { return program.maps.name; }
+const std::array<Description, map_count> descriptions{{
+    {"directory", [](abi::director& program) { return program.maps.bss; }, nullptr, "",
+     sizeof(abi::directory)},
+    {MAP(services), service_records, "services", sizeof(abi::service)},
+    {MAP(slots), slot_blocks, "slots", sizeof(abi::slot_block)},
+    {MAP(destinations), members, "real_servers", sizeof(abi::destination)},
+    {MAP(service_states), service_records, "services", sizeof(abi::service_state)},
+    {MAP(server_counters), members, "real_servers", sizeof(abi::count)},
+    {MAP(reasons), nullptr, "", sizeof(std::uint64_t)},
+    {MAP(egress), nullptr, "", sizeof(bpf_devmap_val)},
+    {MAP(members), members, "real_servers", sizeof(abi::member)},
+    {MAP(attachments), nullptr, "", sizeof(abi::attachment)},
+}};
+#undef MAP
+
+Result<bpf_map_info> info_of(int fd, const std::string& path) {
+    bpf_map_info info{};
+    std::uint32_t length = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd, &info, &length) != 0)
+        return fail_errno("cannot read about the BPF map " + path, errno);
+    return info;
+}
+
+Result<Mapping> map_memory_of(int fd, std::size_t bytes) {
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) return fail_errno("cannot map a BPF map into memory", errno);
+    return Mapping{memory, bytes};
+}
+
+}  // namespace
+
+Mapping::~Mapping() {
+    if (memory_ != nullptr) munmap(memory_, bytes_);
+}
+
+Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::string& pin_dir) {
+    if (service_records(limits) > abi::SERVICES_MAX)
+        return fail("the limit of {} services is more than the XDP plane can hold: at most {}",
+                    limits.services, (abi::SERVICES_MAX - 1) / 2);
+    std::unique_ptr<Maps> maps{new Maps};
+    maps->pin_dir_ = pin_dir;
+    maps->pins_ = pin_dir + "/v" + std::to_string(abi::ABI_VERSION);
+    if (auto made = make_pin_dir(maps->pins_); !made) return tl::unexpected(made.error());
+    if (auto found = maps->find_pinned(); !found) return tl::unexpected(found.error());
+    auto ready = maps->adopted_ ? maps->check_sizes(limits) : maps->create(limits);
+    if (!ready) return tl::unexpected(ready.error());
+    if (auto mapped = maps->map_memory(); !mapped) return tl::unexpected(mapped.error());
+    return maps;
+}
+
+/// All of them, or none: they are pinned before any program is attached, so a
+/// part of them is the rest of a start that was interrupted.
+Result<void> Maps::find_pinned() {
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < map_count; ++i) {
+        const std::string path = pins_ + "/" + descriptions[i].pin;
+        fds_[i] = Fd{bpf_obj_get(path.c_str())};
+        if (fds_[i])
+            ++found;
+        else if (errno != ENOENT)
+            return fail_errno("cannot open the pinned BPF map " + path +
+                                  " (the XDP plane needs root, or CAP_BPF and CAP_NET_ADMIN)",
+                              errno);
+    }
+    adopted_ = found == map_count;
+    if (adopted_ || found == 0) return {};
+    spdlog::warn("{} holds only {} of {} tables; starting with empty ones", pins_, found,
+                 map_count);
+    for (std::size_t i = 0; i < map_count; ++i) {
+        fds_[i] = Fd{};
+        unlink((pins_ + "/" + descriptions[i].pin).c_str());
+    }
+    return {};
+}
+
+Result<void> Maps::check_sizes(const core::Limits& limits) {
+    for (std::size_t i = 0; i < map_count; ++i) {
+        const Description& wanted = descriptions[i];
+        const std::string path = pins_ + "/" + wanted.pin;
+        const auto info = info_of(fds_[i].get(), path);
+        if (!info) return tl::unexpected(info.error());
+        capacity_[i] = info->max_entries;
+        if (info->value_size != wanted.value_size)
+            return fail(
+                "the BPF map {} has another layout than this program's: stop the director "
+                "that made it cleanly, or remove {}",
+                path, pins_);
+        if (wanted.size == nullptr || info->max_entries == wanted.size(limits)) continue;
+        if (info->max_entries < wanted.size(limits))
+            return fail(
+                "the tables that are in force have room for {} entries in {}, and the limit {} "
+                "asks for {}: stop the director cleanly once (that removes them), or keep the "
+                "limit as it was",
+                info->max_entries, path, wanted.limit, wanted.size(limits));
+        spdlog::warn(
+            "{} has room for {} entries, more than the limit {} asks for ({}): used as it "
+            "is until the next clean stop",
+            path, info->max_entries, wanted.limit, wanted.size(limits));
+    }
+    return {};
+}
+
+/// Loads the object without its program, which makes the maps with their types,
+/// so that `bpftool map dump` prints fields by name.
+Result<void> Maps::create(const core::Limits& limits) {
+    keep_libbpf_log();
+    const Program program{abi::director__open()};
+    if (!program) return fail_errno("cannot open the embedded BPF object", errno);
+    bpf_program__set_autoload(program->progs.director, false);
+    for (const Description& map : descriptions)
+        if (map.size != nullptr) bpf_map__set_max_entries(map.in(*program), map.size(limits));
+    if (const int error = abi::director__load(program.get()); error != 0)
+        return fail("cannot make the BPF maps: {} (the XDP plane needs root, or CAP_BPF and "
+                    "CAP_NET_ADMIN): {}",
+                    std::strerror(-error), take_libbpf_log());
+    for (std::size_t i = 0; i < map_count; ++i) {
+        bpf_map* map = descriptions[i].in(*program);
+        const std::string path = pins_ + "/" + descriptions[i].pin;
+        if (bpf_obj_pin(bpf_map__fd(map), path.c_str()) != 0)
+            return fail_errno("cannot pin a BPF map at " + path, errno);
+        fds_[i] = Fd{bpf_obj_get(path.c_str())};
+        if (!fds_[i]) return fail_errno("cannot open the pinned BPF map " + path, errno);
+        capacity_[i] = bpf_map__max_entries(map);
+    }
+    return {};
+}
+
+Result<void> Maps::map_memory() {
+    const auto map = [&](MapId id, Mapping& mapping) -> Result<void> {
+        auto memory = map_memory_of(fd(id), std::size_t{capacity(id)} *
+                                                descriptions[static_cast<std::size_t>(id)].value_size);
+        if (!memory) return tl::unexpected(memory.error());
+        mapping = std::move(*memory);
+        return {};
+    };
+    if (auto done = map(MapId::directory, directory_); !done) return done;
+    if (auto done = map(MapId::services, services_); !done) return done;
+    if (auto done = map(MapId::slots, slots_); !done) return done;
+    return map(MapId::destinations, destinations_);
+}
+
+Result<void> Maps::lend_to(abi::director& program) const {
+    for (std::size_t i = 0; i < map_count; ++i)
+        if (const int error = bpf_map__reuse_fd(descriptions[i].in(program), fds_[i].get());
+            error != 0)
+            return fail_errno(std::string{"cannot use the BPF map "} + descriptions[i].pin, -error);
+    return {};
+}
+
+Result<void> Maps::unpin() {
+    for (const Description& map : descriptions) {
+        const std::string path = pins_ + "/" + map.pin;
+        if (unlink(path.c_str()) != 0 && errno != ENOENT)
+            return fail_errno("cannot remove the pinned BPF map " + path, errno);
+    }
+    remove_pin_dir(pins_);
+    remove_pin_dir(pin_dir_);
+    return {};
+}
+
+Result<std::vector<std::uint64_t>> sum_per_cpu(int fd, std::uint32_t count, std::size_t words) {
+    std::vector<std::uint64_t> sums(count * words);
+    const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
+    constexpr std::uint32_t at_once = 1024;
+    std::vector<std::uint32_t> keys(at_once);
+    std::vector<std::uint64_t> values(at_once * words * cpus);
+    std::uint32_t token = 0;
+    for (std::uint32_t done = 0; done < count;) {
+        std::uint32_t got = std::min(at_once, count - done);
+        const int result = bpf_map_lookup_batch(fd, done == 0 ? nullptr : &token, &token,
+                                                keys.data(), values.data(), &got, nullptr);
+        if (result != 0 && errno != ENOENT) return fail_errno("cannot read BPF counters", errno);
+        for (std::size_t i = 0; i < got && done + i < count; ++i)
+            for (std::size_t cpu = 0; cpu < cpus; ++cpu)
+                for (std::size_t word = 0; word < words; ++word)
+                    sums[(done + i) * words + word] += values[(i * cpus + cpu) * words + word];
+        if (got == 0) break;
+        done += got;
+    }
+    return sums;
+}
+
+Result<void> clear_per_cpu(int fd, std::uint32_t index, std::size_t words) {
+    const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
+    const std::vector<std::uint64_t> zeros(words * cpus);
+    if (bpf_map_update_elem(fd, &index, zeros.data(), BPF_ANY) != 0)
+        return fail_errno("cannot clear a BPF counter", errno);
+    return {};
+}
+
+}  // namespace dnsdirector::dataplane::xdp

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pinned maps: made at the first start, adopted by every later one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/model.h"
+#include "dataplane/xdp/fd.h"
+#include "dataplane/xdp/program.h"
+
+namespace dnsdirector::dataplane::xdp {
+
+enum class MapId : std::uint8_t {
+    directory,
+    services,
+    slots,
+    destinations,
+    service_states,
+    server_counters,
+    reasons,
+    egress,
+    members,
+    attachments,
+};
+inline constexpr std::size_t map_count = 10;
+
+/// Memory of a map that the kernel program reads at the same time.
+class Mapping {
+public:
+    Mapping() = default;
+    Mapping(void* memory, std::size_t bytes) : memory_(memory), bytes_(bytes) {}
+    Mapping(Mapping&& other) noexcept { swap(other); }
+    Mapping& operator=(Mapping&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~Mapping();
+
+    template <typename T>
+    [[nodiscard]] std::span<T> as() const {
+        return {static_cast<T*>(memory_), bytes_ / sizeof(T)};
+    }
+
+private:
+    void swap(Mapping& other) noexcept {
+        std::swap(memory_, other.memory_);
+        std::swap(bytes_, other.bytes_);
+    }
+    void* memory_ = nullptr;
+    std::size_t bytes_ = 0;
+};
+
+class Maps {
+public:
+    /// Errors: no bpffs at `pin_dir`, no permission, pinned maps that are smaller
+    /// than `limits` ask for. Larger ones are used as they are.
+    static Result<std::unique_ptr<Maps>> open(const core::Limits& limits,
+                                              const std::string& pin_dir);
+
+    [[nodiscard]] int fd(MapId id) const { return fds_[static_cast<std::size_t>(id)].get(); }
+    /// Number of elements the kernel has room for.
+    [[nodiscard]] std::uint32_t capacity(MapId id) const {
+        return capacity_[static_cast<std::size_t>(id)];
+    }
+
+    [[nodiscard]] abi::directory& directory() const {
+        return directory_.as<abi::directory>().front();
+    }
+    [[nodiscard]] std::span<abi::service> services() const { return services_.as<abi::service>(); }
+    /// Single slots, not blocks of them.
+    [[nodiscard]] std::span<std::uint32_t> slots() const { return slots_.as<std::uint32_t>(); }
+    [[nodiscard]] std::span<abi::destination> destinations() const {
+        return destinations_.as<abi::destination>();
+    }
+
+    /// Lets a program that is being opened use these maps instead of new ones.
+    Result<void> lend_to(abi::director& program) const;
+
+    /// Where this layout's pins lie: PIN_DIR/v1.
+    [[nodiscard]] const std::string& directory_of_pins() const { return pins_; }
+    /// The maps were there already: a predecessor's tables are in them.
+    [[nodiscard]] bool adopted() const { return adopted_; }
+
+    /// Takes the pins and the directories away. The memory stays until the end.
+    Result<void> unpin();
+
+private:
+    Maps() = default;
+    Result<void> find_pinned();
+    Result<void> check_sizes(const core::Limits& limits);
+    Result<void> create(const core::Limits& limits);
+    Result<void> map_memory();
+
+    std::string pin_dir_;
+    std::string pins_;
+    bool adopted_ = false;
+    Fd fds_[map_count];
+    std::uint32_t capacity_[map_count] = {};
+    Mapping directory_;
+    Mapping services_;
+    Mapping slots_;
+    Mapping destinations_;
+};
+
+/// Sum over all CPUs of the elements [0, count) of a per-CPU array, whose
+/// elements are `words` 64-bit words: element i at result[i * words].
+[[nodiscard]] Result<std::vector<std::uint64_t>> sum_per_cpu(int fd, std::uint32_t count,
+                                                             std::size_t words);
+/// Sets an element of a per-CPU array to zero on all CPUs.
+Result<void> clear_per_cpu(int fd, std::uint32_t index, std::size_t words);
+
+}  // namespace dnsdirector::dataplane::xdp

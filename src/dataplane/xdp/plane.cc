@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "dataplane/xdp/attachments.h"
+#include "dataplane/xdp/next_hops.h"
+#include "dataplane/xdp/services.h"
+#include "dataplane/xdp/xdp.h"
+
+namespace dnsdirector::dataplane::xdp {
+namespace {
+
+/// A plane is an adapter to the kernel: it needs the time where no one passes it.
+TimePoint time_now() {
+    return TimePoint{std::chrono::duration_cast<Nanoseconds>(
+        std::chrono::steady_clock::now().time_since_epoch())};
+}
+
+/// An interface that can't be attached is tried again.
+constexpr Nanoseconds retry_attach = Seconds{2};
+
+class Plane : public DataPlane {
+public:
+    Plane(const core::DirectorSettings& settings, std::unique_ptr<Maps> maps,
+          std::unique_ptr<netlink::Socket> socket, std::unique_ptr<netlink::Monitor> monitor)
+        : wanted_(settings.interfaces.begin(), settings.interfaces.end()),
+          maps_(std::move(maps)),
+          socket_(std::move(socket)),
+          monitor_(std::move(monitor)),
+          hops_(*socket_),
+          attachments_(*maps_, settings.xdp_mode),
+          services_(*maps_, [this](const IpAddress& address) { return hops_.hop(address); }) {}
+
+    Result<void> start();
+
+    Result<core::Forwarding> read() override;
+    Result<void> apply(std::span<const core::Change> changes) override {
+        return services_.apply(changes, time_now());
+    }
+    Result<Counters> counters() override;
+    void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) override;
+    [[nodiscard]] std::string unreachable_reason(const Endpoint& server) const override {
+        return hops_.reason(server.address);
+    }
+    [[nodiscard]] std::vector<AttachedInterface> interfaces() const override {
+        return attachments_.list();
+    }
+    [[nodiscard]] const Capabilities& capabilities() const override {
+        return capabilities_of(core::DataPlaneKind::xdp);
+    }
+    Result<void> detach() override;
+
+    [[nodiscard]] int descriptor() const override { return epoll_.get(); }
+    void on_readable() override;
+    [[nodiscard]] std::optional<TimePoint> deadline() const override;
+    void on_deadline(TimePoint now) override;
+
+private:
+    void listen();
+    void link_changed(const netlink::Link& link, bool gone);
+    void reload_network();
+    void hand_on_changes();
+    [[nodiscard]] bool is_wanted(const netlink::Link& link) const;
+    void attach_wanted();
+    void attach_again(const netlink::Link& link, const std::string& why);
+    void check_links();
+
+    const std::set<std::string> wanted_;  ///< empty: the interfaces that lead to servers
+    std::unique_ptr<Maps> maps_;
+    std::unique_ptr<netlink::Socket> socket_;
+    std::unique_ptr<netlink::Monitor> monitor_;
+    Fd epoll_;
+    NextHops hops_;
+    Attachments attachments_;
+    Services services_;
+    std::set<int> seen_interfaces_;  ///< of hops_, when attach_wanted() ran last
+    std::optional<TimePoint> retry_at_;
+    bool tracked_ = false;
+    bool detached_ = false;
+};
+
+// ---- start and end ------------------------------------------------------------
+
+Result<void> Plane::start() {
+    epoll_ = Fd{epoll_create1(EPOLL_CLOEXEC)};
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (!epoll_ || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, monitor_->descriptor(), &event) != 0)
+        return fail_errno("cannot wait for changes of the network", errno);
+    listen();
+    if (auto loaded = hops_.load(); !loaded) return loaded;
+    const auto links = socket_->links();
+    if (!links) return tl::unexpected(links.error());
+    attachments_.adopt(*links);
+
+    // Named ones must be there. What a predecessor attached to goes on with this
+    // version's program; whether it is still wanted is known when servers are.
+    for (const std::string& name : wanted_)
+        if (std::none_of(links->begin(), links->end(),
+                         [&](const netlink::Link& link) { return link.name == name; }))
+            return fail("the director's interface {} does not exist; there are: {}", name,
+                        fmt::join([&] {
+                            std::vector<std::string> names;
+                            for (const netlink::Link& link : *links)
+                                if (!link.loopback) names.push_back(link.name);
+                            return names;
+                        }(), ", "));
+    for (const netlink::Link& link : *links) {
+        if (attachments_.has(link.index) && !wanted_.empty() && !wanted_.contains(link.name)) {
+            if (auto done = attachments_.detach(link.index); !done) return done;
+        } else if (attachments_.has(link.index) || wanted_.contains(link.name)) {
+            if (auto done = attachments_.attach(link); !done) return done;
+        }
+    }
+    if (maps_->adopted()) {
+        if (auto found = services_.read(); !found) return tl::unexpected(found.error());
+        for (const auto& [address, hop] : services_.hops_in_use())
+            hops_.adopt(address, hop);
+    }
+    return {};
+}
+
+Result<void> Plane::detach() {
+    if (detached_) return {};
+    Result<void> result;
+    for (const int ifindex : attachments_.indices())
+        if (auto done = attachments_.detach(ifindex); !done) result = done;
+    hops_.track({}, time_now());
+    if (auto done = maps_->unpin(); !done) result = done;
+    detached_ = true;
+    return result;
+}
+
+// ---- what is forwarded --------------------------------------------------------
+
+Result<core::Forwarding> Plane::read() {
+    check_links();
+    return services_.read();
+}
+
+Result<Counters> Plane::counters() {
+    Counters counters;
+    if (auto done = services_.count(counters); !done) return tl::unexpected(done.error());
+    static constexpr const char* names[] = {
+#define REASON_NAME(name, verdict, text) #name,
+        FOR_EACH_REASON(REASON_NAME)
+#undef REASON_NAME
+    };
+    const auto sums = sum_per_cpu(maps_->fd(MapId::reasons), abi::REASON_COUNT, 1);
+    if (!sums) return tl::unexpected(sums.error());
+    for (std::size_t i = 0; i < abi::REASON_COUNT; ++i)
+        counters.drops[names[i]] = (*sums)[i];
+    return counters;
+}
+
+void Plane::track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) {
+    const TimePoint now = time_now();
+    std::set<IpAddress> addresses;
+    for (const auto& [key, server] : servers)
+        addresses.insert(server.address);
+    services_.track(servers, now);
+    hops_.track(addresses, now);
+    tracked_ = true;
+    // Tables that were adopted may hold MACs that are not right any more.
+    const std::vector<IpAddress> all(addresses.begin(), addresses.end());
+    if (auto done = services_.refresh(all, now); !done) spdlog::error("{}", done.error().message);
+    attach_wanted();
+}
+
+// ---- events -------------------------------------------------------------------
+
+void Plane::listen() {
+    monitor_->on_link = [this](const netlink::Link& link, bool gone) { link_changed(link, gone); };
+    monitor_->on_neighbour = [this](const netlink::Neighbour& neighbour) {
+        hops_.on_neighbour(neighbour, time_now());
+    };
+    monitor_->on_route = [this] { hops_.on_route(time_now()); };
+    monitor_->on_overflow = [this] { reload_network(); };
+}
+
+void Plane::on_readable() {
+    if (detached_) return;
+    monitor_->on_readable();
+    hand_on_changes();
+}
+
+std::optional<TimePoint> Plane::deadline() const {
+    std::optional<TimePoint> first;
+    if (detached_) return first;
+    for (const auto& each :
+         {services_.grace().deadline(), hops_.deadline(),
+          monitor_->deadline(), retry_at_})
+        if (each && (!first || *each < *first)) first = each;
+    return first;
+}
+
+void Plane::on_deadline(TimePoint now) {
+    if (detached_) return;
+    services_.grace().release(now);
+    if (const auto at = monitor_->deadline(); at && *at <= now) monitor_->on_deadline(now);
+    if (const auto at = hops_.deadline(); at && *at <= now) hops_.on_deadline(now);
+    if (retry_at_ && *retry_at_ <= now) {
+        retry_at_.reset();
+        attach_wanted();
+    }
+    hand_on_changes();
+}
+
+/// Tables first, then the engine: what it decides builds on them.
+void Plane::hand_on_changes() {
+    const std::vector<IpAddress> changed = hops_.take_changed();
+    if (tracked_ && wanted_.empty() && hops_.interfaces() != seen_interfaces_) attach_wanted();
+    if (changed.empty()) return;
+    if (auto done = services_.refresh(changed, time_now()); !done)
+        spdlog::error("{}", done.error().message);
+    if (on_reachability_changed) on_reachability_changed(changed);
+}
+
+void Plane::reload_network() {
+    const TimePoint now = time_now();
+    if (auto loaded = hops_.load(); !loaded) spdlog::error("{}", loaded.error().message);
+    hops_.on_route(now);
+    check_links();
+}
+
+// ---- interfaces ---------------------------------------------------------------
+
+bool Plane::is_wanted(const netlink::Link& link) const {
+    return wanted_.empty() ? hops_.interfaces().contains(link.index) : wanted_.contains(link.name);
+}
+
+void Plane::link_changed(const netlink::Link& link, bool gone) {
+    hops_.on_link(link, gone, time_now());
+    if (gone) {
+        services_.forget_egress(static_cast<std::uint32_t>(link.index));
+        if (!attachments_.has(link.index)) return;
+        attachments_.lost(link.index);
+        if (on_disturbed) on_disturbed("interface " + link.name + " is gone");
+        return;
+    }
+    if (attachments_.has(link.index) && !attachments_.intact(link))
+        attach_again(link, "the program on " + link.name + " had to be attached again");
+    else if (!attachments_.has(link.index) && wanted_.contains(link.name))
+        attach_again(link, "interface " + link.name + " is back");
+}
+
+void Plane::attach_again(const netlink::Link& link, const std::string& why) {
+    if (auto done = attachments_.attach(link); !done) {
+        spdlog::error("{}", done.error().message);
+        attachments_.set_down(link.name, done.error().message);
+        retry_at_ = time_now() + retry_attach;
+        return;
+    }
+    if (on_disturbed) on_disturbed(why);
+}
+
+/// Links that somebody detached send no event: found when the tables are read.
+void Plane::check_links() {
+    const auto links = socket_->links();
+    if (!links) return;
+    for (const netlink::Link& link : *links)
+        if (attachments_.has(link.index) && !attachments_.intact(link)) {
+            spdlog::warn("the program on {} was taken off; attaching it again", link.name);
+            if (auto done = attachments_.attach(link); !done)
+                spdlog::error("{}", done.error().message);
+        }
+}
+
+/// Attaches where it is wanted and is not; without named interfaces takes it off
+/// where no server is any more.
+void Plane::attach_wanted() {
+    const auto links = socket_->links();
+    if (!links) return;
+    seen_interfaces_ = hops_.interfaces();
+    for (const netlink::Link& link : *links) {
+        const bool has = attachments_.has(link.index);
+        if (is_wanted(link) && !has) {
+            if (auto done = attachments_.attach(link); !done) {
+                spdlog::error("{}", done.error().message);
+                attachments_.set_down(link.name, done.error().message);
+                retry_at_ = time_now() + retry_attach;
+            }
+        } else if (has && wanted_.empty() && !is_wanted(link) && hops_.settled()) {
+            if (auto done = attachments_.detach(link.index); !done)
+                spdlog::warn("{}", done.error().message);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace dnsdirector::dataplane::xdp
+
+namespace dnsdirector::dataplane {
+
+Result<std::unique_ptr<DataPlane>> make_xdp(const core::DirectorSettings& settings,
+                                            const std::string& pin_dir) {
+    auto maps = xdp::Maps::open(settings.limits, pin_dir);
+    if (!maps) return tl::unexpected(maps.error());
+    auto socket = netlink::Socket::open();
+    if (!socket) return tl::unexpected(socket.error());
+    auto monitor = netlink::Monitor::open();
+    if (!monitor) return tl::unexpected(monitor.error());
+    auto plane = std::make_unique<xdp::Plane>(settings, std::move(*maps), std::move(*socket),
+                                              std::move(*monitor));
+    if (auto started = plane->start(); !started) return tl::unexpected(started.error());
+    return plane;
+}
+
+}  // namespace dnsdirector::dataplane

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <optional>
+
+#include "dataplane/xdp/mirror.h"
+
+namespace dnsdirector::dataplane::xdp {
+namespace {
+
+struct Entry {
+    abi::member_key key;
+    abi::member value;
+};
+
+Result<std::vector<Entry>> all_members(const Maps& maps) {
+    const int fd = maps.fd(MapId::members);
+    std::vector<Entry> entries;
+    std::uint32_t room = 4096;
+    std::vector<abi::member_key> keys;
+    std::vector<abi::member> values;
+    std::uint64_t token[2] = {};  // the kernel says where it goes on; opaque
+    for (bool first = true;;) {
+        keys.resize(room);
+        values.resize(room);
+        std::uint32_t got = room;
+        const int result = bpf_map_lookup_batch(fd, first ? nullptr : token, token, keys.data(),
+                                                values.data(), &got, nullptr);
+        const int error = result == 0 ? 0 : errno;
+        if (error == ENOSPC) {  // a bucket has more entries than there is room
+            room *= 2;
+            continue;
+        }
+        if (error != 0 && error != ENOENT)
+            return fail_errno("cannot read which servers the XDP plane knows", error);
+        for (std::uint32_t i = 0; i < got; ++i)
+            entries.push_back({keys[i], values[i]});
+        if (error == ENOENT) return entries;
+        first = false;
+    }
+}
+
+/// Names of enumerators are a kernel map's bytes: whatever is in them.
+std::optional<core::Scheduler> scheduler_of(std::uint8_t number) {
+    if (number > static_cast<std::uint8_t>(core::Scheduler::nq)) return std::nullopt;
+    return static_cast<core::Scheduler>(number);
+}
+std::optional<core::ForwardingMethod> method_of(std::uint8_t number) {
+    if (number > static_cast<std::uint8_t>(core::ForwardingMethod::nat)) return std::nullopt;
+    return static_cast<core::ForwardingMethod>(number);
+}
+
+class Reader {
+public:
+    Reader(const Maps& maps, Directory& directory, core::TableCache& tables)
+        : maps_(maps), directory_(directory), tables_(tables) {}
+
+    Result<ReadBack> read() {
+        for (const std::uint32_t record : directory_.repair())
+            take_in(record);
+        if (auto done = read_members(); !done) return tl::unexpected(done.error());
+        for (auto& [key, service] : found_.mirror)
+            if (!read_table(service) || !holds_its_weights(key, service)) found_.broken.insert(key);
+        return std::move(found_);
+    }
+
+private:
+    void take_in(std::uint32_t record) {
+        const abi::service& in_kernel = maps_.services()[record];
+        const Words words{in_kernel.address[0], in_kernel.address[1]};
+        if (directory_.find(words, in_kernel.where) != record) {  // hidden behind a twin
+            directory_.unpublish(record);
+            return;
+        }
+        if (is_address_only(in_kernel.where)) {
+            found_.address_records.push_back(record);
+            return;
+        }
+        const auto key = service_key(in_kernel.address, in_kernel.where);
+        const auto scheduler = scheduler_of(in_kernel.scheduler);
+        const auto method = method_of(in_kernel.method);
+        if (!key || !scheduler || !method) {
+            directory_.unpublish(record);
+            return;
+        }
+        MirrorService service;
+        service.record = record;
+        service.scheduler = *scheduler;
+        service.method = *method;
+        found_.mirror.emplace(*key, std::move(service));
+    }
+
+    Result<void> read_members() {
+        auto entries = all_members(maps_);
+        if (!entries) return tl::unexpected(entries.error());
+        member_of_counter_.assign(maps_.capacity(MapId::server_counters), nullptr);
+        for (const Entry& entry : *entries) {
+            const auto key = service_key(entry.key.service_address, entry.key.where);
+            const auto service = key ? found_.mirror.find(*key) : found_.mirror.end();
+            const std::uint32_t counter = entry.value.counter;
+            if (service == found_.mirror.end() || counter == 0 ||
+                counter >= member_of_counter_.size() || member_of_counter_[counter] != nullptr) {
+                (void)bpf_map_delete_elem(maps_.fd(MapId::members), &entry.key);
+                continue;
+            }
+            Member& member = service->second.members[server_of(entry.key)];
+            member.counter = counter;
+            member.weight = entry.value.weight;
+            member.forwarded = entry.value.forwarded != 0;
+            member_of_counter_[counter] = &member;
+        }
+        return {};
+    }
+
+    /// Which record each member has: from the slots. False when they don't make
+    /// sense, whatever the weights.
+    bool read_table(MirrorService& service) {
+        const std::uint64_t word = maps_.services()[service.record].table;
+        const Range table{static_cast<std::uint32_t>(word >> 32), static_cast<std::uint32_t>(word)};
+        if (table.length == 0) return true;
+        const auto slots = maps_.slots();
+        if (table.first == 0 || std::uint64_t{table.first} + table.length > slots.size())
+            return false;
+        const auto destinations = maps_.destinations();
+        for (std::uint32_t i = 0; i < table.length; ++i) {
+            const std::uint32_t record = slots[table.first + i];
+            if (record == 0 || record >= destinations.size()) return false;
+            const std::uint32_t counter = destinations[record].counter;
+            Member* member =
+                counter < member_of_counter_.size() ? member_of_counter_[counter] : nullptr;
+            if (member == nullptr || (member->record != 0 && member->record != record)) return false;
+            member->record = record;
+        }
+        service.table = table;
+        return true;
+    }
+
+    bool holds_its_weights(const core::ServiceKey& key, const MirrorService& service) {
+        const abi::service& in_kernel = maps_.services()[service.record];
+        if (in_kernel.select != select_of(key, service.scheduler)) return false;
+        const core::ServiceForwarding forwarding = forwarding_of_table(key, service);
+        const auto table = tables_.get(forwarding);
+        if (table->slots.size() != service.table.length) return false;
+        std::vector<std::uint32_t> records;
+        for (const core::Destination& destination : forwarding.destinations)
+            records.push_back(service.members.at(destination.server).record);
+        const auto slots = maps_.slots().subspan(service.table.first, service.table.length);
+        return std::equal(slots.begin(), slots.end(), table->slots.begin(),
+                          [&](std::uint32_t record, std::uint32_t position) {
+                              return record == records[position];
+                          });
+    }
+
+    const Maps& maps_;
+    Directory& directory_;
+    core::TableCache& tables_;
+    ReadBack found_;
+    std::vector<Member*> member_of_counter_;
+};
+
+}  // namespace
+
+core::ServiceForwarding forwarding_of_table(const core::ServiceKey& key,
+                                            const MirrorService& service) {
+    core::ServiceForwarding forwarding{key, service.scheduler, service.method, {}};
+    for (const auto& [server, member] : service.members)
+        if (member.forwarded)
+            forwarding.destinations.push_back({server, member.table_weight()});
+    return forwarding;
+}
+
+core::ServiceForwarding forwarding_of(const core::ServiceKey& key, const MirrorService& service) {
+    core::ServiceForwarding forwarding{key, service.scheduler, service.method, {}};
+    for (const auto& [server, member] : service.members)
+        if (member.forwarded) forwarding.destinations.push_back({server, member.weight});
+    return forwarding;
+}
+
+Result<ReadBack> read_back(const Maps& maps, Directory& directory, core::TableCache& tables) {
+    return Reader{maps, directory, tables}.read();
+}
+
+}  // namespace dnsdirector::dataplane::xdp

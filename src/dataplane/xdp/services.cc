@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/xdp/services.h"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <type_traits>
+#include <variant>
+
+namespace dnsdirector::dataplane::xdp {
+namespace {
+
+/// Reported for a service whose table is not what its weights say: no
+/// configuration can hold it, so a comparison always finds a difference.
+constexpr std::uint32_t impossible_weight = std::numeric_limits<std::uint32_t>::max();
+
+constexpr std::size_t words_of_state = sizeof(abi::service_state) / sizeof(std::uint64_t);
+constexpr std::size_t words_of_count = sizeof(abi::count) / sizeof(std::uint64_t);
+
+}  // namespace
+
+Services::Services(const Maps& maps, HopOf hop_of)
+    : maps_(&maps),
+      hop_of_(std::move(hop_of)),
+      directory_(maps),
+      visible_(maps.capacity(MapId::services)),
+      service_records_(maps.capacity(MapId::services)),
+      slots_(static_cast<std::uint32_t>(maps.slots().size())),
+      destinations_(maps.capacity(MapId::destinations)),
+      counters_(maps.capacity(MapId::server_counters)) {}
+
+// ---- reading ------------------------------------------------------------------
+
+Result<core::Forwarding> Services::read() {
+    auto found = read_back(*maps_, directory_, tables_);
+    if (!found) return tl::unexpected(found.error());
+    const std::set<core::ServiceKey> broken = found->broken;
+    adopt(std::move(*found));
+
+    core::Forwarding forwarding;
+    for (auto& entry : mirror_) {
+        core::ServiceForwarding service = forwarding_of(entry.first, entry.second);
+        const bool stale = std::any_of(
+            entry.second.members.begin(), entry.second.members.end(),
+            [&](const auto& member) { return outdated(member.first.address, member.second); });
+        if (stale || broken.contains(entry.first)) {
+            if (service.destinations.empty()) continue;  // left out: it will be added
+            for (core::Destination& destination : service.destinations)
+                destination.weight = impossible_weight;
+        }
+        forwarding.emplace(entry.first, std::move(service));
+    }
+    return forwarding;
+}
+
+/// Makes what was found the ground for later changes: who uses what.
+void Services::adopt(ReadBack found) {
+    mirror_ = std::move(found.mirror);
+    for (Ranges* ranges : {&service_records_, &slots_, &destinations_, &counters_}) {
+        ranges->reset(ranges->capacity());
+        grace_.take_again(*ranges);
+    }
+    given_up_.clear();
+    std::fill(visible_.begin(), visible_.end(), false);
+    for (const std::uint32_t record : found.address_records) {
+        (void)service_records_.take_exactly({record, 1});
+        visible_[record] = true;
+    }
+    for (auto& [key, service] : mirror_) {
+        (void)service_records_.take_exactly({service.record, 1});
+        visible_[service.record] = true;
+        // A range that another service has, too, stays that one's.
+        if (service.table.length != 0 && !slots_.take_exactly(service.table)) {
+            service.table = {};
+            for (auto& [server, member] : service.members)
+                member.record = 0;
+        }
+        for (auto& [server, member] : service.members) {
+            (void)counters_.take_exactly({member.counter, 1});
+            if (member.record != 0 && !destinations_.take_exactly({member.record, 1}))
+                member.record = 0;
+        }
+    }
+    std::set<IpAddress> in_use;
+    for (const auto& [key, service] : mirror_)
+        if (in_use.insert(key.address).second) (void)hold_address(key.address);
+    for (const std::uint32_t record : found.address_records) {
+        const abi::service& in_kernel = maps_->services()[record];
+        const Family family =
+            in_kernel.where >> abi::WHERE_FAMILY_SHIFT == 4 ? Family::ipv4 : Family::ipv6;
+        if (in_use.contains(address_of(family, in_kernel.address))) continue;
+        directory_.unpublish(record);
+        visible_[record] = false;
+        service_records_.give_back({record, 1});
+    }
+}
+
+std::map<IpAddress, Hop> Services::hops_in_use() const {
+    std::map<IpAddress, Hop> hops;
+    for (const auto& [key, service] : mirror_)
+        for (const auto& [server, member] : service.members)
+            if (member.record != 0)
+                hops.emplace(server.address, hop_of(maps_->destinations()[member.record]));
+    return hops;
+}
+
+Result<void> Services::count(Counters& counters) const {
+    const auto of_services =
+        sum_per_cpu(maps_->fd(MapId::service_states), service_records_.end(), words_of_state);
+    if (!of_services) return tl::unexpected(of_services.error());
+    const auto of_servers =
+        sum_per_cpu(maps_->fd(MapId::server_counters), counters_.end(), words_of_count);
+    if (!of_servers) return tl::unexpected(of_servers.error());
+    for (const auto& [key, service] : mirror_) {
+        const std::uint64_t* sums = of_services->data() + service.record * words_of_state;
+        counters.services[key] = {sums[0], sums[1]};
+        for (const auto& [server, member] : service.members) {
+            sums = of_servers->data() + member.counter * words_of_count;
+            counters.servers[{key, server}] = {sums[0], sums[1]};
+        }
+    }
+    return {};
+}
+
+// ---- changing -----------------------------------------------------------------
+
+Result<void> Services::apply(std::span<const core::Change> changes, TimePoint now) {
+    while (!changes.empty()) {
+        const core::ServiceKey& key = core::service_of(changes.front());
+        const auto end = std::find_if(
+            changes.begin(), changes.end(),
+            [&](const core::Change& change) { return core::service_of(change) != key; });
+        const auto own = changes.first(static_cast<std::size_t>(end - changes.begin()));
+        for (const core::Change& change : own)
+            if (auto done = apply_one(change, now); !done) return done;
+        if (const auto entry = mirror_.find(key); entry != mirror_.end())
+            if (auto done = commit(*entry, now); !done) return done;
+        changes = changes.subspan(own.size());
+    }
+    return {};
+}
+
+Result<void> Services::apply_one(const core::Change& change, TimePoint now) {
+    return std::visit(
+        [&](const auto& what) -> Result<void> {
+            using What = std::decay_t<decltype(what)>;
+            if constexpr (std::is_same_v<What, core::AddService> ||
+                          std::is_same_v<What, core::EditService>)
+                return add_service(what.key, what.scheduler, what.method);
+            else if constexpr (std::is_same_v<What, core::RemoveService>)
+                return remove_service(what.key, now);
+            else if constexpr (std::is_same_v<What, core::RemoveDestination>)
+                return remove_destination(what.key, what.server);
+            else
+                return set_destination(what.key, what.destination);
+        },
+        change);
+}
+
+Result<void> Services::add_service(const core::ServiceKey& key, core::Scheduler scheduler,
+                                   core::ForwardingMethod method) {
+    auto [entry, added] = mirror_.try_emplace(key);
+    entry->second.scheduler = scheduler;
+    entry->second.method = method;
+    if (!added) return {};
+    auto record = take(service_records_, 1, "services");
+    auto ready = record ? clear_per_cpu(maps_->fd(MapId::service_states), record->first,
+                                        words_of_state)
+                        : tl::unexpected(record.error());
+    if (ready) ready = hold_address(key.address);
+    if (!ready) {
+        mirror_.erase(entry);
+        return ready;
+    }
+    entry->second.record = record->first;
+    abi::service fresh{};
+    const Words words = words_of(key.address);
+    std::copy(words.begin(), words.end(), fresh.address);
+    fresh.where = where_of(key);
+    maps_->services()[record->first] = fresh;
+    return {};
+}
+
+Result<void> Services::remove_service(const core::ServiceKey& key, TimePoint now) {
+    const auto entry = mirror_.find(key);
+    if (entry == mirror_.end()) return {};
+    MirrorService& service = entry->second;
+    directory_.unpublish(service.record);
+    visible_[service.record] = false;
+    for (const auto& [server, member] : service.members)
+        forget_member(key, server, member);
+    give_up(slots_, service.table);
+    give_up(service_records_, {service.record, 1});
+    mirror_.erase(entry);
+    release_address(key.address);
+    rest(now);
+    return {};
+}
+
+Result<void> Services::set_destination(const core::ServiceKey& key,
+                                       const core::Destination& destination) {
+    const auto entry = mirror_.find(key);
+    if (entry == mirror_.end()) return {};
+    auto [at, added] = entry->second.members.try_emplace(destination.server);
+    Member& member = at->second;
+    if (added) {
+        auto counter = take(counters_, 1, "real_servers");
+        auto ready = counter ? clear_per_cpu(maps_->fd(MapId::server_counters), counter->first,
+                                             words_of_count)
+                             : tl::unexpected(counter.error());
+        if (!ready) {
+            entry->second.members.erase(at);
+            return ready;
+        }
+        member.counter = counter->first;
+    } else if (member.forwarded && member.weight == destination.weight) {
+        return {};
+    }
+    member.forwarded = true;
+    member.weight = destination.weight;
+    return write_member(key, destination.server, member);
+}
+
+Result<void> Services::remove_destination(const core::ServiceKey& key, const Endpoint& server) {
+    const auto entry = mirror_.find(key);
+    if (entry == mirror_.end()) return {};
+    const auto at = entry->second.members.find(server);
+    if (at == entry->second.members.end()) return {};
+    if (tracked_.contains({key, server})) {
+        at->second.forwarded = false;
+        return write_member(key, server, at->second);
+    }
+    forget_member(key, server, at->second);
+    entry->second.members.erase(at);
+    return {};
+}
+
+/// Has work, and its table has not the way to it that is known now.
+bool Services::outdated(const IpAddress& server, const Member& member) const {
+    if (!member.forwarded || member.weight == 0) return false;
+    const Hop* hop = hop_of_(server);
+    if (hop == nullptr) return false;
+    return member.record == 0 || hop_of(maps_->destinations()[member.record]) != *hop;
+}
+
+Result<void> Services::refresh(std::span<const IpAddress> servers, TimePoint now) {
+    const std::set<IpAddress> changed(servers.begin(), servers.end());
+    const auto concerns = [&](const auto& entry) {
+        const auto& [server, member] = entry;
+        return changed.contains(server.address) && outdated(server.address, member);
+    };
+    for (Entry& entry : mirror_)
+        if (std::any_of(entry.second.members.begin(), entry.second.members.end(), concerns))
+            if (auto done = commit(entry, now); !done) return done;
+    return {};
+}
+
+void Services::track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers,
+                             TimePoint now) {
+    tracked_ = {servers.begin(), servers.end()};
+    for (auto& [key, service] : mirror_)
+        std::erase_if(service.members, [&, &of = key](const auto& entry) {
+            const auto& [server, member] = entry;
+            if (member.forwarded || tracked_.contains({of, server})) return false;
+            forget_member(of, server, member);
+            return true;
+        });
+    rest(now);  // none of them stands in a table
+}
+
+}  // namespace dnsdirector::dataplane::xdp

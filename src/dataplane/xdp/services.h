@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is forwarded: takes changes and puts each service's into force by one
+// store of its table word.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "core/table_cache.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/xdp/hop.h"
+#include "dataplane/xdp/mirror.h"
+
+namespace dnsdirector::dataplane::xdp {
+
+class Services {
+public:
+    /// The way to a server, or nullptr while it is not known.
+    using HopOf = std::function<const Hop*(const IpAddress&)>;
+
+    Services(const Maps& maps, HopOf hop_of);
+
+    /// Reads everything back; what it finds is what later changes start from.
+    /// A service whose table is broken is reported with weights that nobody can
+    /// wish for.
+    Result<core::Forwarding> read();
+    Result<void> apply(std::span<const core::Change> changes, TimePoint now);
+    /// The ways to these servers may have changed: tables that have other MACs, or
+    /// lack them, are made anew.
+    Result<void> refresh(std::span<const IpAddress> servers, TimePoint now);
+
+    /// Counters of servers that are neither forwarded to nor listed are forgotten.
+    void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers, TimePoint now);
+
+    /// Services and servers; not the reasons.
+    Result<void> count(Counters& counters) const;
+    /// The ways that the tables in force hold: after a start, from a predecessor.
+    [[nodiscard]] std::map<IpAddress, Hop> hops_in_use() const;
+
+    /// An interface is gone; another one may get its index.
+    void forget_egress(std::uint32_t ifindex) { egress_.erase(ifindex); }
+
+    [[nodiscard]] Grace& grace() { return grace_; }
+    [[nodiscard]] const Grace& grace() const { return grace_; }
+
+private:
+    using Entry = Mirror::value_type;
+
+    Result<void> apply_one(const core::Change& change, TimePoint now);
+    Result<void> add_service(const core::ServiceKey& key, core::Scheduler scheduler,
+                             core::ForwardingMethod method);
+    Result<void> remove_service(const core::ServiceKey& key, TimePoint now);
+    Result<void> set_destination(const core::ServiceKey& key, const core::Destination& destination);
+    Result<void> remove_destination(const core::ServiceKey& key, const Endpoint& server);
+
+    [[nodiscard]] bool outdated(const IpAddress& server, const Member& member) const;
+    Result<void> commit(Entry& entry, TimePoint now);
+    Result<void> renew_records(MirrorService& service);
+    void give_up(Ranges& owner, Range range);
+    void rest(TimePoint now);
+    Result<void> keep_old(Error error);
+    void put_in_force(Entry& entry, Range table);
+
+    Result<void> write_member(const core::ServiceKey& key, const Endpoint& server,
+                              const Member& member) const;
+    void forget_member(const core::ServiceKey& key, const Endpoint& server, const Member& member);
+    Result<void> hold_address(const IpAddress& address);
+    void release_address(const IpAddress& address);
+    Result<Range> take(Ranges& from, std::uint32_t length, const char* limit);
+    Result<void> open_egress(std::uint32_t ifindex);
+    void adopt(ReadBack found);
+
+    const Maps* maps_;
+    HopOf hop_of_;
+    Directory directory_;
+    core::TableCache tables_;
+    Mirror mirror_;
+    std::set<std::pair<core::ServiceKey, Endpoint>> tracked_;
+    std::set<std::uint32_t> egress_;  ///< interfaces entered in this life
+    std::vector<bool> visible_;       ///< by service record: published
+
+    /// Still named by a table in force, but not by the one that follows it.
+    std::vector<std::pair<Ranges*, Range>> given_up_;
+
+    Ranges service_records_;
+    Ranges slots_;
+    Ranges destinations_;
+    Ranges counters_;
+    Grace grace_;
+};
+
+}  // namespace dnsdirector::dataplane::xdp

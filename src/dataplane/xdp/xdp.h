@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// dataplane/xdp: direct routing by a kernel program (bpf/) at the earliest
+// point of the receive path. This folder fills that program's tables, attaches
+// it, and follows the neighbours it sends to. It is the only one that knows
+// libbpf. It decides nothing: which server has which weight is told to it.
+//
+//     maps         the pinned maps, and their memory
+//     keys         services and servers as the kernel program spells them
+//     ranges       who uses which slots, records and counters; the grace period
+//     directory    from a packet's destination to a service's record
+//     records      next hops as the kernel program reads them
+//     services     what is forwarded; one new table for each change
+//     read_back    what is forwarded, found in the maps alone
+//     next_hops    routes and neighbours → interface and MACs of each server
+//     attachments  the program on the interfaces
+//     counters     totals out of the per-CPU maps
+//     plane        puts them together
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "core/model.h"
+#include "dataplane/dataplane.h"
+
+namespace dnsdirector::dataplane {
+
+/// Opens the plane in the network namespace of the calling thread. What is
+/// pinned under `pin_dir` (on a bpffs) is adopted: the programs that forward
+/// already are replaced by this version's without a gap, the tables stay.
+/// Named interfaces are attached at once. Errors: no permission, no bpffs, an
+/// interface that does not exist or has another XDP program, pinned tables that
+/// are smaller than the configuration's limits.
+[[nodiscard]] Result<std::unique_ptr<DataPlane>> make_xdp(const core::DirectorSettings& settings,
+                                                          const std::string& pin_dir);
+
+}  // namespace dnsdirector::dataplane
