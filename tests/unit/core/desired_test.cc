@@ -315,8 +315,8 @@ TEST(Quorum, IsNeverMetWithNobodyUp) {
 
 // ---- slow start -----------------------------------------------------------------------
 
-struct SlowStart : testing::Test {
-    SlowStart() : cluster({3, 3}) {
+struct DecideSlowStart : testing::Test {
+    DecideSlowStart() : cluster({3, 3}) {
         cluster.service.slow_start = Seconds{60};
         cluster.decide();
     }
@@ -330,12 +330,12 @@ struct SlowStart : testing::Test {
     Cluster cluster;
 };
 
-TEST_F(SlowStart, AServerThatWasUpWhenFirstSeenHasItsFullWeight) {
+TEST_F(DecideSlowStart, AServerThatWasUpWhenFirstSeenHasItsFullWeight) {
     EXPECT_EQ(cluster.forwarded(), "0=3 1=3");
     EXPECT_FALSE(cluster.decision.next_change);
 }
 
-TEST_F(SlowStart, AServerThatIsTakenInForTheFirstTimeHasItsFullWeight) {
+TEST_F(DecideSlowStart, AServerThatIsTakenInForTheFirstTimeHasItsFullWeight) {
     cluster = Cluster({3, 3});
     cluster.service.slow_start = Seconds{60};
     cluster.unknown(1, Untested::out);
@@ -344,7 +344,7 @@ TEST_F(SlowStart, AServerThatIsTakenInForTheFirstTimeHasItsFullWeight) {
     EXPECT_EQ(cluster.forwarded(), "0=3 1=3");
 }
 
-TEST_F(SlowStart, ReturnsWithATwentiethAndGrowsStepByStep) {
+TEST_F(DecideSlowStart, ReturnsWithATwentiethAndGrowsStepByStep) {
     comes_back();
     EXPECT_EQ(cluster.forwarded(), "0=60 1=3");
     EXPECT_EQ(cluster.decision.servers[1].effective_weight, 1U);  // rounded up
@@ -371,12 +371,12 @@ TEST_F(SlowStart, ReturnsWithATwentiethAndGrowsStepByStep) {
     EXPECT_GE(cluster.now - returned, Seconds{57});
 }
 
-TEST_F(SlowStart, TheQuorumCountsTheWholeWeight) {
+TEST_F(DecideSlowStart, TheQuorumCountsTheWholeWeight) {
     comes_back();
     EXPECT_EQ(cluster.decide().quorum.up, 6U);
 }
 
-TEST_F(SlowStart, WaitsForTheEndOfADrain) {
+TEST_F(DecideSlowStart, WaitsForTheEndOfADrain) {
     comes_back();
     cluster.drain(1);
     EXPECT_EQ(cluster.forwarded(), "0=3 1=0");
@@ -386,7 +386,7 @@ TEST_F(SlowStart, WaitsForTheEndOfADrain) {
     EXPECT_EQ(cluster.forwarded(), "0=60 1=3");
 }
 
-TEST_F(SlowStart, BeginsAnewAfterADrainThatCutItShort) {
+TEST_F(DecideSlowStart, BeginsAnewAfterADrainThatCutItShort) {
     comes_back();
     cluster.decide();
     cluster.now += Seconds{30};
@@ -396,7 +396,7 @@ TEST_F(SlowStart, BeginsAnewAfterADrainThatCutItShort) {
     EXPECT_EQ(cluster.forwarded(), "0=60 1=3");
 }
 
-TEST_F(SlowStart, AWarmServerReturnsFromADrainWithItsFullWeight) {
+TEST_F(DecideSlowStart, AWarmServerReturnsFromADrainWithItsFullWeight) {
     cluster.drain(1);
     cluster.decide();
     cluster.now += Seconds{5};
@@ -404,7 +404,7 @@ TEST_F(SlowStart, AWarmServerReturnsFromADrainWithItsFullWeight) {
     EXPECT_EQ(cluster.forwarded(), "0=3 1=3");
 }
 
-TEST_F(SlowStart, AServerThatMaxOutHeldIsWarm) {
+TEST_F(DecideSlowStart, AServerThatMaxOutHeldIsWarm) {
     cluster.service.max_out_percent = 0;
     cluster.servfail(1);
     EXPECT_EQ(cluster.forwarded(), "0=3 1=3");
@@ -413,7 +413,7 @@ TEST_F(SlowStart, AServerThatMaxOutHeldIsWarm) {
     EXPECT_EQ(cluster.forwarded(), "0=3 1=3");
 }
 
-TEST_F(SlowStart, ServersThatReturnFromAnOutageOfAllStartTogether) {
+TEST_F(DecideSlowStart, ServersThatReturnFromAnOutageOfAllStartTogether) {
     cluster.down(0);
     cluster.down(1);
     cluster.decide();
@@ -424,7 +424,7 @@ TEST_F(SlowStart, ServersThatReturnFromAnOutageOfAllStartTogether) {
     EXPECT_EQ(cluster.forwarded(), "0=3 1=3");
 }
 
-TEST_F(SlowStart, StepsOfManyServersFallTogether) {
+TEST_F(DecideSlowStart, StepsOfManyServersFallTogether) {
     cluster = Cluster({1, 1, 1, 1});
     cluster.service.slow_start = Seconds{60};
     for (unsigned i = 1; i < 4; ++i)
@@ -444,7 +444,7 @@ TEST_F(SlowStart, StepsOfManyServersFallTogether) {
     EXPECT_EQ(decisions, 20U);
 }
 
-TEST_F(SlowStart, SwitchedOffByAReloadItEndsAtOnce) {
+TEST_F(DecideSlowStart, SwitchedOffByAReloadItEndsAtOnce) {
     comes_back();
     cluster.decide();
     cluster.service.slow_start = Nanoseconds{0};
