@@ -31,9 +31,10 @@ std::vector<core::Change> wish(const core::ServiceKey& key,
 }
 
 /// A plane on the director of a network, with both families' services and servers.
+/// The thread is in the director's namespace while it lives, as a daemon would be.
 class Lab {
 public:
-    Lab(const PinDir& pins, core::XdpMode mode) : pins_(pins) {
+    Lab(const PinDir& pins, core::XdpMode mode) : pins_(pins), visit_(network.director) {
         settings.interfaces = {"eth0"};
         settings.xdp_mode = mode;
         settings.limits = {.services = 64, .real_servers = 256, .slots = 65536};
@@ -42,13 +43,11 @@ public:
     /// Starts a plane (again) and waits until all servers are resolved.
     void start() {
         plane.reset();
-        const Visit visit{network.director};
         auto made = make_xdp(settings, pins_.path());
         ASSERT_TRUE(made.has_value()) << made.error().message;
         plane = std::move(*made);
     }
     void track() {
-        const Visit visit{network.director};
         std::vector<std::pair<core::ServiceKey, Endpoint>> servers;
         for (int number = 0; number < 2; ++number) {
             servers.emplace_back(udp(Network::service4), Network::server4(number));
@@ -85,6 +84,7 @@ public:
 
 private:
     const PinDir& pins_;
+    Visit visit_;
 };
 
 /// Sends one query and says which server got it; -1: none did in time.
@@ -149,7 +149,6 @@ TEST_P(XdpPlane, hands_udp_queries_of_both_families_to_servers_by_weight) {
     ASSERT_EQ(found->size(), 2U);
     EXPECT_EQ(found->at(udp(Network::service4)).destinations,
               (std::vector<core::Destination>{{Network::server4(0), 3}, {Network::server4(1), 1}}));
-    const Visit visit{lab.network.director};
     const auto detached = lab.plane->detach();
     EXPECT_TRUE(detached.has_value()) << detached.error().message;
     EXPECT_FALSE(pins.exists());
