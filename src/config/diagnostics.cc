@@ -2,6 +2,7 @@
 #include "config/diagnostics.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace dnsdirector::config {
 
@@ -23,7 +24,7 @@ bool Diagnostics::count(Severity severity) {
 
 void Diagnostics::add(Severity severity, const Position& at, std::string text) {
     entries_.push_back(
-        {at.order, Message{severity, files_[at.file], at.line, at.column, std::move(text)}});
+        {at.order, entries_.size(), Message{severity, files_[at.file], at.line, at.column, std::move(text)}});
 }
 
 std::string Diagnostics::where(const Position& at) const {
@@ -31,8 +32,9 @@ std::string Diagnostics::where(const Position& at) const {
 }
 
 std::vector<Message> Diagnostics::take() {
-    std::stable_sort(entries_.begin(), entries_.end(),
-                     [](const Entry& a, const Entry& b) { return a.order < b.order; });
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+        return std::tie(a.order, a.sequence) < std::tie(b.order, b.sequence);
+    });
     std::vector<Message> messages;
     messages.reserve(entries_.size() + 2);
     for (Entry& entry : entries_)

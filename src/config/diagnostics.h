@@ -72,6 +72,7 @@ private:
 
     struct Entry {
         std::uint32_t order;
+        std::size_t sequence;  ///< of what stands at one place, the first said comes first
         Message message;
     };
     std::vector<std::string> files_;

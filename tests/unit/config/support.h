@@ -76,4 +76,19 @@ inline std::string virtual_server(const std::string& lines, const std::string& s
            lines + "\nreal_server 203.0.113.11 53 {\n" + server_lines + "\n}\n}\n";
 }
 
+/// All messages of a text are exactly these.
+inline void says(const std::string& text, const std::string& messages) {
+    EXPECT_EQ(messages_of(text), messages) << text;
+}
+
+/// The messages of a line put into a cluster as line 7.
+inline void cluster_says(const std::string& line, const std::string& messages) {
+    says(cluster(line), messages);
+}
+
+/// The messages of a line put into the cluster's check, from column 36 of line 6 on.
+inline void check_says(const std::string& line, const std::string& messages) {
+    says(checked(line), messages);
+}
+
 }  // namespace dnsdirector::config

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The configuration parser: whatever it is given, it ends, says what is wrong in
+// words that have a place, and what it accepts is consistent.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <unordered_set>
+
+#include "config/config.h"
+
+namespace {
+
+using namespace dnsdirector;
+
+void require(bool condition) {
+    if (!condition) std::abort();
+}
+
+/// `include a` reads the input's first half, `include b` the second; `*` is both.
+config::Files halves(std::string_view text) {
+    const std::string first(text.substr(0, text.size() / 2));
+    const std::string second(text.substr(text.size() / 2));
+    config::Files files;
+    files.read = [=](const std::string& path) -> Result<std::string> {
+        if (path == "a") return first;
+        if (path == "b") return second;
+        return fail("no {}", path);
+    };
+    files.expand = [](const std::string& pattern) {
+        return pattern == "*" ? std::vector<std::string>{"a", "b"} : std::vector<std::string>{};
+    };
+    files.identity = [](const std::string& path) { return path; };
+    return files;
+}
+
+void check_messages(const config::Loaded& loaded) {
+    bool errors = false;
+    for (const config::Message& message : loaded.messages) {
+        require(!message.text.empty());
+        require(!message.file.empty());
+        require((message.line == 0) == (message.column == 0));
+        errors = errors || message.severity == config::Severity::error;
+    }
+    require(errors != loaded.ok());
+    require(loaded.messages.size() <= 202);
+}
+
+void check_consistency(const core::Configuration& configuration) {
+    require(!configuration.services.empty());
+    std::unordered_set<core::ServiceKey> keys;
+    for (const core::Service& service : configuration.services) {
+        require(keys.insert(service.key).second);
+        require(service.key.port != 0 && !service.key.address.is_unspecified());
+        require(!service.real_servers.empty());
+        std::unordered_set<Endpoint> servers;
+        for (const core::RealServer& server : service.real_servers) {
+            require(servers.insert(server.endpoint).second);
+            require(server.weight <= core::max_weight && !server.name.empty());
+            for (const core::CheckIndex check : server.checks)
+                require(check < configuration.checks.size());
+        }
+    }
+    for (const core::Check& check : configuration.checks) {
+        require(check.timing.every >= Milliseconds{50} && check.timing.timeout.count() > 0);
+        require(check.timing.tries >= 1 && check.timing.rise >= 1 && check.timing.fall >= 1);
+        if (const auto* script = std::get_if<core::ScriptCheck>(&check.what))
+            require(!script->arguments.empty() && script->arguments[0].starts_with('/'));
+        if (const auto* question = std::get_if<core::DnsCheck>(&check.what)) {
+            require(question->name.ends_with('.'));
+            require(!question->source ||
+                    question->source->family() == check.target.address.family());
+        }
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    const config::Files files = halves(text);
+    const config::Loaded loaded = config::parse(text, "main", files);
+    check_messages(loaded);
+    if (loaded.ok()) {
+        check_consistency(*loaded.configuration);
+        require(config::parse(text, "main", files).configuration == loaded.configuration);
+    }
+    return 0;
+}
