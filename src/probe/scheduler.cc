@@ -38,7 +38,7 @@ Scheduler::Scheduler(ProberSettings settings, Descriptor epoll, std::size_t sock
     : settings_(std::move(settings)),
       epoll_(std::move(epoll)),
       environment_(std::make_unique<Environment>(epoll_.get())),
-      spread_(settings_.seed),
+      pacing_(settings_.seed),
       wheel_(now()),
       script_files_(files) {
     environment_->sockets.limit = socket_limit;
@@ -75,8 +75,10 @@ void Scheduler::add(CheckId id, const core::Check& check, bool first_round_at_on
     if (first_round_at_once)
         next_first_round_ = std::max(next_first_round_ + first_round_spacing, time);
     const TimePoint first = first_round_at_once ? next_first_round_ : time;
-    auto entry = std::make_unique<Entry>(
-        id, token, Schedule(check.timing, first_round_at_once, first, time, spread_));
+    pacing_.add(check.timing.every);
+    auto entry =
+        std::make_unique<Entry>(id, token, check.timing.every,
+                                Schedule(check.timing, first_round_at_once, first, time, pacing_));
     entry->probe = make_probe(token, check);
     wheel_.arm(entry->timer, entry->schedule.due());
     places_[place].entry = std::move(entry);
@@ -101,6 +103,7 @@ void Scheduler::remove(CheckId id) {
     const auto found = index_.find(id);
     if (found == index_.end()) return;
     Place& place = places_[found->second];
+    pacing_.remove(place.entry->every);
     place.entry.reset();
     place.generation = Token::next_generation(place.generation);
     free_places_.push_back(found->second);
@@ -172,7 +175,7 @@ void Scheduler::on_timer(Token token) {
 void Scheduler::start_round(Entry& entry) {
     const TimePoint time = now();
     if (!entry.probe->ready()) {
-        entry.schedule.advance(time, spread_);
+        entry.schedule.advance(time, pacing_);
         wheel_.arm(entry.timer, entry.schedule.due());
         return;
     }
@@ -188,7 +191,7 @@ void Scheduler::follow(Entry& entry, Probe::Progress progress) {
     }
     const TimePoint time = now();
     entry.in_round = false;
-    entry.schedule.advance(time, spread_);
+    entry.schedule.advance(time, pacing_);
     if (std::exchange(entry.hurried, false)) entry.schedule.insert_round(time);
     wheel_.arm(entry.timer, entry.schedule.due());
     ++environment_->statistics.rounds;

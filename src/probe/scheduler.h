@@ -39,9 +39,10 @@ public:
 
 private:
     struct Entry {
-        Entry(CheckId check, std::uint64_t token, Schedule rounds)
-            : id(check), schedule(rounds), timer(token) {}
+        Entry(CheckId check, std::uint64_t token, Nanoseconds interval, Schedule rounds)
+            : id(check), every(interval), schedule(rounds), timer(token) {}
         CheckId id;
+        Nanoseconds every;
         Schedule schedule;
         TimerWheel::Node timer;
         std::unique_ptr<Probe> probe;
@@ -71,7 +72,7 @@ private:
     ProberSettings settings_;
     Descriptor epoll_;
     std::unique_ptr<Environment> environment_;  ///< large: it holds the read buffer
-    Spread spread_;
+    Pacing pacing_;
     TimerWheel wheel_;
     rlimit script_files_;
     std::unique_ptr<ScriptRunner> scripts_;  ///< made for the first script; outlives the probes
