@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Replies as a hostile network may send them. The first byte chooses how the
+// check judges; the reply is what follows. Held: judging ends and reads nothing
+// outside; only a reply with our ID and question passes; what passes over TCP
+// is well-formed all the way through.
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "dns/reply.h"
+
+namespace {
+
+using namespace dnsdirector;
+
+constexpr std::uint16_t id = 0x1234;
+
+core::DnsCheck check_of(std::uint8_t choice) {
+    static constexpr struct {
+        std::uint16_t type;
+        const char* answer;
+    } types[] = {{1, "198.51.100.80"},
+                 {6, "ns.example.com. host.example.com. 1 2 3 4 5"},
+                 {15, "10 mail.example.com."},
+                 {16, "\"hello\""}};
+    core::DnsCheck check;
+    check.name = "www.example.com";
+    const auto& [type, answer] = types[choice & 3U];
+    check.type = type;
+    if ((choice & 4U) != 0) check.expect_answers = {answer};
+    if ((choice & 8U) != 0) check.expect_rcode = 0;
+    check.fail_on = {2, 5};
+    check.on_truncated = static_cast<core::OnTruncated>((choice >> 4) % 3);
+    return check;
+}
+
+struct Prepared {
+    dns::Query query;
+    dns::Criteria criteria;
+};
+
+const Prepared& prepared(std::uint8_t choice) {
+    static const std::vector<Prepared> all = [] {
+        std::vector<Prepared> made;
+        for (unsigned value = 0; value < 64; ++value) {
+            const core::DnsCheck check = check_of(static_cast<std::uint8_t>(value));
+            made.push_back({dns::Query::make(check).value(), dns::Criteria::make(check).value()});
+        }
+        return made;
+    }();
+    return all[choice & 63U];
+}
+
+void require(bool held) {
+    if (!held) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return 0;
+    const Prepared& check = prepared(data[0]);
+    const Protocol transport = (data[0] & 64U) != 0 ? Protocol::tcp : Protocol::udp;
+    // A copy of exact size, so that reading one byte too far is seen.
+    const std::vector<std::uint8_t> reply(data + 1, data + size);
+    const dns::Judged judged = dns::judge(reply, check.query, id, check.criteria, transport);
+
+    using dns::Judgement;
+    require((judged.judgement == Judgement::fail || judged.judgement == Judgement::ignore) ==
+            !judged.reason.empty());
+    if (judged.judgement == Judgement::ignore) return 0;
+    require(reply.size() >= 2 && dns::read16(reply, 0) == id);
+    if (judged.judgement == Judgement::fail) return 0;
+    require(judged.rcode.has_value() && (reply[2] & 0x80) != 0);
+    if (transport == Protocol::tcp) require(judged.judgement == Judgement::pass);
+    // Cut anywhere in the header or question it is no pass.
+    const std::size_t questions = dns::read16(reply, 4);
+    const std::size_t least = dns::header_size + questions * check.query.question().size();
+    require(reply.size() >= least);
+    const std::span<const std::uint8_t> cut = std::span(reply).first(least - 1);
+    require(dns::judge(cut, check.query, id, check.criteria, transport).judgement !=
+            Judgement::pass);
+    return 0;
+}
