@@ -5,6 +5,7 @@
 // engine a verdict: when it returns, the kernel program uses the new tables.
 // README.md says how to read the output.
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <fstream>
@@ -38,7 +39,7 @@ Result<Outcome> measure(const Case& c, const Options& options) {
     Outcome outcome;
     outcome.what = c;
     std::size_t repetitions = options.repetitions;
-    if (repetitions == 0) repetitions = options.quick ? 10 : 60;
+    if (repetitions == 0) repetitions = options.quick ? 8 : 50;
     const std::uint32_t servers = all_servers(c);
 
     Outcome warm_up;
@@ -134,6 +135,7 @@ int run(const Options& options) {
         fmt::print(stderr, "verdict_bench: {}\n", error.message);
         return 1;
     };
+    spdlog::set_level(spdlog::level::err);  // attached and detached, for each case
     if (auto entered = PrivateNetwork::enter(); !entered) return complain(entered.error());
     if (auto added = ip_batch(neighbours()); !added) return complain(added.error());
 
@@ -177,7 +179,7 @@ int main(int argc, char** argv) {
     app.add_option("--case", options.only, "only this case; may be repeated")
         ->check(CLI::IsMember(names));
     app.add_option("--repetitions", options.repetitions,
-                   "of each case (default 60, 10 with --quick)")
+                   "of each case (default 50, 8 with --quick)")
         ->check(CLI::Range(1, 100000));
     app.add_flag("--quick", options.quick, "few repetitions");
     CLI11_PARSE(app, argc, argv);

@@ -86,6 +86,7 @@ inline std::vector<core::CheckIndex> add_checks(core::Configuration& configurati
 inline core::Configuration configuration_of(const Case& c, const std::string& interface) {
     core::Configuration configuration;
     configuration.director.interfaces = {interface};
+    configuration.director.xdp_mode = core::XdpMode::generic;  // the tables are the same
     std::vector<core::RealServer> shared;
     std::uint32_t next = 0;
     const auto make_servers = [&](const std::vector<Protocol>& protocols) {

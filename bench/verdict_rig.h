@@ -180,7 +180,7 @@ private:
     /// would use all of them up; real ones are seconds apart.
     void make_room(std::uint64_t slots) {
         used_slots_ += slots;
-        if (used_slots_ < configuration_.director.limits.slots / 2) {
+        if (used_slots_ < std::uint64_t{configuration_.director.limits.slots} * 3 / 4) {
             pump(Milliseconds{0});
             return;
         }
