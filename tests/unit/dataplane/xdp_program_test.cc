@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The kernel program by BPF_PROG_TEST_RUN: a packet in, packet and verdict out.
+#include <gtest/gtest.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+
+#include <cmath>
+#include <set>
+
+#include "core/table.h"
+#include "dataplane/xdp/keys.h"
+#include "dataplane/xdp/services.h"
+#include "unit/dataplane/packets.h"
+#include "unit/dataplane/xdp_lab.h"
+
+namespace dnsdirector::dataplane::xdp {
+namespace {
+
+using test::Frame;
+using test::frame_of;
+using test::Packet;
+using test::with_macs;
+
+const Endpoint service4 = *Endpoint::parse("192.0.2.53:53");
+const Endpoint service6 = *Endpoint::parse("[2001:db8::53]:53");
+const Endpoint client4 = *Endpoint::parse("198.51.100.7:4000");
+const Endpoint client6 = *Endpoint::parse("[2001:db8:7::7]:4000");
+
+Endpoint server(const Endpoint& service, int number) {
+    return *Endpoint::parse(service.address.is_v4() ? fmt::format("203.0.113.{}:53", number)
+                                                    : fmt::format("[2001:db8:1::{:x}]:53", number));
+}
+/// The last byte tells the server.
+netlink::Mac mac_of(const IpAddress& address) {
+    return {2, 0, 0, 0, 1, address.bytes()[address.size() - 1]};
+}
+
+struct Outcome {
+    std::uint32_t verdict = 0;
+    Frame frame;
+};
+
+/// The program and its tables, filled by Services as the plane does it. Servers
+/// numbered 100 and more are behind another interface.
+class Bed {
+public:
+    explicit Bed(const std::string& pins, std::uint32_t flags = abi::INSTANCE_TRANSMIT) {
+        support::ip("link add near type veth peer name far");
+        near_ = if_nametoindex("near");
+        far_ = if_nametoindex("far");
+        auto opened =
+            Maps::open({.services = 4096, .real_servers = 256, .slots = 1 << 18}, pins);
+        if (!opened) {
+            ADD_FAILURE() << opened.error().message;
+            return;
+        }
+        maps = std::move(*opened);
+        services = std::make_unique<Services>(
+            *maps, [this](const IpAddress& address) { return hop(address); });
+        load(flags);
+    }
+
+    void load(std::uint32_t flags) {
+        program_ = Program{abi::director__open()};
+        ASSERT_NE(program_, nullptr);
+        ASSERT_TRUE(maps->lend_to(*program_).has_value());
+        abi::instance instance{};
+        std::memcpy(&instance.mac_first, test::own_mac.data(), 4);
+        std::memcpy(&instance.mac_last, test::own_mac.data() + 4, 2);
+        instance.ifindex = near_;
+        instance.flags = flags;
+        std::memcpy(&program_->rodata->instance, &instance, sizeof instance);
+        keep_libbpf_log();
+        ASSERT_EQ(abi::director__load(program_.get()), 0) << take_libbpf_log();
+    }
+
+    Outcome run(const Frame& frame) {
+        Outcome outcome;
+        outcome.frame.resize(4096);
+        LIBBPF_OPTS(bpf_test_run_opts, options);
+        options.data_in = frame.data();
+        options.data_size_in = static_cast<std::uint32_t>(frame.size());
+        options.data_out = outcome.frame.data();
+        options.data_size_out = static_cast<std::uint32_t>(outcome.frame.size());
+        options.repeat = 1;
+        EXPECT_EQ(bpf_prog_test_run_opts(bpf_program__fd(program_->progs.director), &options), 0)
+            << std::strerror(errno);
+        outcome.frame.resize(options.data_size_out);
+        outcome.verdict = options.retval;
+        return outcome;
+    }
+
+    /// The server that a frame went to; -1: it was not forwarded.
+    int sent_to(const Frame& frame) {
+        const Outcome outcome = run(frame);
+        return outcome.verdict == XDP_TX ? outcome.frame[5] : -1;
+    }
+
+    void serve(const core::ServiceKey& key, std::vector<core::Destination> destinations,
+               core::Scheduler scheduler = core::Scheduler::wrr) {
+        std::vector<core::Change> changes{
+            core::AddService{key, scheduler, core::ForwardingMethod::dr}};
+        for (const core::Destination& destination : destinations)
+            changes.emplace_back(core::AddDestination{key, destination});
+        const auto applied = services->apply(changes, {});
+        ASSERT_TRUE(applied.has_value()) << applied.error().message;
+    }
+
+    std::uint64_t reason(abi::reason reason) {
+        return sum_per_cpu(maps->fd(MapId::reasons), abi::REASON_COUNT, 1).value()[reason];
+    }
+    Counters counters() {
+        Counters counters;
+        EXPECT_TRUE(services->count(counters).has_value());
+        return counters;
+    }
+
+    std::unique_ptr<Maps> maps;
+    std::unique_ptr<Services> services;
+    netlink::Mac leaves_by{2, 0, 0, 0, 0, 2};
+
+private:
+    const Hop* hop(const IpAddress& address) {
+        const bool behind = address.bytes()[address.size() - 1] >= 100;
+        hops_[address] = {behind ? far_ : near_, mac_of(address), leaves_by};
+        return &hops_[address];
+    }
+
+    Program program_;
+    std::map<IpAddress, Hop> hops_;
+    std::uint32_t near_ = 0;
+    std::uint32_t far_ = 0;
+};
+
+#define NEEDS_BED(bed)                   \
+    DNSDIRECTOR_NEEDS_BPF(bed##_pins);   \
+    DNSDIRECTOR_NEEDS_NAMESPACE(bed##_namespace); \
+    Bed bed { bed##_pins.path() }
+
+struct Kind {
+    const char* name;
+    Endpoint service;
+    Endpoint client;
+    Protocol protocol;
+
+    [[nodiscard]] core::ServiceKey key() const {
+        return {service.address, service.port, protocol};
+    }
+    [[nodiscard]] Packet packet() const {
+        return {.source = client, .destination = service, .protocol = protocol};
+    }
+};
+
+class EveryKind : public testing::TestWithParam<Kind> {};
+
+TEST_P(EveryKind, changes_the_macs_and_nothing_else) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    const Frame frame = frame_of(kind.packet());
+    const Outcome outcome = bed.run(frame);
+    EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_TX));
+    EXPECT_EQ(outcome.frame,
+              with_macs(frame, mac_of(server(kind.service, 11).address), bed.leaves_by));
+    const Counters counters = bed.counters();
+    EXPECT_EQ(counters.services.at(kind.key()).packets, 1U);
+    EXPECT_EQ(counters.services.at(kind.key()).bytes, frame.size());
+    EXPECT_EQ(counters.servers.at({kind.key(), server(kind.service, 11)}).packets, 1U);
+    EXPECT_EQ(counters.servers.at({kind.key(), server(kind.service, 11)}).bytes, frame.size());
+}
+
+TEST_P(EveryKind, leaves_alone_what_is_not_for_the_service) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    Packet other_mac = kind.packet();
+    other_mac.to = {2, 0, 0, 0, 0, 3};
+    Packet broadcast = kind.packet();
+    broadcast.to = {255, 255, 255, 255, 255, 255};
+    Packet other_port = kind.packet();
+    other_port.destination.port = 5353;
+    Packet other_protocol = kind.packet();
+    other_protocol.protocol = kind.protocol == Protocol::udp ? Protocol::tcp : Protocol::udp;
+    Packet other_address = kind.packet();
+    other_address.destination.address = server(kind.service, 9).address;
+    Packet icmp = kind.packet();
+    icmp.next_header = kind.service.address.is_v4() ? 1 : 58;
+    for (const Packet& packet :
+         {other_mac, broadcast, other_port, other_protocol, other_address, icmp}) {
+        const Frame frame = frame_of(packet);
+        const Outcome outcome = bed.run(frame);
+        EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_PASS));
+        EXPECT_EQ(outcome.frame, frame);
+    }
+    for (std::uint32_t reason = 0; reason < abi::REASON_COUNT; ++reason)
+        EXPECT_EQ(bed.reason(static_cast<abi::reason>(reason)), 0U) << reason;
+}
+
+TEST_P(EveryKind, never_forwards_a_frame_that_is_cut_off) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    const Frame whole = frame_of(kind.packet());
+    for (std::size_t size = 14; size < whole.size(); ++size) {
+        const Outcome outcome =
+            bed.run({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
+        EXPECT_NE(outcome.verdict, static_cast<std::uint32_t>(XDP_TX)) << size;
+        EXPECT_NE(outcome.verdict, static_cast<std::uint32_t>(XDP_ABORTED)) << size;
+    }
+    EXPECT_GT(bed.reason(abi::REASON_malformed), 0U);
+    EXPECT_EQ(bed.counters().services.at(kind.key()).packets, 0U);
+}
+
+TEST_P(EveryKind, takes_a_frame_padded_to_the_smallest_size) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    Packet packet = kind.packet();
+    packet.payload = 1;
+    Frame frame = frame_of(packet);
+    frame.resize(frame.size() + 20);
+    EXPECT_EQ(bed.sent_to(frame), 11);
+}
+
+TEST_P(EveryKind, drops_headers_whose_lengths_contradict) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    std::vector<Packet> packets(2, kind.packet());
+    packets[0].ip_length = 2000;
+    packets[1].ip_length = kind.service.address.is_v4() ? 24 : 4;
+    if (kind.protocol == Protocol::udp) {
+        packets.resize(4, kind.packet());
+        packets[2].udp_length = 7;
+        packets[3].udp_length = 41;  // one more than there is
+    }
+    for (const Packet& packet : packets)
+        EXPECT_EQ(bed.run(frame_of(packet)).verdict, static_cast<std::uint32_t>(XDP_DROP));
+    EXPECT_EQ(bed.reason(abi::REASON_malformed), packets.size());
+}
+
+TEST_P(EveryKind, sends_by_another_interface_through_the_device_map) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 111), 1}});
+    const Frame frame = frame_of(kind.packet());
+    const Outcome outcome = bed.run(frame);
+    EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_REDIRECT));
+    EXPECT_EQ(outcome.frame,
+              with_macs(frame, mac_of(server(kind.service, 111).address), bed.leaves_by));
+}
+
+TEST_P(EveryKind, redirects_where_transmitting_back_is_not_possible) {
+    NEEDS_BED(bed);
+    bed.load(0);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    EXPECT_EQ(bed.run(frame_of(kind.packet())).verdict, static_cast<std::uint32_t>(XDP_REDIRECT));
+}
+
+TEST_P(EveryKind, counts_a_drop_when_the_interface_of_the_server_is_gone) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 111), 1}});
+    support::ip("link delete far");
+    const Frame frame = frame_of(kind.packet());
+    const Outcome outcome = bed.run(frame);
+    EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_DROP));
+    EXPECT_EQ(outcome.frame, frame);
+    EXPECT_EQ(bed.reason(abi::REASON_no_egress), 1U);
+}
+
+TEST_P(EveryKind, does_not_send_a_frame_back_to_the_server_it_came_from) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    Packet packet = kind.packet();
+    packet.from = mac_of(server(kind.service, 11).address);
+    EXPECT_EQ(bed.run(frame_of(packet)).verdict, static_cast<std::uint32_t>(XDP_DROP));
+    EXPECT_EQ(bed.reason(abi::REASON_loop), 1U);
+    EXPECT_EQ(bed.counters().services.at(kind.key()).packets, 0U);
+}
+
+TEST_P(EveryKind, passes_to_the_local_stack_when_no_server_has_weight) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 0}});
+    const Frame frame = frame_of(kind.packet());
+    const Outcome outcome = bed.run(frame);
+    EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_PASS));
+    EXPECT_EQ(outcome.frame, frame);
+    EXPECT_EQ(bed.reason(abi::REASON_no_server), 1U);
+}
+
+TEST_P(EveryKind, leaves_tagged_frames_to_the_local_stack_and_counts_a_services) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    Packet tagged = kind.packet();
+    tagged.vlans = {0x8100};
+    Packet twice = kind.packet();
+    twice.vlans = {0x88a8, 0x8100};
+    Packet other = tagged;
+    other.destination.address = server(kind.service, 9).address;
+    for (const Packet& packet : {tagged, twice, other})
+        EXPECT_EQ(bed.run(frame_of(packet)).verdict, static_cast<std::uint32_t>(XDP_PASS));
+    EXPECT_EQ(bed.reason(abi::REASON_vlan), 2U);
+}
+
+TEST_P(EveryKind, drops_and_counts_when_a_slot_names_no_record) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    for (std::uint32_t& slot : bed.maps->slots())
+        if (slot != 0) slot = 0xffffffff;
+    EXPECT_EQ(bed.run(frame_of(kind.packet())).verdict, static_cast<std::uint32_t>(XDP_DROP));
+    EXPECT_EQ(bed.reason(abi::REASON_broken_table), 1U);
+}
+
+TEST_P(EveryKind, gives_shares_by_weight) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    bed.serve(kind.key(), {{server(kind.service, 11), 3}, {server(kind.service, 12), 1}});
+    int shares[256] = {};
+    constexpr int packets = 4000;
+    for (int i = 0; i < packets; ++i) {
+        Packet packet = kind.packet();
+        packet.source.port = static_cast<std::uint16_t>(1024 + i);
+        const int to = bed.sent_to(frame_of(packet));
+        ASSERT_GE(to, 0);
+        ++shares[to];
+    }
+    EXPECT_EQ(shares[11] + shares[12], packets);
+    // Per packet: exact on each CPU that ran the test. By flow: 3 sigma of a binomial.
+    const double slack = kind.protocol == Protocol::udp ? 8 : 3 * std::sqrt(packets * 0.75 * 0.25);
+    EXPECT_NEAR(shares[11], packets * 0.75, slack);
+}
+
+TEST_P(EveryKind, uses_the_slot_that_user_space_computes_for_a_flow) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    core::ServiceForwarding wish{kind.key(), core::Scheduler::mh, core::ForwardingMethod::dr, {}};
+    for (int number = 11; number < 18; ++number)
+        wish.destinations.push_back({server(kind.service, number), 1});
+    bed.serve(wish.key, wish.destinations, wish.scheduler);
+    const core::Table table = core::build_table(wish);
+    for (int i = 0; i < 200; ++i) {
+        Packet packet = kind.packet();
+        packet.source.port = static_cast<std::uint16_t>(1024 + 7 * i);
+        const Words from = words_of(packet.source.address);
+        const Words to = words_of(packet.destination.address);
+        const std::uint32_t ports =
+            htons(packet.source.port) | std::uint32_t{htons(packet.destination.port)} << 16;
+        const std::uint32_t hash =
+            kind.service.address.is_v4()
+                ? abi::flow_hash4(static_cast<__u32>(from[0]), static_cast<__u32>(to[0]), ports)
+                : abi::flow_hash6(from[0], from[1], to[0], to[1], ports);
+        const auto slot = abi::slot_of_hash(hash, static_cast<__u32>(table.slots.size()));
+        EXPECT_EQ(bed.sent_to(frame_of(packet)), 11 + static_cast<int>(table.slots[slot]));
+    }
+}
+
+TEST_P(EveryKind, keeps_a_client_on_one_server_under_source_hashing) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    std::vector<core::Destination> destinations;
+    for (int number = 11; number < 18; ++number)
+        destinations.push_back({server(kind.service, number), 1});
+    bed.serve(kind.key(), destinations, core::Scheduler::sh);
+    std::set<int> of_one_client;
+    std::set<int> of_many;
+    for (int i = 0; i < 64; ++i) {
+        Packet packet = kind.packet();
+        packet.source.port = static_cast<std::uint16_t>(1024 + i);
+        of_one_client.insert(bed.sent_to(frame_of(packet)));
+        packet.source.address = server(kind.service, 1 + i).address;
+        of_many.insert(bed.sent_to(frame_of(packet)));
+    }
+    EXPECT_EQ(of_one_client.size(), 1U);
+    EXPECT_EQ(of_many.size(), 7U);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    XdpProgram, EveryKind,
+    testing::Values(Kind{"udp4", service4, client4, Protocol::udp},
+                    Kind{"tcp4", service4, client4, Protocol::tcp},
+                    Kind{"udp6", service6, client6, Protocol::udp},
+                    Kind{"tcp6", service6, client6, Protocol::tcp}),
+    [](const auto& kind) { return std::string{kind.param.name}; });
+
+TEST(XdpProgram, takes_ipv4_options_in_its_stride) {
+    NEEDS_BED(bed);
+    for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+        bed.serve({service4.address, 53, protocol}, {{server(service4, 11), 1}});
+        for (std::size_t options = 4; options <= 40; options += 4)
+            EXPECT_EQ(bed.sent_to(frame_of({.source = client4,
+                                            .destination = service4,
+                                            .protocol = protocol,
+                                            .options = options})),
+                      11)
+                << options;
+    }
+}
+
+TEST(XdpProgram, leaves_fragments_to_the_local_stack_and_counts_a_services) {
+    NEEDS_BED(bed);
+    bed.serve({service4.address, 53, Protocol::udp}, {{server(service4, 11), 1}});
+    bed.serve({service6.address, 53, Protocol::udp}, {{server(service6, 11), 1}});
+    Packet first{.source = client4, .destination = service4, .fragment = 0x2000};
+    Packet later{.source = client4, .destination = service4, .fragment = 0x00b9};
+    Packet in_v6{.source = client6, .destination = service6, .next_header = 44};
+    Packet others = first;
+    others.destination.address = server(service4, 9).address;
+    for (const Packet& packet : {first, later, in_v6, others})
+        EXPECT_EQ(bed.run(frame_of(packet)).verdict, static_cast<std::uint32_t>(XDP_PASS));
+    EXPECT_EQ(bed.reason(abi::REASON_fragment), 3U);
+    // Don't fragment is no fragment.
+    EXPECT_EQ(bed.sent_to(frame_of(
+                  {.source = client4, .destination = service4, .fragment = 0x4000})),
+              11);
+}
+
+TEST(XdpProgram, counts_extension_headers_of_ipv6) {
+    NEEDS_BED(bed);
+    bed.serve({service6.address, 53, Protocol::udp}, {{server(service6, 11), 1}});
+    for (const int header : {0, 43, 60, 51})
+        EXPECT_EQ(bed.run(frame_of({.source = client6, .destination = service6,
+                                    .next_header = header}))
+                      .verdict,
+                  static_cast<std::uint32_t>(XDP_PASS));
+    EXPECT_EQ(bed.reason(abi::REASON_ipv6_extension), 4U);
+}
+
+TEST(XdpProgram, tells_services_apart_that_share_a_bucket) {
+    NEEDS_BED(bed);
+    std::map<std::uint32_t, std::vector<Endpoint>> buckets;
+    std::vector<Endpoint> sharing;
+    for (std::uint16_t port = 1; sharing.empty(); ++port) {
+        const core::ServiceKey key{service4.address, port, Protocol::udp};
+        const Words words = words_of(key.address);
+        auto& there = buckets[abi::directory_bucket(words[0], words[1], where_of(key))];
+        there.push_back(key.endpoint());
+        if (there.size() == 4) sharing = there;
+    }
+    for (std::size_t i = 0; i < sharing.size(); ++i)
+        bed.serve({sharing[i].address, sharing[i].port, Protocol::udp},
+                  {{server(service4, 11 + static_cast<int>(i)), 1}});
+    const auto who_answers = [&](std::size_t i) {
+        return bed.sent_to(frame_of({.source = client4, .destination = sharing[i]}));
+    };
+    for (std::size_t i = 0; i < sharing.size(); ++i)
+        EXPECT_EQ(who_answers(i), 11 + static_cast<int>(i));
+    // One of the middle goes, the others stay.
+    const core::Change gone =
+        core::RemoveService{{sharing[1].address, sharing[1].port, Protocol::udp}};
+    ASSERT_TRUE(bed.services->apply({&gone, 1}, {}).has_value());
+    EXPECT_EQ(who_answers(0), 11);
+    EXPECT_EQ(who_answers(1), -1);
+    EXPECT_EQ(who_answers(2), 13);
+    EXPECT_EQ(who_answers(3), 14);
+}
+
+}  // namespace
+}  // namespace dnsdirector::dataplane::xdp
