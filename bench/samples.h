@@ -3,12 +3,14 @@
 // Times of many repetitions, and how they are told.
 #pragma once
 
-#include <sys/resource.h>
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -61,28 +63,36 @@ private:
     std::vector<Nanoseconds> times_;
 };
 
-/// Wall time and the thread's own processor time of one stretch of code.
+/// Time of one stretch of code: as the clock says, and without what the thread
+/// stood in line for a processor that others had (run delay of
+/// Documentation/scheduler/sched-stats.rst). Sleeping and waiting for the kernel
+/// are the code's own.
 class Stopwatch {
 public:
-    Stopwatch()
-        : preemptions_(preemptions()),
-          cpu_(read_clock(CLOCK_THREAD_CPUTIME_ID)),
-          wall_(read_clock(CLOCK_MONOTONIC)) {}
-    [[nodiscard]] Nanoseconds wall() const { return read_clock(CLOCK_MONOTONIC) - wall_; }
-    [[nodiscard]] Nanoseconds cpu() const { return read_clock(CLOCK_THREAD_CPUTIME_ID) - cpu_; }
-    /// Somebody else was given the processor meanwhile, although the thread
-    /// wanted it: the wall time is not the code's own.
-    [[nodiscard]] bool preempted() const { return preemptions() != preemptions_; }
+    Stopwatch() : queued_(queued()), wall_(read_clock(CLOCK_MONOTONIC)) {}
 
-private:
-    static long preemptions() {
-        rusage usage{};
-        getrusage(RUSAGE_THREAD, &usage);
-        return usage.ru_nivcsw;
+    struct Times {
+        Nanoseconds wall, own;
+    };
+    [[nodiscard]] Times times() const {
+        const Nanoseconds wall = read_clock(CLOCK_MONOTONIC) - wall_;
+        return {wall, wall - (queued() - queued_)};
     }
 
-    long preemptions_;
-    Nanoseconds cpu_;
+private:
+    /// Zero always where the kernel does not say.
+    static Nanoseconds queued() {
+        static const int file = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+        char text[96] = "";
+        unsigned long long ran = 0;
+        unsigned long long waited = 0;
+        if (file < 0 || pread(file, text, sizeof text - 1, 0) <= 0 ||
+            std::sscanf(text, "%llu %llu", &ran, &waited) != 2)
+            return Nanoseconds{0};
+        return Nanoseconds{waited};
+    }
+
+    Nanoseconds queued_;
     Nanoseconds wall_;
 };
 
