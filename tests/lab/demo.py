@@ -27,6 +27,7 @@ RATE = 5000
 # www.example.com is in the servers' caches; the checks ask for a name with a
 # TTL of one second, so that they notice a server that can no longer recurse.
 CHECK = check_block(name=plan.LOW_TTL_NAME, every="100ms", timeout="100ms")
+DIRECTOR = director_block(mode="native")
 UDP4 = {"address": plan.SERVICE_V4, "protocol": "udp"}
 
 
@@ -59,7 +60,7 @@ class Demo:
 
     # The story.
     def run(self):
-        config = director_block() + cluster(WEIGHTS, check=CHECK)
+        config = DIRECTOR + cluster(WEIGHTS, check=CHECK)
         self.screen.step("The configuration, and the director started with it")
         self.screen.say(config)
         director = Director(self.lab, config)
@@ -68,7 +69,6 @@ class Demo:
             director.wait_states(**{name: "up" for name in MAKES})
             self.screen.say(f"All servers checked and taken in after "
                             f"{(time.monotonic() - began) * 1000:.0f} ms.")
-            self.show_status(director)
             self.shares(director)
             self.killed(director)
             self.servfail(director)
@@ -111,16 +111,18 @@ class Demo:
     def servfail(self, director):
         self.screen.step(f"s3, {MAKES['s3']}, loses its way to the tree: SERVFAIL to everything")
         self.failure(director, "s3", "SERVFAIL to all", lambda: self.lab.cut_off("s3"),
-                     lambda: self.lab.reconnect("s3"))
+                     lambda: self.lab.reconnect("s3"), show=True)
 
-    def failure(self, director, name, what, break_it, mend_it):
-        """A server breaks at 1 s and is mended at 3 s."""
+    def failure(self, director, name, what, break_it, mend_it, show=False):
+        """A server breaks at 1 s and is mended at 3 s; show: the status between."""
         with self.lab.load(rate=RATE, seconds=6, timeout_ms=500) as load:
             load.sleep_until(1.0)
             broken_at = time.monotonic()
             break_it()
             director.wait_states(timeout=5, where=UDP4, **{name: "down"})
-            reason = director.server(name, **UDP4)["reason"]
+            server = director.server(name, **UDP4)
+            if show:
+                self.show_status(director)
             load.sleep_until(3.0)
             mend_it()
             mended_at = time.monotonic()
@@ -133,7 +135,7 @@ class Demo:
                             f"({len(harmed)} of {result.sent}) are all that was harmed.")
             if out > 400:
                 self.breach(f"{what}: out after {out:.0f} ms, more than 400 ms")
-        self.screen.say(f"Reason in status: {reason}")
+        self.screen.say(f"{name} was {server['state']} because of: {server['reason']}")
         spans = result.spans(name)
         if len(spans) == 2:
             self.screen.say(f"Mended, and back after {spans[1][0] - result.at(mended_at):.0f} ms.")
@@ -165,8 +167,8 @@ class Demo:
         with self.lab.load(rate=RATE, seconds=5) as load:
             for number in range(20):
                 load.sleep_until(0.3 + 0.2 * number)
-                done = director.reload(director_block()
-                                       + cluster(steps[number % len(steps)], check=CHECK))
+                done = director.reload(DIRECTOR + cluster(steps[number % len(steps)],
+                                                          check=CHECK))
                 if number == 1:
                     self.screen.command("reload")
                     self.screen.say(done.stdout)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands and their exit statuses, as docs and operators' scripts have them."""
 
+import re
+
 import pytest
 from lab import plan
 from lab.director import CALM_CHECK, Director, cluster, director_block
@@ -125,6 +127,8 @@ def test_status_for_people_names_services_and_servers(director):
     for word in (plan.SERVICE_V4, plan.SERVICE_V6, "s1", "s2", "up"):
         assert word in text
     assert "\x1b[" not in text  # no colour where no terminal is
+    times = [float(t) for t in re.findall(r"\bok ([0-9.]+) ?(?:µs|us|ms|s)\b", text)]
+    assert len(times) == 8 and min(times) > 0, text  # the last answer's time of each
 
 
 def test_bytes_are_counted_as_received_on_the_wire(lab, director):
