@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <ctime>
+#include <optional>
 #include <vector>
 
 namespace dnsdirector::cli {
@@ -91,16 +92,17 @@ Colour state_colour(const std::string& state, bool held) {
 
 /// The check that explains most: a failed one, else the slowest.
 std::string last_check(const json& server) {
-    const json* shown = nullptr;
-    for (const json& check : server.value("checks", json::array())) {
+    const json checks = server.value("checks", json::array());
+    if (checks.empty()) return "none";
+    std::optional<std::int64_t> slowest;
+    for (const json& check : checks) {
         const auto last = check.find("last");
         if (last == check.end() || !last->is_object()) continue;
         if (text_of(*last, "result") != "ok") return text_of(*last, "result");
-        if (shown == nullptr || number_of(*last, "rtt_us") > number_of(*shown, "rtt_us"))
-            shown = &*last;
+        slowest =
+            std::max(slowest.value_or(0), static_cast<std::int64_t>(number_of(*last, "rtt_us")));
     }
-    if (shown == nullptr) return server.value("checks", json::array()).empty() ? "none" : "not yet";
-    return "ok " + short_rtt(static_cast<std::int64_t>(number_of(*shown, "rtt_us")));
+    return slowest ? "ok " + short_rtt(*slowest) : "not yet";
 }
 
 std::string weight(const json& server) {

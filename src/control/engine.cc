@@ -24,6 +24,23 @@ bool holds(const core::ServiceForwarding* service, const Endpoint& server) {
     return found != list.end() && found->server == server;
 }
 
+bool has_work(const core::ServiceForwarding& service) {
+    return std::any_of(service.destinations.begin(), service.destinations.end(),
+                       [](const core::Destination& destination) { return destination.weight > 0; });
+}
+
+/// Nobody has work, but somebody may as soon as it was asked: a reload (or a
+/// start with another file) that replaced every server. What the kernel
+/// forwards to until then is better than nothing.
+bool waits_for_verdicts(const core::ServiceDecision& decision) {
+    return !has_work(decision.forwarding) &&
+           std::any_of(decision.servers.begin(), decision.servers.end(),
+                       [](const core::ServerDecision& server) {
+                           return server.health == core::Health::unknown && !server.drained &&
+                                  server.configured_weight > 0;
+                       });
+}
+
 }  // namespace
 
 Engine::Engine(dataplane::DataPlane& plane, probe::Prober& prober, std::function<Now()> clock)
@@ -65,9 +82,16 @@ void Engine::configure(core::Configuration next) {
     index_services();
 
     std::vector<std::pair<core::ServiceKey, Endpoint>> tracked;
-    for (const core::Service& service : configuration_.services)
+    for (const core::Service& service : configuration_.services) {
         for (const core::RealServer& server : service.real_servers)
             tracked.emplace_back(service.key, server.endpoint);
+        // Servers that leave may have to bridge the time until the new ones are judged.
+        if (const core::ServiceForwarding* actual = find(actual_, service.key))
+            for (const core::Destination& destination : actual->destinations)
+                tracked.emplace_back(service.key, destination.server);
+    }
+    std::sort(tracked.begin(), tracked.end());
+    tracked.erase(std::unique(tracked.begin(), tracked.end()), tracked.end());
     plane_.track(tracked);
 
     decide_all();
@@ -248,8 +272,10 @@ core::ServiceDecision Engine::decide_one(ServiceIndex index, const Now& now,
                                      .memory = before.memory,
                                      .now = now.monotonic,
                                      .wall_now = now.wall});
-    for (core::Change& change :
-         core::diff(find(actual_, service.key), &runtime.decision.forwarding))
+    const core::ServiceForwarding* actual = find(actual_, service.key);
+    if (actual != nullptr && waits_for_verdicts(runtime.decision) && has_work(*actual))
+        runtime.decision.forwarding.destinations = actual->destinations;
+    for (core::Change& change : core::diff(actual, &runtime.decision.forwarding))
         changes.push_back(std::move(change));
     wake(index, before.next_change, runtime.decision.next_change);
     return before;

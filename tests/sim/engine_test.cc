@@ -85,11 +85,31 @@ TEST(Engine, AReloadAddsAndRemovesServers) {
     Simulation sim;
     sim.engine.configure(cluster({{a, 1}}));
     sim.pass(a, 2);
+    sim.engine.configure(cluster({{a, 1}, {b, 1}}));
+    EXPECT_EQ(sim.prober.running.size(), 2U);
+    EXPECT_FALSE(sim.weight(b));
+    sim.pass(b, 2);
+    EXPECT_EQ(sim.weight(b), 1U);
     sim.engine.configure(cluster({{b, 1}}));
     EXPECT_EQ(sim.prober.running.size(), 1U);
     EXPECT_FALSE(sim.weight(a));
+}
+
+TEST(Engine, AReloadThatReplacesEveryServerKeepsTheOldOnesUntilANewOneIsJudged) {
+    Simulation sim;
+    sim.engine.configure(cluster({{a, 1}}));
+    sim.pass(a, 2);
+    sim.engine.configure(cluster({{b, 1}}));
+    EXPECT_EQ(sim.weight(a), 1U);
+    ASSERT_TRUE(sim.engine.repair());
+    EXPECT_EQ(sim.weight(a), 1U) << "a repair wishes the same";
     sim.pass(b, 2);
     EXPECT_EQ(sim.weight(b), 1U);
+    EXPECT_FALSE(sim.weight(a));
+
+    sim.engine.configure(cluster({{a, 1}}));
+    sim.fail(a, 2);
+    EXPECT_FALSE(sim.weight(b)) << "judged, and down: the old set is not for ever";
 }
 
 TEST(Engine, ADrainTakesEffectAndIsTakenBack) {

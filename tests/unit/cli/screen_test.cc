@@ -48,5 +48,12 @@ TEST(Screen, ShowsWhyAServerIsOut) {
     EXPECT_NE(render_status(status, true).find("\033[31mdown"), std::string::npos);
 }
 
+TEST(Screen, ShowsTheSlowestOfTheChecksThatPassed) {
+    const auto status = nlohmann::json::parse(R"({"services": [{"real_servers": [{"checks": [
+        {"last": {"result": "ok", "rtt_us": 180}}, {"last": {"result": "ok", "rtt_us": 420}},
+        {"last": null}]}]}]})");
+    EXPECT_NE(render_status(status, false).find("ok 0.42 ms"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace dnsdirector::cli
