@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "config/assembly.h"
 
@@ -24,6 +25,18 @@ void check_names(const std::vector<DraftType>& drafts, std::string_view what,
     }
 }
 
+void check_use(const Drafts& drafts, Diagnostics& diagnostics) {
+    std::unordered_set<std::string_view> used;
+    for (const ClusterDraft& cluster : drafts.clusters)
+        for (const CheckDraft& check : cluster.checks)
+            used.insert(check.reference);
+    for (const CheckDraft& check : drafts.checks)
+        if (!check.faulty && !used.contains(check.name))
+            diagnostics.warning(check.position,
+                                "no dns_cluster uses the check `{}`; `check {}` in one does",
+                                check.name, check.name);
+}
+
 }  // namespace
 
 core::Configuration build(const Drafts& drafts, Diagnostics& diagnostics) {
@@ -42,6 +55,8 @@ core::Configuration build(const Drafts& drafts, Diagnostics& diagnostics) {
         else
             build_virtual_server(*server++, assembly);
     }
+    // A name that is misspelt somewhere would be said twice.
+    if (diagnostics.errors() == 0) check_use(drafts, diagnostics);
     return assembly.finish();
 }
 

@@ -23,8 +23,8 @@ bool Diagnostics::count(Severity severity) {
 }
 
 void Diagnostics::add(Severity severity, const Position& at, std::string text) {
-    entries_.push_back(
-        {at.order, entries_.size(), Message{severity, files_[at.file], at.line, at.column, std::move(text)}});
+    entries_.push_back({at.order, entries_.size(),
+                        Message{severity, files_[at.file], at.line, at.column, std::move(text)}});
 }
 
 std::string Diagnostics::where(const Position& at) const {

@@ -130,11 +130,11 @@ Token Lexer::next(bool semicolons, Style style) {
         return token;
     }
     if (c == '"' && style != Style::script) return quoted_word();
-    const bool brace = c == '{' || c == '}';
-    if ((brace && !(style == Style::file_name && c == '{')) || (c == ';' && semicolons)) {
+    const bool opens = c == '{' && style != Style::file_name;
+    if (opens || c == '}' || (c == ';' && semicolons)) {
         Token token{TokenKind::end_statement, text_.substr(at_, 1), here()};
         token.semicolon = c == ';';
-        if (brace) token.kind = c == '{' ? TokenKind::open : TokenKind::close;
+        if (c != ';') token.kind = opens ? TokenKind::open : TokenKind::close;
         ++at_;
         return token;
     }

@@ -52,7 +52,8 @@ virtual_server 192.0.2.53 53 {
         "and h (none: seconds)\n"
         "t.conf:14:3: error: real_server is not complete: write `real_server ADDRESS PORT`\n"
         "t.conf:15:12: error: weight: `one` is not a number; it must be 0 to 65535\n"
-        "t.conf:17:12: error: `quorum` is too much behind quorum: write `quorum NUMBER`\n");
+        "t.conf:17:12: error: `quorum` is too much behind quorum: write `quorum NUMBER` "
+        "(each statement has a line of its own, or in native blocks a `;` behind it)\n");
 }
 
 TEST(Messages, SayWhatABlockNeeds) {
