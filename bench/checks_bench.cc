@@ -122,6 +122,7 @@ Server start_server() {
     const int on = 1;
     const int room = 8 << 20;
     ::setsockopt(udp, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+    ::setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (::setsockopt(udp, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
         ::setsockopt(udp, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     sockaddr_in any{};

@@ -186,6 +186,19 @@ TEST(UdpProbe, AnImpossibleQuestionFailsLocallyAndSaysWhy) {
     EXPECT_NE(verdict.reason.find("not-an-address"), std::string::npos) << verdict.reason;
 }
 
+TEST(UdpProbe, AsksOverIpv6Too) {
+    Responder server(truncated, right, Responder::Tcp::answers, "::1");
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    dns_of(check).source = IpAddress::parse("::1");
+    EXPECT_EQ(recorder.ask(check).failure, Failure::none);
+    EXPECT_EQ(server.udp_queries(), 1);
+    EXPECT_EQ(server.tcp_queries(), 1);
+    for (const Protocol transport : {Protocol::udp, Protocol::tcp})
+        EXPECT_EQ(recorder.ask(check_of(test::closed_port("::1"), transport)).reason,
+                  "connection refused");
+}
+
 TEST(TcpProbe, PassesAlsoWhenTheAnswerComesInPieces) {
     for (const auto how : {Responder::Tcp::answers, Responder::Tcp::in_pieces}) {
         Responder server({}, right, how);

@@ -7,31 +7,23 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
 #include <stdexcept>
+
+#include "probe/socket.h"
 
 namespace dnsdirector::probe::test {
 namespace {
 
-sockaddr_in socket_address(const char* address, std::uint16_t port) {
-    sockaddr_in result{};
-    result.sin_family = AF_INET;
-    result.sin_port = htons(port);
-    const IpAddress parsed = *IpAddress::parse(address);
-    std::memcpy(&result.sin_addr, parsed.bytes().data(), 4);
-    return result;
-}
-
-bool bind_to(int socket, const char* address, std::uint16_t port) {
-    const sockaddr_in where = socket_address(address, port);
-    return ::bind(socket, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0;
+bool bind_to(int socket, const Endpoint& endpoint) {
+    const SocketAddress where(endpoint);
+    return ::bind(socket, where.get(), where.size()) == 0;
 }
 
 std::uint16_t port_of(int socket) {
-    sockaddr_in where{};
+    sockaddr_in6 where{};  // the port lies at the same place in both families
     socklen_t size = sizeof where;
     ::getsockname(socket, reinterpret_cast<sockaddr*>(&where), &size);
-    return ntohs(where.sin_port);
+    return ntohs(where.sin6_port);
 }
 
 bool wait_readable(int socket) {
@@ -50,19 +42,21 @@ Bytes reply_to(const Bytes& query, std::uint8_t rcode) {
 
 Responder::Responder(Answer udp, Answer tcp, Tcp how, const char* address)
     : udp_answer_(std::move(udp)), tcp_answer_(std::move(tcp)), how_(how) {
+    endpoint_.address = *IpAddress::parse(address);
+    const int family = SocketAddress(endpoint_).family();
     // A port that is free for both: UDP's choice, until TCP can have it too.
     for (int attempt = 0; attempt < 50 && tcp_ < 0; ++attempt) {
-        udp_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        tcp_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (bind_to(udp_, address, 0) && bind_to(tcp_, address, port_of(udp_)) &&
-            ::listen(tcp_, 64) == 0)
+        udp_ = ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        tcp_ = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (bind_to(udp_, {endpoint_.address, 0}) &&
+            bind_to(tcp_, {endpoint_.address, port_of(udp_)}) && ::listen(tcp_, 64) == 0)
             break;
         ::close(udp_);
         ::close(tcp_);
         tcp_ = -1;
     }
     if (tcp_ < 0) throw std::runtime_error("no port for a test server");
-    endpoint_ = {*IpAddress::parse(address), port_of(udp_)};
+    endpoint_.port = port_of(udp_);
     stop_ = ::eventfd(0, EFD_CLOEXEC);
     thread_ = std::thread([this] { serve(); });
 }
@@ -86,7 +80,7 @@ void Responder::serve() {
 
 void Responder::serve_udp() {
     Bytes query(4096);
-    sockaddr_in client{};
+    sockaddr_in6 client{};
     socklen_t size = sizeof client;
     auto* from = reinterpret_cast<sockaddr*>(&client);
     const ssize_t got = ::recvfrom(udp_, query.data(), query.size(), MSG_DONTWAIT, from, &size);
@@ -128,10 +122,11 @@ void Responder::serve_tcp() {
     ::close(connection);
 }
 
-Endpoint closed_port() {
-    const int udp = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bind_to(udp, "127.0.0.1", 0);
-    const Endpoint endpoint{*IpAddress::parse("127.0.0.1"), port_of(udp)};
+Endpoint closed_port(const char* address) {
+    Endpoint endpoint{*IpAddress::parse(address), 0};
+    const int udp = ::socket(SocketAddress(endpoint).family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bind_to(udp, endpoint);
+    endpoint.port = port_of(udp);
     ::close(udp);
     return endpoint;
 }

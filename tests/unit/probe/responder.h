@@ -23,7 +23,7 @@ using Answer = std::function<Replies(const Bytes& query)>;
 /// The query turned into a reply with this status and no records.
 Bytes reply_to(const Bytes& query, std::uint8_t rcode = 0);
 
-/// A server on 127.0.0.1 in a thread of its own, over UDP and TCP on one port.
+/// A server on a loopback address in a thread of its own, over UDP and TCP on one port.
 class Responder {
 public:
     enum class Tcp { answers, closes, resets, in_pieces };
@@ -51,7 +51,7 @@ private:
     std::thread thread_;
 };
 
-/// A port of 127.0.0.1 on which nobody listens.
-Endpoint closed_port();
+/// A port on which nobody listens.
+Endpoint closed_port(const char* address = "127.0.0.1");
 
 }  // namespace dnsdirector::probe::test
