@@ -57,7 +57,7 @@ struct service {
     __u64 address[2]; /* IPv4: first four bytes of address[0], the rest zero */
     __u32 where;
     __u32 next;  /* swapped; next record of the bucket, 0 for none */
-    __u64 table; /* swapped; first slot << 32 | number of slots */
+    __u64 table; /* swapped; see table_word() */
     __u32 select;
     /* For user space only: core::Scheduler and core::ForwardingMethod. */
     __u8 scheduler;
@@ -66,19 +66,29 @@ struct service {
 };
 
 /*
- * Slots lie in blocks of a cache line: an array map rounds an element up to
- * eight bytes, which would double the memory of single ones.
+ * A table is a range of slots and a range of destination records; a slot holds
+ * the position of a record in the latter. That makes slots 16 bits wide: a
+ * Maglev table is read at random, and how much of the cache it takes is what a
+ * TCP packet costs among a thousand servers.
+ *
+ * Both ranges are named by one word, so that one store replaces the whole table:
+ * first block of slots (22 bits) | first record (21 bits) | number of slots (21).
  */
-enum { SLOTS_PER_BLOCK_BITS = 4, SLOTS_PER_BLOCK = 1 << SLOTS_PER_BLOCK_BITS };
+enum { TABLE_LENGTH_BITS = 21, TABLE_RECORD_BITS = 21 };
+enum { TABLE_LENGTH_MAX = 1 << 20, TABLE_RECORDS_MAX = 1 << 16 };
+enum { RECORDS_MAX = 1 << TABLE_RECORD_BITS, BLOCKS_MAX = 1 << 22 };
+
+/* Slots lie in blocks of a cache line: an element of an array map has at least 8 bytes. */
+enum { SLOTS_PER_BLOCK_BITS = 5, SLOTS_PER_BLOCK = 1 << SLOTS_PER_BLOCK_BITS };
 struct slot_block {
-    __u32 destination[SLOTS_PER_BLOCK];
+    __u16 position[SLOTS_PER_BLOCK];
 };
 
 /* Where a packet goes. The MACs stand as in the frame, to be copied at once. */
 struct destination {
     __u8 server_mac[6];
     __u8 own_mac[6]; /* of the interface it leaves by */
-    __u32 ifindex;   /* of that interface */
+    __u32 ifindex;   /* of that interface; 0: no way is known, and no slot leads here */
     __u32 counter;   /* index of server_counters */
     __u32 reserved[3];
 };
@@ -166,6 +176,21 @@ ABI_SIZE(struct member_key, 40);
 ABI_SIZE(struct member, 16);
 #undef ABI_SIZE
 #undef _Static_assert
+
+static inline __attribute__((always_inline)) __u64 table_word(__u32 block, __u32 record,
+                                                              __u32 length) {
+    return (__u64)block << (TABLE_LENGTH_BITS + TABLE_RECORD_BITS) |
+           (__u64)record << TABLE_LENGTH_BITS | length;
+}
+static inline __attribute__((always_inline)) __u32 table_length(__u64 table) {
+    return (__u32)table & ((1U << TABLE_LENGTH_BITS) - 1);
+}
+static inline __attribute__((always_inline)) __u32 table_record(__u64 table) {
+    return (__u32)(table >> TABLE_LENGTH_BITS) & ((1U << TABLE_RECORD_BITS) - 1);
+}
+static inline __attribute__((always_inline)) __u32 table_block(__u64 table) {
+    return (__u32)(table >> (TABLE_LENGTH_BITS + TABLE_RECORD_BITS));
+}
 
 #ifdef __cplusplus
 }  // namespace dnsdirector::dataplane::xdp::abi

@@ -15,14 +15,14 @@
 ALWAYS_INLINE int serve(const struct packet* packet, const struct service* service, __u32 index,
                         __u32 flow, __u32 source) {
     __u64 table = *(const volatile __u64*)&service->table;
-    __u32 length = (__u32)table;
+    __u32 length = table_length(table);
     if (length == 0) return not_forwarded(REASON_no_server);
     struct service_state* state = bpf_map_lookup_elem(&service_states, &index);
     if (!state) return not_forwarded(REASON_broken_table);
-    __u32 position = service->select == SELECT_CURSOR ? next_of_cursor(state, length)
-                     : service->select == SELECT_FLOW ? slot_of_hash(flow, length)
-                                                      : slot_of_hash(source, length);
-    return forward(packet, state, (__u32)(table >> 32) + position);
+    __u32 slot = service->select == SELECT_CURSOR ? next_of_cursor(state, length)
+                 : service->select == SELECT_FLOW ? slot_of_hash(flow, length)
+                                                  : slot_of_hash(source, length);
+    return forward(packet, state, table, slot);
 }
 
 /* `transport`: where the header behind `ip` starts, bounds checked for its ports. */

@@ -17,11 +17,11 @@ ALWAYS_INLINE __u32 next_of_cursor(struct service_state* state, __u32 length) {
     return position;
 }
 
-/* The destination record in a slot, or 0 where there is none such. */
-ALWAYS_INLINE struct destination* destination_in(__u32 slot) {
-    __u32 index = slot >> SLOTS_PER_BLOCK_BITS;
+/* The destination that stands at a position of the table; 0 where there is none such. */
+ALWAYS_INLINE struct destination* destination_at(__u64 table, __u32 slot) {
+    __u32 index = table_block(table) + (slot >> SLOTS_PER_BLOCK_BITS);
     struct slot_block* block = bpf_map_lookup_elem(&slots, &index);
     if (!block) return 0;
-    __u32 record = block->destination[slot & (SLOTS_PER_BLOCK - 1)];
+    __u32 record = table_record(table) + block->position[slot & (SLOTS_PER_BLOCK - 1)];
     return bpf_map_lookup_elem(&destinations, &record);
 }

@@ -24,8 +24,13 @@ std::uint32_t service_records(const core::Limits& limits) {
 std::uint32_t members(const core::Limits& limits) {
     return twice(limits.real_servers);
 }
+/// A table starts with a block of its own, and a new one stands beside the old
+/// until that has rested.
 std::uint32_t slot_blocks(const core::Limits& limits) {
-    return limits.slots / abi::SLOTS_PER_BLOCK + 1;
+    return limits.slots / abi::SLOTS_PER_BLOCK + 2 * limits.services + 1;
+}
+std::uint32_t records(const core::Limits& limits) {
+    return 4 * limits.real_servers + 1;
 }
 
 struct Description {
@@ -42,7 +47,7 @@ const std::array<Description, map_count> descriptions{{
      sizeof(abi::directory)},
     {MAP(services), service_records, "services", sizeof(abi::service)},
     {MAP(slots), slot_blocks, "slots", sizeof(abi::slot_block)},
-    {MAP(destinations), members, "real_servers", sizeof(abi::destination)},
+    {MAP(destinations), records, "real_servers", sizeof(abi::destination)},
     {MAP(service_states), service_records, "services", sizeof(abi::service_state)},
     {MAP(server_counters), members, "real_servers", sizeof(abi::count)},
     {MAP(reasons), nullptr, "", sizeof(std::uint64_t)},
@@ -76,6 +81,12 @@ Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::
     if (service_records(limits) > abi::SERVICES_MAX)
         return fail("the limit of {} services is more than the XDP plane can hold: at most {}",
                     limits.services, (abi::SERVICES_MAX - 1) / 2);
+    if (limits.real_servers > abi::RECORDS_MAX / 4)
+        return fail("the limit of {} real_servers is more than the XDP plane can hold: at most {}",
+                    limits.real_servers, abi::RECORDS_MAX / 4);
+    if (limits.slots > abi::BLOCKS_MAX / 2 * abi::SLOTS_PER_BLOCK)
+        return fail("the limit of {} slots is more than the XDP plane can hold: at most {}",
+                    limits.slots, abi::BLOCKS_MAX / 2 * abi::SLOTS_PER_BLOCK);
     std::unique_ptr<Maps> maps{new Maps};
     maps->pin_dir_ = pin_dir;
     maps->pins_ = pin_dir + "/v" + std::to_string(abi::ABI_VERSION);

@@ -73,8 +73,7 @@ public:
         return directory_.as<abi::directory>().front();
     }
     [[nodiscard]] std::span<abi::service> services() const { return services_.as<abi::service>(); }
-    /// Single slots, not blocks of them.
-    [[nodiscard]] std::span<std::uint32_t> slots() const { return slots_.as<std::uint32_t>(); }
+    [[nodiscard]] std::span<abi::slot_block> slots() const { return slots_.as<abi::slot_block>(); }
     [[nodiscard]] std::span<abi::destination> destinations() const {
         return destinations_.as<abi::destination>();
     }

@@ -23,7 +23,7 @@ struct Member {
     std::uint32_t counter = 0;
     std::uint32_t weight = 0;
     bool forwarded = false;    ///< false: removed, but its counters are kept
-    std::uint32_t record = 0;  ///< of its next hop; 0 while it stands in no table
+    std::uint32_t record = 0;  ///< in the table in force; 0 while no way to it is known
 
     /// What its part of the table follows: without a next hop it can have none.
     [[nodiscard]] std::uint32_t table_weight() const {
@@ -35,7 +35,8 @@ struct MirrorService {
     std::uint32_t record = 0;
     core::Scheduler scheduler = core::Scheduler::wrr;
     core::ForwardingMethod method = core::ForwardingMethod::dr;
-    Range table;
+    Range blocks;   ///< of slots
+    Range records;  ///< one for each forwarded member, in their order
     std::map<Endpoint, Member> members;
 };
 
@@ -47,6 +48,9 @@ using Mirror = std::map<core::ServiceKey, MirrorService>;
 /// As the engine knows it, with the weights wished for.
 [[nodiscard]] core::ServiceForwarding forwarding_of(const core::ServiceKey& key,
                                                     const MirrorService& service);
+
+/// Blocks that a table of so many slots takes.
+[[nodiscard]] std::uint32_t blocks_for(std::uint32_t slots);
 
 struct ReadBack {
     Mirror mirror;

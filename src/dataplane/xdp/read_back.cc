@@ -59,7 +59,11 @@ public:
             take_in(record);
         if (auto done = read_members(); !done) return tl::unexpected(done.error());
         for (auto& [key, service] : found_.mirror)
-            if (!read_table(service) || !holds_its_weights(key, service)) found_.broken.insert(key);
+            if (!read_table(key, service)) {
+                for (auto& [server, member] : service.members)
+                    member.record = 0;
+                found_.broken.insert(key);
+            }
         return std::move(found_);
     }
 
@@ -92,13 +96,13 @@ private:
     Result<void> read_members() {
         auto entries = all_members(maps_);
         if (!entries) return tl::unexpected(entries.error());
-        member_of_counter_.assign(maps_.capacity(MapId::server_counters), nullptr);
+        std::vector<bool> used(maps_.capacity(MapId::server_counters));
         for (const Entry& entry : *entries) {
             const auto key = service_key(entry.key.service_address, entry.key.where);
             const auto service = key ? found_.mirror.find(*key) : found_.mirror.end();
             const std::uint32_t counter = entry.value.counter;
-            if (service == found_.mirror.end() || counter == 0 ||
-                counter >= member_of_counter_.size() || member_of_counter_[counter] != nullptr) {
+            if (service == found_.mirror.end() || counter == 0 || counter >= used.size() ||
+                used[counter]) {
                 (void)bpf_map_delete_elem(maps_.fd(MapId::members), &entry.key);
                 continue;
             }
@@ -106,58 +110,66 @@ private:
             member.counter = counter;
             member.weight = entry.value.weight;
             member.forwarded = entry.value.forwarded != 0;
-            member_of_counter_[counter] = &member;
+            used[counter] = true;
         }
         return {};
     }
 
-    /// Which record each member has: from the slots. False when they don't make
-    /// sense, whatever the weights.
-    bool read_table(MirrorService& service) {
-        const std::uint64_t word = maps_.services()[service.record].table;
-        const Range table{static_cast<std::uint32_t>(word >> 32), static_cast<std::uint32_t>(word)};
-        if (table.length == 0) return true;
-        const auto slots = maps_.slots();
-        if (table.first == 0 || std::uint64_t{table.first} + table.length > slots.size())
+    /// Whether the table in force is the one that the weights ask for, record by
+    /// record and slot by slot.
+    bool read_table(const core::ServiceKey& key, MirrorService& service) {
+        const abi::service& in_kernel = maps_.services()[service.record];
+        const Range records{abi::table_record(in_kernel.table), forwarded_members(service)};
+        const std::uint32_t length = abi::table_length(in_kernel.table);
+        const Range blocks{abi::table_block(in_kernel.table), blocks_for(length)};
+        if (in_kernel.select != select_of(key, service.scheduler) ||
+            !lies_in(records, maps_.destinations().size()) ||
+            !lies_in(blocks, maps_.slots().size()) || !read_records(service, records))
             return false;
-        const auto destinations = maps_.destinations();
-        for (std::uint32_t i = 0; i < table.length; ++i) {
-            const std::uint32_t record = slots[table.first + i];
-            if (record == 0 || record >= destinations.size()) return false;
-            const std::uint32_t counter = destinations[record].counter;
-            Member* member =
-                counter < member_of_counter_.size() ? member_of_counter_[counter] : nullptr;
-            if (member == nullptr || (member->record != 0 && member->record != record)) return false;
-            member->record = record;
-        }
-        service.table = table;
+        const auto wanted = tables_.get(forwarding_of_table(key, service));
+        const std::uint16_t* slots = maps_.slots().data()[blocks.first].position;
+        if (wanted->slots.size() != length ||
+            !std::equal(wanted->slots.begin(), wanted->slots.end(), slots))
+            return false;
+        service.blocks = blocks;
+        service.records = records;
         return true;
     }
 
-    bool holds_its_weights(const core::ServiceKey& key, const MirrorService& service) {
-        const abi::service& in_kernel = maps_.services()[service.record];
-        if (in_kernel.select != select_of(key, service.scheduler)) return false;
-        const core::ServiceForwarding forwarding = forwarding_of_table(key, service);
-        const auto table = tables_.get(forwarding);
-        if (table->slots.size() != service.table.length) return false;
-        std::vector<std::uint32_t> records;
-        for (const core::Destination& destination : forwarding.destinations)
-            records.push_back(service.members.at(destination.server).record);
-        const auto slots = maps_.slots().subspan(service.table.first, service.table.length);
-        return std::equal(slots.begin(), slots.end(), table->slots.begin(),
-                          [&](std::uint32_t record, std::uint32_t position) {
-                              return record == records[position];
-                          });
+    static bool lies_in(Range range, std::size_t size) {
+        return range.length == 0 ||
+               (range.first != 0 && std::size_t{range.first} + range.length <= size);
+    }
+
+    static std::uint32_t forwarded_members(const MirrorService& service) {
+        return static_cast<std::uint32_t>(
+            std::count_if(service.members.begin(), service.members.end(),
+                          [](const auto& member) { return member.second.forwarded; }));
+    }
+
+    bool read_records(MirrorService& service, Range records) {
+        std::uint32_t record = records.first;
+        for (auto& [server, member] : service.members) {
+            if (!member.forwarded) continue;
+            const abi::destination& in_kernel = maps_.destinations()[record];
+            if (in_kernel.counter != member.counter) return false;
+            member.record = in_kernel.ifindex != 0 ? record : 0;
+            ++record;
+        }
+        return true;
     }
 
     const Maps& maps_;
     Directory& directory_;
     core::TableCache& tables_;
     ReadBack found_;
-    std::vector<Member*> member_of_counter_;
 };
 
 }  // namespace
+
+std::uint32_t blocks_for(std::uint32_t slots) {
+    return (slots + abi::SLOTS_PER_BLOCK - 1) / abi::SLOTS_PER_BLOCK;
+}
 
 core::ServiceForwarding forwarding_of_table(const core::ServiceKey& key,
                                             const MirrorService& service) {

@@ -25,7 +25,7 @@ Services::Services(const Maps& maps, HopOf hop_of)
       directory_(maps),
       visible_(maps.capacity(MapId::services)),
       service_records_(maps.capacity(MapId::services)),
-      slots_(static_cast<std::uint32_t>(maps.slots().size())),
+      slots_(maps.capacity(MapId::slots)),
       destinations_(maps.capacity(MapId::destinations)),
       counters_(maps.capacity(MapId::server_counters)) {}
 
@@ -69,15 +69,12 @@ void Services::adopt(ReadBack found) {
     for (auto& [key, service] : mirror_) {
         (void)service_records_.take_exactly({service.record, 1});
         visible_[service.record] = true;
-        // A range that another service has, too, stays that one's.
-        if (service.table.length != 0 && !slots_.take_exactly(service.table)) {
-            service.table = {};
-            for (auto& [server, member] : service.members)
-                member.record = 0;
-        }
-        for (auto& [server, member] : service.members) {
+        for (const auto& [server, member] : service.members)
             (void)counters_.take_exactly({member.counter, 1});
-            if (member.record != 0 && !destinations_.take_exactly({member.record, 1}))
+        // Ranges that another service has, too, stay that one's.
+        if (!take_ranges(service)) {
+            service.blocks = service.records = {};
+            for (auto& [server, member] : service.members)
                 member.record = 0;
         }
     }
@@ -93,6 +90,13 @@ void Services::adopt(ReadBack found) {
         visible_[record] = false;
         service_records_.give_back({record, 1});
     }
+}
+
+bool Services::take_ranges(const MirrorService& service) {
+    if (service.blocks.length != 0 && !slots_.take_exactly(service.blocks)) return false;
+    if (service.records.length == 0 || destinations_.take_exactly(service.records)) return true;
+    slots_.give_back(service.blocks);
+    return false;
 }
 
 std::map<IpAddress, Hop> Services::hops_in_use() const {
@@ -189,7 +193,8 @@ Result<void> Services::remove_service(const core::ServiceKey& key, TimePoint now
     visible_[service.record] = false;
     for (const auto& [server, member] : service.members)
         forget_member(key, server, member);
-    give_up(slots_, service.table);
+    give_up(slots_, service.blocks);
+    give_up(destinations_, service.records);
     give_up(service_records_, {service.record, 1});
     mirror_.erase(entry);
     release_address(key.address);

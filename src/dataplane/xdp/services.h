@@ -62,11 +62,12 @@ private:
 
     [[nodiscard]] bool outdated(const IpAddress& server, const Member& member) const;
     Result<void> commit(Entry& entry, TimePoint now);
-    Result<void> renew_records(MirrorService& service);
+    Result<Range> write_records(MirrorService& service, std::uint32_t count);
+    Result<Range> write_slots(const core::Table& table);
     void give_up(Ranges& owner, Range range);
     void rest(TimePoint now);
     Result<void> keep_old(Error error);
-    void put_in_force(Entry& entry, Range table);
+    void put_in_force(Entry& entry, Range records, Range blocks, std::uint32_t length);
 
     Result<void> write_member(const core::ServiceKey& key, const Endpoint& server,
                               const Member& member) const;
@@ -76,6 +77,7 @@ private:
     Result<Range> take(Ranges& from, std::uint32_t length, const char* limit);
     Result<void> open_egress(std::uint32_t ifindex);
     void adopt(ReadBack found);
+    bool take_ranges(const MirrorService& service);
 
     const Maps* maps_;
     HopOf hop_of_;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The part of Services that writes into the kernel's memory.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <atomic>
 
 #include "dataplane/xdp/services.h"
@@ -11,32 +14,78 @@ namespace dnsdirector::dataplane::xdp {
 /// be read, and rests for the grace period.
 Result<void> Services::commit(Entry& entry, TimePoint now) {
     auto& [key, service] = entry;
-    auto renewed = renew_records(service);
-    if (!renewed) return keep_old(renewed.error());
-
-    const core::ServiceForwarding forwarding = forwarding_of_table(key, service);
-    const auto built = tables_.get(forwarding);
-    Range table;
-    if (!built->slots.empty()) {
-        auto range = take(slots_, static_cast<std::uint32_t>(built->slots.size()), "slots");
-        if (!range) return keep_old(range.error());
-        table = *range;
+    const auto count = static_cast<std::uint32_t>(
+        std::count_if(service.members.begin(), service.members.end(),
+                      [](const auto& member) { return member.second.forwarded; }));
+    if (count > abi::TABLE_RECORDS_MAX)
+        return keep_old({fmt::format("{} has {} real servers; the XDP plane takes at most {}",
+                                     key.to_string(), count,
+                                     static_cast<int>(abi::TABLE_RECORDS_MAX))});
+    std::vector<std::uint32_t> before;
+    for (const auto& [server, member] : service.members)
+        before.push_back(member.record);
+    const auto records = write_records(service, count);
+    if (!records) return keep_old(records.error());
+    const auto table = tables_.get(forwarding_of_table(key, service));
+    const auto blocks = write_slots(*table);
+    if (!blocks) {
+        destinations_.give_back(*records);
+        auto record = before.begin();
+        for (auto& [server, member] : service.members)
+            member.record = *record++;
+        return keep_old(blocks.error());
     }
-    std::vector<std::uint32_t> records;
-    records.reserve(forwarding.destinations.size());
-    for (const auto& [server, member] : service.members)  // in the order of forwarding
-        if (member.forwarded) records.push_back(member.record);
-    std::uint32_t* slot = maps_->slots().data() + table.first;
-    for (const std::uint32_t position : built->slots)
-        *slot++ = records[position];
-
-    give_up(slots_, service.table);
-    put_in_force(entry, table);
+    give_up(slots_, service.blocks);
+    give_up(destinations_, service.records);
+    put_in_force(entry, *records, *blocks, static_cast<std::uint32_t>(table->slots.size()));
     rest(now);
     if (visible_[service.record]) return {};
     auto published = directory_.publish(service.record);
     visible_[service.record] = published.has_value();
     return published;
+}
+
+/// One for each forwarded member, with its present next hop, or the last one.
+/// Records are never changed in place: the program may be copying one.
+Result<Range> Services::write_records(MirrorService& service, std::uint32_t count) {
+    if (count == 0) return Range{};
+    const auto range = take(destinations_, count, "real_servers");
+    if (!range) return range;
+    const auto destinations = maps_->destinations();
+    std::uint32_t record = range->first;
+    for (auto& [server, member] : service.members) {
+        if (!member.forwarded) {
+            member.record = 0;
+            continue;
+        }
+        const Hop* known = hop_of_(server.address);
+        Hop hop;
+        if (known != nullptr)
+            hop = *known;
+        else if (member.record != 0)
+            hop = hop_of(destinations[member.record]);
+        if (hop.ifindex != 0)
+            if (auto opened = open_egress(hop.ifindex); !opened) {
+                spdlog::error("{}: {}", server.to_string(), opened.error().message);
+                hop = {};
+            }
+        destinations[record] = record_of(hop, member.counter);
+        member.record = hop.ifindex != 0 ? record : 0;
+        ++record;
+    }
+    return range;
+}
+
+Result<Range> Services::write_slots(const core::Table& table) {
+    if (table.slots.empty()) return Range{};
+    const auto range =
+        take(slots_, blocks_for(static_cast<std::uint32_t>(table.slots.size())), "slots");
+    if (!range) return range;
+    // Blocks follow each other without a gap.
+    __u16* slot = maps_->slots().data()[range->first].position;
+    for (const std::uint32_t position : table.slots)
+        *slot++ = static_cast<__u16>(position);
+    return range;
 }
 
 /// What no table in force will name after the next store.
@@ -55,37 +104,16 @@ Result<void> Services::keep_old(Error error) {
     return tl::unexpected(std::move(error));
 }
 
-void Services::put_in_force(Entry& entry, Range table) {
+void Services::put_in_force(Entry& entry, Range records, Range blocks, std::uint32_t length) {
     auto& [key, service] = entry;
     abi::service& in_kernel = maps_->services()[service.record];
     in_kernel.scheduler = static_cast<std::uint8_t>(service.scheduler);
     in_kernel.method = static_cast<std::uint8_t>(service.method);
     in_kernel.select = select_of(key, service.scheduler);
-    service.table = table;
-    std::atomic_ref<__u64>{in_kernel.table}.store(__u64{table.first} << 32 | table.length,
-                                                  std::memory_order_release);
-}
-
-/// Gives each member that has work a record with its present next hop. Records
-/// are never changed: the program may be copying one.
-Result<void> Services::renew_records(MirrorService& service) {
-    const auto destinations = maps_->destinations();
-    for (auto& [server, member] : service.members) {
-        if (!member.forwarded || member.weight == 0) {
-            if (member.record != 0) give_up(destinations_, {std::exchange(member.record, 0), 1});
-            continue;
-        }
-        const Hop* hop = hop_of_(server.address);
-        if (hop == nullptr) continue;  // with the old one, if it had any
-        if (member.record != 0 && hop_of(destinations[member.record]) == *hop) continue;
-        if (auto opened = open_egress(hop->ifindex); !opened) return opened;
-        auto fresh = take(destinations_, 1, "real_servers");
-        if (!fresh) return tl::unexpected(fresh.error());
-        destinations[fresh->first] = record_of(*hop, member.counter);
-        if (member.record != 0) give_up(destinations_, {member.record, 1});
-        member.record = fresh->first;
-    }
-    return {};
+    service.records = records;
+    service.blocks = blocks;
+    std::atomic_ref<__u64>{in_kernel.table}.store(
+        abi::table_word(blocks.first, records.first, length), std::memory_order_release);
 }
 
 /// The program may send by this interface.
@@ -124,7 +152,6 @@ void Services::forget_member(const core::ServiceKey& key, const Endpoint& server
     const abi::member_key name = member_key(key, server);
     (void)bpf_map_delete_elem(maps_->fd(MapId::members), &name);
     give_up(counters_, {member.counter, 1});
-    if (member.record != 0) give_up(destinations_, {member.record, 1});
 }
 
 /// Packets without ports (fragments) are recognised by the address alone.

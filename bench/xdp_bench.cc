@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// usage: xdp_bench [--json FILE] [--rounds N]
+//
+// Time of the forwarding program for one packet, by BPF_PROG_TEST_RUN, next to
+// two yardsticks in the same run (bpf/bench.bpf.c): a bare swap of the MACs, and
+// a floor that only makes the same look-ups, on constant keys, and swaps them.
+// The three take turns in short runs and the medians are compared, since a shared
+// machine is never still. Needs root and BPF; takes about a minute.
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+#include <linux/bpf.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "abi.h"
+#include "core/table.h"
+#include "hash.h"
+
+namespace dnsdirector::dataplane::xdp::abi {
+#include "bench.skel.h"
+}  // namespace dnsdirector::dataplane::xdp::abi
+
+namespace {
+
+using namespace dnsdirector;
+namespace abi = dnsdirector::dataplane::xdp::abi;
+
+constexpr std::array<std::uint8_t, 6> own_mac{2, 0, 0, 0, 0, 1};
+constexpr std::array<std::uint8_t, 6> other_mac{2, 0, 0, 0, 0, 2};
+constexpr std::array<std::uint8_t, 6> client_mac{2, 0, 0, 0, 0, 7};
+constexpr std::uint32_t most_servers = 1000;
+constexpr std::uint32_t most_slots = 1 << 20;
+constexpr std::uint32_t default_rounds = 101;
+
+struct Scenario {
+    Family family;
+    Protocol protocol;
+    bool many_flows;  ///< 65,536 instead of 1
+    std::uint32_t servers;
+    bool for_us = true;
+
+    [[nodiscard]] std::string name() const {
+        if (!for_us) return fmt::format("{} {}, not for a service", to_string(family), protocol_name());
+        return fmt::format("{} {}, {} flow{}, {} servers", to_string(family), protocol_name(),
+                           many_flows ? "65536" : "1", many_flows ? "s" : "", servers);
+    }
+    [[nodiscard]] const char* protocol_name() const {
+        return protocol == Protocol::udp ? "UDP" : "TCP";
+    }
+    /// What the project promises: over the floor, or (not for a service) the swap.
+    [[nodiscard]] double limit() const {
+        if (!for_us) return 3.0;
+        return family == Family::ipv4 && protocol == Protocol::udp ? 1.4 : 1.5;
+    }
+};
+
+struct Figures {
+    double swap = 0;
+    double floor = 0;
+    double director = 0;
+};
+
+[[noreturn]] void give_up(const std::string& what) {
+    fmt::print(stderr, "xdp_bench: {}\n", what);
+    std::exit(1);
+}
+
+template <typename T>
+T* map_memory(const bpf_map* map, std::size_t count) {
+    void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED,
+                        bpf_map__fd(map), 0);
+    if (memory == MAP_FAILED) give_up("cannot map a BPF map into memory");
+    return static_cast<T*>(memory);
+}
+
+std::array<std::uint8_t, 16> service_address(Family family) {
+    std::array<std::uint8_t, 16> bytes{};
+    inet_pton(family == Family::ipv4 ? AF_INET : AF_INET6,
+              family == Family::ipv4 ? "192.0.2.53" : "2001:db8::53", bytes.data());
+    return bytes;
+}
+
+/// A query of 40 bytes.
+std::vector<std::uint8_t> packet_for(const Scenario& scenario) {
+    std::vector<std::uint8_t> packet;
+    const auto put = [&](const void* data, std::size_t size) {
+        const auto* bytes = static_cast<const std::uint8_t*>(data);
+        packet.insert(packet.end(), bytes, bytes + size);
+    };
+    const auto put16 = [&](std::size_t value) {
+        const std::uint16_t network = htons(static_cast<std::uint16_t>(value));
+        put(&network, sizeof network);
+    };
+    const bool v4 = scenario.family == Family::ipv4;
+    const bool udp = scenario.protocol == Protocol::udp;
+    const std::size_t transport = (udp ? 8U : 20U) + 40U;
+    put(own_mac.data(), 6);
+    put(client_mac.data(), 6);
+    put16(v4 ? 0x0800 : 0x86dd);
+    const auto service = service_address(scenario.family);
+    const std::uint8_t number = udp ? 17 : 6;
+    if (v4) {
+        put("\x45", 2);
+        put16(20 + transport);
+        put("\0\0\0\0\x40", 5);
+        put(&number, 1);
+        put("\0\0\xc6\x33\x64\x07", 6);
+        put(service.data(), 4);
+    } else {
+        put("\x60\0\0\0", 4);
+        put16(transport);
+        put(&number, 1);
+        put("\x40", 1);
+        put("\x20\x01\x0d\xb8\0\x07\0\0\0\0\0\0\0\0\0\x07", 16);
+        put(service.data(), 16);
+    }
+    put16(4000);
+    put16(scenario.for_us ? 53 : 5353);
+    std::vector<std::uint8_t> rest(transport - 4);
+    if (udp) rest[1] = static_cast<std::uint8_t>(transport);
+    put(rest.data(), rest.size());
+    return packet;
+}
+
+class Bench {
+public:
+    Bench() {
+        skeleton_ = abi::bench__open();
+        if (skeleton_ == nullptr) give_up("cannot open the BPF object");
+        bpf_map__set_max_entries(skeleton_->maps.services, 4096);
+        bpf_map__set_max_entries(skeleton_->maps.slots, most_slots / abi::SLOTS_PER_BLOCK);
+        bpf_map__set_max_entries(skeleton_->maps.destinations, 65536);
+        bpf_map__set_max_entries(skeleton_->maps.service_states, 4096);
+        bpf_map__set_max_entries(skeleton_->maps.server_counters, 65536);
+        abi::instance instance{};
+        std::memcpy(&instance.mac_first, own_mac.data(), 4);
+        std::memcpy(&instance.mac_last, own_mac.data() + 4, 2);
+        instance.ifindex = 1;
+        instance.flags = abi::INSTANCE_TRANSMIT;
+        std::memcpy(&skeleton_->rodata->instance, &instance, sizeof instance);
+        if (abi::bench__load(skeleton_) != 0)
+            give_up(fmt::format("the kernel refused the BPF programs ({}): this needs root, and a "
+                                "kernel with BPF",
+                                std::strerror(errno)));
+        services_ = map_memory<abi::service>(skeleton_->maps.services, 4096);
+        blocks_ = map_memory<abi::slot_block>(skeleton_->maps.slots,
+                                              most_slots / abi::SLOTS_PER_BLOCK);
+        destinations_ = map_memory<abi::destination>(skeleton_->maps.destinations, 65536);
+    }
+    ~Bench() { abi::bench__destroy(skeleton_); }
+    Bench(const Bench&) = delete;
+    Bench& operator=(const Bench&) = delete;
+
+    Figures measure(const Scenario& scenario, std::uint32_t rounds) {
+        fill(scenario);
+        const std::vector<std::uint8_t> packet = packet_for(scenario);
+        const auto& progs = skeleton_->progs;
+        const std::array<const bpf_program*, 3> programs =
+            scenario.many_flows
+                ? std::array<const bpf_program*, 3>{progs.swap_flows, progs.look_ups_flows,
+                                                    progs.director_flows}
+                : std::array<const bpf_program*, 3>{progs.swap, progs.look_ups, progs.director};
+        const std::uint32_t expected = scenario.for_us ? XDP_TX : XDP_PASS;
+        // Every flow several times in each run.
+        const int repeat = scenario.many_flows ? 3 * 65536 : 50'000;
+        if (run(programs[2], packet, 1) < 0 || verdict_ != expected ||
+            run(programs[2], packet, 1000) < 0 || verdict_ != expected)
+            give_up(fmt::format("{}: the program's verdict is {} instead of {}", scenario.name(),
+                                verdict_, expected));
+        std::array<std::vector<double>, 3> times;
+        for (std::uint32_t round = 0; round < rounds; ++round)
+            for (std::uint32_t i = 0; i < 3; ++i) {
+                const std::uint32_t which = (round + i) % 3;
+                times[which].push_back(run(programs[which], packet, repeat));
+            }
+        for (auto& each : times)
+            std::nth_element(each.begin(), each.begin() + rounds / 2, each.end());
+        return {times[0][rounds / 2], times[1][rounds / 2], times[2][rounds / 2]};
+    }
+
+private:
+    /// The tables as the data plane makes them of equal weights. Servers have the
+    /// interface's own MAC (bench.bpf.c says why).
+    void fill(const Scenario& scenario) {
+        core::ServiceForwarding wish;
+        wish.key.protocol = scenario.protocol;
+        for (std::uint32_t i = 0; i < scenario.servers; ++i)
+            wish.destinations.push_back(
+                {{IpAddress::from_v4({203, 0, static_cast<std::uint8_t>(113 + i / 250),
+                                      static_cast<std::uint8_t>(1 + i % 250)}),
+                  53},
+                 1});
+        const core::Table table = core::build_table(wish);
+        __u16* slot = blocks_[1].position;
+        for (const std::uint32_t position : table.slots)
+            *slot++ = static_cast<__u16>(position);
+        for (std::uint32_t i = 0; i < most_servers; ++i) {
+            abi::destination& record = destinations_[1 + i];
+            std::memcpy(record.server_mac, own_mac.data(), 6);
+            std::memcpy(record.own_mac, other_mac.data(), 6);
+            record.ifindex = 1;
+            record.counter = 1 + i;
+        }
+        const auto address = service_address(scenario.family);
+        const std::uint32_t family = scenario.family == Family::ipv4 ? 4 : 6;
+        const std::uint32_t protocol = scenario.protocol == Protocol::udp ? 17 : 6;
+        abi::service service{};
+        std::memcpy(service.address, address.data(), sizeof service.address);
+        service.where = htons(53) | protocol << abi::WHERE_PROTOCOL_SHIFT |
+                        family << abi::WHERE_FAMILY_SHIFT;
+        service.select = core::per_packet(wish) ? abi::SELECT_CURSOR : abi::SELECT_FLOW;
+        service.table = abi::table_word(1, 1, static_cast<std::uint32_t>(table.slots.size()));
+        services_[1] = service;
+        skeleton_->bss->directory = {};
+        skeleton_->bss->directory.first[abi::directory_bucket(
+            service.address[0], service.address[1], service.where)] = 1;
+    }
+
+    /// Nanoseconds of the thread's CPU time for one run of the program. The
+    /// kernel's own figure is rounded to whole ones.
+    double run(const bpf_program* program, const std::vector<std::uint8_t>& packet, int repeat) {
+        std::array<std::uint8_t, 512> out{};
+        LIBBPF_OPTS(bpf_test_run_opts, options);
+        options.data_in = packet.data();
+        options.data_size_in = static_cast<std::uint32_t>(packet.size());
+        options.data_out = out.data();
+        options.data_size_out = out.size();
+        options.repeat = repeat;
+        timespec before{};
+        timespec after{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+        const int error = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+        if (error != 0)
+            give_up(fmt::format("the kernel refused a test run: {}", std::strerror(errno)));
+        verdict_ = options.retval;
+        return (static_cast<double>(after.tv_sec - before.tv_sec) * 1e9 +
+                static_cast<double>(after.tv_nsec - before.tv_nsec)) /
+               repeat;
+    }
+
+    abi::bench* skeleton_ = nullptr;
+    abi::service* services_ = nullptr;
+    abi::slot_block* blocks_ = nullptr;
+    abi::destination* destinations_ = nullptr;
+    std::uint32_t verdict_ = 0;
+};
+
+std::vector<Scenario> all_scenarios() {
+    std::vector<Scenario> scenarios;
+    for (const Family family : {Family::ipv4, Family::ipv6})
+        for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+            for (const bool many_flows : {false, true})
+                for (const std::uint32_t servers : {4U, most_servers})
+                    scenarios.push_back({family, protocol, many_flows, servers});
+            scenarios.push_back({family, protocol, false, 4, false});
+        }
+    return scenarios;
+}
+
+/// The last CPU that is allowed: the first has the interrupts.
+void stay_on_one_cpu() {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; --cpu)
+        if (CPU_ISSET(cpu, &allowed)) {
+            CPU_ZERO(&allowed);
+            CPU_SET(cpu, &allowed);
+            sched_setaffinity(0, sizeof allowed, &allowed);
+            return;
+        }
+}
+
+nlohmann::json to_json(const Scenario& scenario, const Figures& ns, double ratio) {
+    return {{"name", scenario.name()},
+            {"family", std::string{to_string(scenario.family)}},
+            {"protocol", scenario.protocol_name()},
+            {"flows", scenario.many_flows ? 65536 : 1},
+            {"servers", scenario.servers},
+            {"for_a_service", scenario.for_us},
+            {"swap_ns", ns.swap},
+            {"floor_ns", ns.floor},
+            {"director_ns", ns.director},
+            {"above_swap_ns", ns.director - ns.swap},
+            {"ratio", ratio},
+            {"ratio_to", scenario.for_us ? "floor" : "swap"},
+            {"limit", scenario.limit()},
+            {"within_limit", ratio <= scenario.limit()}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::string json_path;
+    std::uint32_t rounds = default_rounds;
+    for (int i = 1; i < argc; ++i) {
+        const std::string option = argv[i];
+        if (option == "--json" && i + 1 < argc) {
+            json_path = argv[++i];
+        } else if (option == "--rounds" && i + 1 < argc) {
+            rounds = static_cast<std::uint32_t>(std::max(1, std::atoi(argv[++i])));
+        } else {
+            fmt::print(stderr, "usage: xdp_bench [--json FILE] [--rounds N]\n");
+            return 2;
+        }
+    }
+    stay_on_one_cpu();
+    libbpf_set_print(nullptr);
+    Bench bench;
+    fmt::print("nanoseconds for one packet, medians of {} interleaved rounds\n\n", rounds);
+    fmt::print("{:<38} {:>7} {:>7} {:>9} {:>11} {:>7} {:>6}\n", "", "swap", "floor", "director",
+               "above swap", "ratio", "limit");
+    nlohmann::json results = nlohmann::json::array();
+    bool all_within = true;
+    for (const Scenario& scenario : all_scenarios()) {
+        const Figures ns = bench.measure(scenario, rounds);
+        const double ratio = ns.director / (scenario.for_us ? ns.floor : ns.swap);
+        const bool within = ratio <= scenario.limit();
+        all_within = all_within && within;
+        fmt::print("{:<38} {:>7.1f} {:>7.1f} {:>9.1f} {:>11.1f} {:>7.2f} {:>6.1f}{}\n",
+                   scenario.name(), ns.swap, ns.floor, ns.director, ns.director - ns.swap, ratio,
+                   scenario.limit(), within ? "" : "  over");
+        results.push_back(to_json(scenario, ns, ratio));
+    }
+    fmt::print("\nratio: to the floor; for a packet that is not for a service, to the swap\n");
+    if (!json_path.empty()) {
+        std::ofstream file{json_path};
+        file << nlohmann::json{{"bench", "xdp"},
+                               {"unit", "ns per packet"},
+                               {"rounds", rounds},
+                               {"results", results},
+                               {"within_limits", all_within}}
+                    .dump(2)
+             << '\n';
+        if (!file.flush()) give_up("cannot write " + json_path);
+    }
+    return 0;
+}
