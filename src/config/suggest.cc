@@ -43,7 +43,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
     std::size_t least = longest;
     if (word.size() > longest) return best;
     for (const std::string_view candidate : words) {
-        const auto [shorter, longer] = std::minmax(word.size(), candidate.size());
+        const auto [shorter, longer] = std::minmax({word.size(), candidate.size()});
         const std::size_t allowed = std::max<std::size_t>(1, longer / 3);
         if (longer - shorter > allowed) continue;  // each missing letter is an edit
         const std::size_t distance = edit_distance(word, candidate);
