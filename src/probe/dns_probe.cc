@@ -73,7 +73,7 @@ Probe::Progress DnsProbe::send_udp() {
     }
     const dns::Bytes message = query_.message();
     if (::send(udp_.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0)
-        return finish(outcome_of(errno));
+        return finish(outcome_of(errno, asked_count_ > 1 ? Stage::udp : Stage::own));
     ++environment_.statistics.sent;
     return std::nullopt;
 }
@@ -86,7 +86,7 @@ Probe::Progress DnsProbe::read_udp() {
         if (got < 0 && errno == EAGAIN) return std::nullopt;
         if (got < 0) {
             const int error = errno;
-            if (in_round_) return finish(outcome_of(error));
+            if (in_round_) return finish(outcome_of(error, Stage::udp));
             udp_.close();  // a refusal of what was answered already: of no round
             return std::nullopt;
         }

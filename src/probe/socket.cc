@@ -17,22 +17,31 @@ using core::Failure;
 
 struct Meaning {
     int error;
+    std::optional<Stage> stage;  ///< nothing: any
     Failure failure;
     const char* reason;
 };
-/// UDP sockets report only "hard" ICMP errors (RFC 1122, 4.1.3.3; the kernel's
-/// icmp_err_convert): port or protocol unreachable, and filtered. Unreachable
-/// hosts stay silent there, and TCP gives up on them at our own time-out.
+/// The first line that fits counts. Over UDP the kernel reports only "hard" ICMP
+/// errors (RFC 1122, 4.1.3.3; its icmp_err_convert): port or protocol
+/// unreachable, and filtered. Over TCP an unreachable host or network may be a
+/// router's word or our own in vain asking for a link-layer address.
 constexpr Meaning meanings[] = {
-    {ECONNREFUSED, Failure::refused, "connection refused"},
-    {ECONNRESET, Failure::refused, "connection reset"},
-    {EPIPE, Failure::refused, "connection reset"},
-    {ENOPROTOOPT, Failure::refused, "protocol unreachable"},
-    {EHOSTUNREACH, Failure::refused, "host unreachable"},
-    {ETIMEDOUT, Failure::silence, "timeout"},
-    {ENETUNREACH, Failure::local, "cannot send: no route to the server"},
-    {EPERM, Failure::local, "cannot send: a packet filter of this machine forbids it"},
-    {EACCES, Failure::local, "cannot send: a route or packet filter of this machine forbids it"},
+    {ECONNREFUSED, {}, Failure::refused, "connection refused"},
+    {ECONNRESET, {}, Failure::refused, "connection reset"},
+    {EPIPE, {}, Failure::refused, "connection reset"},
+    {ENOPROTOOPT, {}, Failure::refused, "protocol unreachable"},
+    {EHOSTUNREACH, Stage::udp, Failure::refused, "filtered on the way"},
+    {ENETUNREACH, Stage::udp, Failure::refused, "filtered on the way"},
+    {EHOSTUNREACH, Stage::tcp, Failure::silence, "host unreachable"},
+    {ENETUNREACH, Stage::tcp, Failure::silence, "network unreachable"},
+    {ETIMEDOUT, {}, Failure::silence, "timeout"},
+    {EHOSTUNREACH, {}, Failure::local, "cannot send: no route to the server"},
+    {ENETUNREACH, {}, Failure::local, "cannot send: no route to the server"},
+    {EPERM, {}, Failure::local, "cannot send: a packet filter of this machine forbids it"},
+    {EACCES,
+     {},
+     Failure::local,
+     "cannot send: a route or packet filter of this machine forbids it"},
 };
 
 Outcome local(std::string reason) {
@@ -105,7 +114,7 @@ std::optional<Outcome> Socket::open(Protocol protocol, const Path& path) {
     if (::connect(get(), path.target.get(), path.target.size()) != 0 && errno != EINPROGRESS) {
         const int error = errno;
         close();
-        return outcome_of(error);
+        return outcome_of(error, Stage::own);
     }
     return std::nullopt;
 }
@@ -124,9 +133,10 @@ std::optional<Outcome> Socket::watch(int epoll, std::uint64_t token, std::uint32
     return local("cannot watch a socket: " + text_of(errno));
 }
 
-Outcome outcome_of(int error) {
+Outcome outcome_of(int error, Stage stage) {
     for (const Meaning& meaning : meanings)
-        if (meaning.error == error) return {meaning.failure, meaning.reason, {}};
+        if (meaning.error == error && meaning.stage.value_or(stage) == stage)
+            return {meaning.failure, meaning.reason, {}, {}};
     return local("cannot send: " + text_of(error));
 }
 

@@ -60,8 +60,16 @@ private:
     Descriptor descriptor_;
 };
 
-/// What an error of connect, send or receive says about the server: the refusals
-/// that came over the network are answers; what our own machine objects to is local.
-[[nodiscard]] Outcome outcome_of(int error);
+/// How far a question got when an error was reported.
+enum class Stage : std::uint8_t {
+    own,  ///< nothing has left this machine
+    udp,  ///< something has been sent over UDP
+    tcp,  ///< likewise over TCP, at least the request for a connection
+};
+
+/// What an error of connect, send or receive says about the server: a refusal
+/// that came over the network is an answer; what our own machine objects to is
+/// local; a host that nobody could reach is as silent as one that is off.
+[[nodiscard]] Outcome outcome_of(int error, Stage stage);
 
 }  // namespace dnsdirector::probe

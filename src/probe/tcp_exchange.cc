@@ -44,7 +44,7 @@ TcpExchange::State TcpExchange::send_rest() {
         const ssize_t sent = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0 && (errno == EAGAIN || errno == ENOTCONN)) return State::pending;
-        if (sent < 0) return fail_with(outcome_of(errno));
+        if (sent < 0) return fail_with(outcome_of(errno, Stage::tcp));
         unsent_ = unsent_.subspan(static_cast<std::size_t>(sent));
     }
     return State::pending;
@@ -60,7 +60,7 @@ TcpExchange::State TcpExchange::receive() {
         const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0 && errno == EAGAIN) return State::pending;
-        if (got < 0) return fail_with(outcome_of(errno));
+        if (got < 0) return fail_with(outcome_of(errno, Stage::tcp));
         if (got == 0) return State::closed;
         const std::span<const std::uint8_t> bytes(buffer.data(), static_cast<std::size_t>(got));
         if (partial_.empty() && whole(bytes)) {
