@@ -155,7 +155,7 @@ Error explain(const Plan& plan) {
 /// vfork with a pidfd: no copy of the director's page tables, which would cost
 /// milliseconds, and this thread alone waits until the child has called exec.
 Result<ScriptChild> spawn(Plan& plan) {
-    constexpr std::size_t stack_size = 64 * 1024;
+    constexpr std::size_t stack_size = 65536;
     const auto stack = std::make_unique<char[]>(stack_size);
     // No handler of ours may run in the child before it has reset them.
     sigset_t all, before;
