@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processor time: of the whole machine, and of processes one by one."""
 
+import gzip
 import os
 import resource
 import time
@@ -51,6 +52,21 @@ def softirq_threads() -> list:
             except (FileNotFoundError, ProcessLookupError):
                 pass
     return found
+
+
+def softirq_is_apart() -> bool:
+    """Whether this kernel keeps softirq time out of the processes' (as far as its
+    configuration can be read)."""
+    try:
+        with gzip.open("/proc/config.gz", "rt", encoding="ascii") as config:
+            return "CONFIG_IRQ_TIME_ACCOUNTING=y\n" in config.read()
+    except OSError:
+        pass
+    try:
+        with open(f"/boot/config-{os.uname().release}", encoding="ascii") as config:
+            return "CONFIG_IRQ_TIME_ACCOUNTING=y\n" in config.read()
+    except OSError:
+        return False
 
 
 @dataclass

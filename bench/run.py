@@ -13,7 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from targets import targets_of  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -29,12 +34,13 @@ class Part:
     root: bool = True
     json: tuple = ("--json", "{}")  # arguments that make it write its figures
     quick: tuple = ("--quick",)
-    options: tuple = field(default=())
+    writes: str = "file"            # "stdout": its figures go there, the table to stderr
 
 
 PARTS = [
     Part("xdp", "the forwarding program, by BPF_PROG_TEST_RUN", "xdp_bench", 300),
-    Part("checks", "what a check costs, next to a dig by fork", "checks_bench", 300),
+    Part("checks", "what a check costs, next to a dig by fork", "checks_bench", 300,
+         json=(), quick=("3", "2000", "20"), writes="stdout"),
     Part("verdict", "from a check's verdict to the table in the kernel", "verdict_bench", 180),
     Part("dnsdist", "through the director, and through dnsdist", "versus_dnsdist", 240),
     Part("core", "decisions and tables, computed only", "core_bench", 180, root=False,
@@ -92,45 +98,53 @@ def run_part(part: Part, options, scratch: str) -> dict:
     command += part.quick if options.quick else ()
     limit = part.seconds / 3 if options.quick else part.seconds
     begun = time.monotonic()
-    with open(errors, "w+", encoding="utf-8", errors="replace") as log:
-        status = call(command, log, limit, options.build_dir)
-        log.seek(0)
-        said = log.read()
+    status, said = call(part, command, limit, options.build_dir, figures, errors)
     outcome = {"seconds": round(time.monotonic() - begun, 1)}
     last = said.strip().splitlines()[-1] if said.strip() else f"exit {status}"
     if status == CANNOT:
         return {"status": "left out", "reason": last, **outcome}
     if said.strip():
-        print(said.rstrip(), file=sys.stderr)
+        print(said.rstrip(), flush=True)
     if status is None:
         return {"status": "failed", "reason": f"not done after {limit:.0f} s", **outcome}
     if status != 0:
         return {"status": "failed", "reason": last, **outcome}
     try:
         with open(figures, encoding="utf-8") as file:
-            return {"status": "ran", **outcome, "report": json.load(file)}
+            report = json.load(file)
     except (OSError, ValueError) as error:
         return {"status": "failed", "reason": f"no figures: {error}", **outcome}
+    return {"status": "ran", **outcome, "report": report,
+            "targets": targets_of(part.name, report)}
 
 
-def call(command: list, log, limit: float, build_dir: str):
-    """Its exit status, or None where it had to be ended."""
+def call(part: Part, command: list, limit: float, build_dir: str, figures: str, errors: str):
+    """(exit status, what it said on standard error); None: it had to be ended."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.setdefault("DNSDIRECTOR", os.path.join(build_dir, "dnsdirector"))
-    process = subprocess.Popen(command, stderr=log, env=environment, start_new_session=True)
-    try:
-        return process.wait(limit)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        # INT first: a part with namespaces takes them down.
-        for number, patience in ((signal.SIGINT, 20), (signal.SIGKILL, 5)):
-            if process.poll() is None:
-                os.killpg(process.pid, number)
-                try:
-                    process.wait(patience)
-                except subprocess.TimeoutExpired:
-                    pass
+    with (open(errors, "w+", encoding="utf-8", errors="replace") as log,
+          open(figures, "w", encoding="utf-8") as file):
+        process = subprocess.Popen(command, stderr=log, env=environment, start_new_session=True,
+                                   stdout=file if part.writes == "stdout" else None)
+        try:
+            status = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            end(process)
+        log.seek(0)
+        return status, log.read()
+
+
+def end(process):
+    """Nothing of it goes on. INT first: a part with namespaces takes them down."""
+    for number, patience in ((signal.SIGINT, 20), (signal.SIGKILL, 5)):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            try:
+                process.wait(patience)
+            except subprocess.TimeoutExpired:
+                pass
 
 
 def machine() -> dict:
@@ -154,18 +168,17 @@ def print_summary(outcomes: dict):
         reason = ": " + outcome["reason"] if "reason" in outcome else ""
         seconds = f", {outcome['seconds']} s" if "seconds" in outcome else ""
         print(f"  {part.name:9} {outcome['status']}{reason}{seconds}")
-    targets = targets_of(outcomes)
+    targets = all_targets(outcomes)
     if targets:
         print("\ntargets")
     for target in targets:
-        unit = (" " + target["unit"]).rstrip()
         print(f"  {'met   ' if target['met'] else 'MISSED'}  {target['what']}: "
-              f"{target['value']:.4g}{unit} (at most {target['limit']:.4g})")
+              f"{target['value']:.4g}{(' ' + target['unit']).rstrip()} "
+              f"({target['sense']} {target['limit']:.4g})")
 
 
-def targets_of(outcomes: dict) -> list:
-    return [target for outcome in outcomes.values()
-            for target in outcome.get("report", {}).get("targets", [])]
+def all_targets(outcomes: dict) -> list:
+    return [target for outcome in outcomes.values() for target in outcome.get("targets", [])]
 
 
 def heading(text: str):
@@ -193,14 +206,14 @@ def main() -> int:
     os.makedirs(os.path.dirname(os.path.abspath(options.json)), exist_ok=True)
     with open(options.json, "w", encoding="utf-8") as file:
         json.dump({"when": begun.isoformat(timespec="seconds"), "quick": options.quick,
-                   "machine": about, "parts": outcomes, "targets": targets_of(outcomes)},
+                   "machine": about, "parts": outcomes, "targets": all_targets(outcomes)},
                   file, indent=2)
         file.write("\n")
     print(f"\nfigures: {options.json}")
     bad = any(o["status"] == "failed" for o in outcomes.values())
     if options.strict:
         bad |= any(o["status"] != "ran" for o in outcomes.values())
-        bad |= any(not target["met"] for target in targets_of(outcomes))
+        bad |= any(not target["met"] for target in all_targets(outcomes))
     return 1 if bad else 0
 
 

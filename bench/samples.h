@@ -69,14 +69,17 @@ private:
 /// are the code's own.
 class Stopwatch {
 public:
-    Stopwatch() : queued_(queued()), wall_(read_clock(CLOCK_MONOTONIC)) {}
+    Stopwatch() : wall_(read_clock(CLOCK_MONOTONIC)), queued_(queued()) {}
 
     struct Times {
         Nanoseconds wall, own;
     };
     [[nodiscard]] Times times() const {
+        // The wall clock is read first and last, so that no waiting is taken off
+        // that it did not see.
+        const Nanoseconds in_line = queued() - queued_;
         const Nanoseconds wall = read_clock(CLOCK_MONOTONIC) - wall_;
-        return {wall, wall - (queued() - queued_)};
+        return {wall, wall - in_line};
     }
 
 private:
@@ -92,8 +95,8 @@ private:
         return Nanoseconds{waited};
     }
 
-    Nanoseconds queued_;
     Nanoseconds wall_;
+    Nanoseconds queued_;
 };
 
 }  // namespace dnsdirector::bench

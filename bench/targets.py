@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the figures are held against. A part may bring its own "targets" in its
+report; for the others they are taken from the report here."""
+
+
+def at_most(what: str, value: float, limit: float, unit: str = "") -> dict:
+    return {"what": what, "value": value, "limit": limit, "unit": unit, "sense": "at most",
+            "met": value <= limit}
+
+
+def at_least(what: str, value: float, limit: float, unit: str = "") -> dict:
+    return {"what": what, "value": value, "limit": limit, "unit": unit, "sense": "at least",
+            "met": value >= limit}
+
+
+def of_checks(report: dict) -> list:
+    many = report["many"]
+    found = [at_least("CPU of a dig by fork over that of a UDP check, 44 servers",
+                      report["dig_us"] / report["udp"]["cpu_us_per_check"], 300, "times")]
+    found.append(at_most(f"share of a core, {report['servers']} servers every second",
+                         many["core_share"], 0.25))
+    found.append(at_most(f"lateness of checks, 99.9th percentile, {report['servers']} servers "
+                         f"(a bare timer: {report['bare_timer_lateness']['p999_below_us'] / 1e3:g})",
+                         many["lateness"]["p999_below_us"] / 1e3, 100, "ms"))
+    return found
+
+
+BY_PART = {"checks": of_checks}
+
+
+def targets_of(part: str, report: dict) -> list:
+    if "targets" in report:
+        return [{"sense": "at most", "unit": "", **target} for target in report["targets"]]
+    return BY_PART[part](report) if part in BY_PART else []
