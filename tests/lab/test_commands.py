@@ -2,6 +2,7 @@
 """Commands and their exit statuses, as docs and operators' scripts have them."""
 
 import re
+import urllib.request
 
 import pytest
 from lab import plan
@@ -138,6 +139,30 @@ def test_bytes_are_counted_as_received_on_the_wire(lab, director):
     assert after["packets"] - before["packets"] == 100
     # Ethernet 14, IPv4 20, UDP 8, DNS 12 + 17 + 4 for www.example.com, OPT 11 + NSID 4.
     assert after["bytes"] - before["bytes"] == 100 * (14 + 20 + 8 + 33 + 15)
+
+
+def test_why_says_what_the_checks_saw(lab, director):
+    lab.servers["s2"].tell("mode rcode 2")
+    director.wait_states(s2="down")
+    done = director.command("why", "s2")
+    assert "SERVFAIL" in done.stdout and plan.server_v6(2) in done.stdout
+    assert director.command("why", "s9", check=False).returncode == 1
+
+
+def test_metrics_and_health_over_http(lab):
+    with Director(lab, "http { listen 127.0.0.1:9953 }\n" + GOOD) as director:
+        director.wait_states(s1="up", s2="up")
+        lab.load(rate=1000, count=100).start().finish()
+        sums = director.packets()
+
+        def get(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:9953{path}", timeout=3) as reply:
+                return reply.status, reply.read().decode()
+        assert director.host.call(get, "/healthz")[0] == 200
+        status, text = director.host.call(get, "/metrics")
+        assert status == 200
+        assert any(line.startswith("dnsdirector_") and plan.SERVICE_V4 in line
+                   and float(line.split()[-1]) == sums["s1"] for line in text.splitlines())
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["status"], ["drain"], ["probe"], ["plan"],

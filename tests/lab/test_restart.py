@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import time
 
 from lab import plan, wait_for
@@ -54,6 +55,23 @@ def test_kill_9_five_times_in_a_row_loses_no_query(lab):
             assert load.running()
             assert load.finish().failed == 0, load.finish()
         assert sum(director.packets(**WHERE).values()) == load.finish().sent
+
+
+def test_usr2_executes_the_binary_anew_and_loses_no_query(lab):
+    with start(lab) as director:
+        all_up(director)
+        begun = director.status()["started_at"]
+        with lab.load(rate=RATE, seconds=4) as load:
+            load.sleep_until(0.5)
+            director.process.send_signal(signal.SIGUSR2)
+            wait_for("the new program to answer",
+                     lambda: director.status()["started_at"] != begun, 10, every=0.1)
+            assert director.running()  # the same process
+            while load.running():
+                assert set(director.states().values()) == {"up"}
+                time.sleep(0.1)
+            assert load.finish().failed == 0, load.finish()
+        assert director.packets(**WHERE) == load.finish().counts()
 
 
 def test_a_server_that_dies_while_the_director_is_away_is_out_after_the_start(lab):
