@@ -243,9 +243,14 @@ void Plane::link_changed(const netlink::Link& link, bool gone) {
         if (on_disturbed) on_disturbed("interface " + link.name + " is gone");
         return;
     }
-    if (attachments_.has(link.index) && !attachments_.intact(link))
+    const bool has = attachments_.has(link.index);
+    if (has ? attachments_.intact(link) : !wanted_.contains(link.name)) return;
+    // An interface that is being removed reports changes first, then its end.
+    const auto there = socket_->link(link.index);
+    if (!there || !*there) return;
+    if (has)
         attach_again(link, "the program on " + link.name + " had to be attached again");
-    else if (!attachments_.has(link.index) && wanted_.contains(link.name))
+    else
         attach_again(link, "interface " + link.name + " is back");
 }
 

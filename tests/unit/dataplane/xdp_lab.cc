@@ -121,6 +121,21 @@ std::optional<UdpSocket::Datagram> UdpSocket::receive() const {
     return Datagram{{buffer, static_cast<std::size_t>(got)}, endpoint_of(storage)};
 }
 
+void Network::plug(const support::NetworkNamespace& there, const std::string& port) {
+    const support::NetworkNamespace::Visit visit{switch_};
+    support::ip("link add " + port + " type veth peer name eth0 netns " + there.path());
+    support::ip("link set " + port + " master bridge up");
+    // What a native program redirects is taken in by the peer's GRO.
+    ethtool(port + " gro on");
+}
+
+void Network::plug_in_director() {
+    plug(director, "director");
+    quiet("eth0");
+    support::ip("link set eth0 up");
+    address("eth0", "1");
+}
+
 const Endpoint Network::service4 = *Endpoint::parse("192.0.2.53:53");
 const Endpoint Network::service6 = *Endpoint::parse("[2001:db8::53]:53");
 
@@ -130,27 +145,17 @@ Network::Network() {
     director.leave();
     client.leave();
     using Visit = support::NetworkNamespace::Visit;
-    const auto plug = [&](const support::NetworkNamespace& there, const std::string& port) {
-        const Visit visit{switch_};
-        support::ip("link add " + port + " type veth peer name eth0 netns " + there.path());
-        support::ip("link set " + port + " master bridge up");
-        // What a native program redirects is taken in by the peer's GRO.
-        ethtool(port + " gro on");
-    };
     {
         const Visit visit{switch_};
         support::ip("link add bridge type bridge mcast_snooping 0");
         support::ip("link set bridge up");
     }
-    plug(director, "director");
-    plug(client, "client");
     {
         const Visit visit{director};
         support::ip("link set lo up");
-        quiet("eth0");
-        support::ip("link set eth0 up");
-        address("eth0", "1");
+        plug_in_director();
     }
+    plug(client, "client");
     {
         const Visit visit{client};
         support::ip("link set lo up");

@@ -59,6 +59,9 @@ class Network {
 public:
     Network();
 
+    /// Gives the director its eth0 (again); the thread is in its namespace.
+    void plug_in_director();
+
     support::NetworkNamespace client;
     support::NetworkNamespace director;
     std::vector<std::unique_ptr<support::NetworkNamespace>> servers;
@@ -73,6 +76,8 @@ public:
     }
 
 private:
+    void plug(const support::NetworkNamespace& there, const std::string& port);
+
     support::NetworkNamespace switch_;
 };
 

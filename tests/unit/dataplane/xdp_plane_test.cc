@@ -3,8 +3,14 @@
 // The whole plane between a client and two servers in namespaces.
 #include "dataplane/xdp/xdp.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 
+#include <set>
+
+#include "dataplane/xdp/fd.h"
+#include "dataplane/xdp/program.h"
 #include "unit/dataplane/xdp_lab.h"
 #include "unit/support/wait.h"
 
@@ -154,9 +160,245 @@ TEST_P(XdpPlane, hands_udp_queries_of_both_families_to_servers_by_weight) {
     EXPECT_FALSE(pins.exists());
 }
 
+TEST_P(XdpPlane, forwards_on_when_the_daemon_is_killed_and_the_next_start_adopts) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, GetParam()};
+    lab.start();
+    lab.track();
+    lab.apply(wish(udp(Network::service4), {{Network::server4(0), 1}}));
+    const auto servers = lab.listen(Network::service4);
+    const UdpSocket client = lab.client("203.0.113.7");
+    ASSERT_EQ(ask(*lab.plane, client, servers, Network::service4), 0);
+
+    lab.plane.reset();  // as kill -9: nothing is detached
+    client.send("question", Network::service4);
+    EXPECT_TRUE(support::eventually([&] { return servers[0].receive().has_value(); }));
+
+    lab.start();
+    const auto found = lab.plane->read();
+    ASSERT_TRUE(found.has_value()) << found.error().message;
+    EXPECT_EQ(found->at(udp(Network::service4)).destinations,
+              (std::vector<core::Destination>{{Network::server4(0), 1}}));
+    // Reachable at once: no server blips while neighbours are looked up.
+    EXPECT_EQ(lab.plane->unreachable_reason(Network::server4(0)), "");
+    lab.track();
+    EXPECT_EQ(lab.plane->interfaces().size(), 1U);
+    EXPECT_EQ(ask(*lab.plane, client, servers, Network::service4), 0);
+    const auto counters = lab.plane->counters();
+    ASSERT_TRUE(counters.has_value());
+    EXPECT_EQ(counters->services.at(udp(Network::service4)).packets, 3U);
+    EXPECT_TRUE(lab.plane->detach().has_value());
+    EXPECT_FALSE(pins.exists());
+}
+
+TEST_P(XdpPlane, follows_a_server_whose_mac_changes) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, GetParam()};
+    lab.start();
+    lab.track();
+    lab.apply(wish(udp(Network::service4), {{Network::server4(0), 1}}));
+    const auto servers = lab.listen(Network::service4);
+    const UdpSocket client = lab.client("203.0.113.7");
+    ASSERT_EQ(ask(*lab.plane, client, servers, Network::service4), 0);
+    {
+        const Visit visit{*lab.network.servers[0]};
+        support::ip("link set eth0 address 02:00:00:00:99:01");
+    }
+    // What a replaced machine's gratuitous ARP makes of the entry.
+    support::ip("neigh replace 203.0.113.11 lladdr 02:00:00:00:99:01 dev eth0 nud reachable");
+    bool arrived = false;
+    EXPECT_TRUE(drive(*lab.plane, [&] {
+        client.send("question", Network::service4);
+        return arrived = arrived || servers[0].receive().has_value();
+    }));
+    EXPECT_TRUE(lab.plane->read().has_value());
+}
+
+TEST_P(XdpPlane, follows_its_own_mac) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, GetParam()};
+    lab.start();
+    lab.track();
+    lab.apply(wish(udp(Network::service4), {{Network::server4(0), 1}}));
+    const auto servers = lab.listen(Network::service4);
+    const UdpSocket client = lab.client("203.0.113.7");
+    std::vector<std::string> disturbances;
+    lab.plane->on_disturbed = [&](const std::string& what) { disturbances.push_back(what); };
+    support::ip("link set eth0 address 02:00:00:00:99:02");
+    {
+        const Visit visit{lab.network.client};
+        support::ip("neigh replace 203.0.113.1 lladdr 02:00:00:00:99:02 dev eth0 nud reachable");
+    }
+    EXPECT_TRUE(drive(*lab.plane, [&] { return !disturbances.empty(); }));
+    EXPECT_EQ(ask(*lab.plane, client, servers, Network::service4), 0);
+}
+
+TEST_P(XdpPlane, attaches_again_to_an_interface_that_went_and_came_back) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, GetParam()};
+    lab.start();
+    lab.track();
+    lab.apply(wish(udp(Network::service4), {{Network::server4(0), 1}}));
+    std::vector<std::string> disturbances;
+    lab.plane->on_disturbed = [&](const std::string& what) { disturbances.push_back(what); };
+    support::ip("link delete eth0");
+    EXPECT_TRUE(drive(*lab.plane, [&] { return disturbances.size() == 1; }));
+    EXPECT_EQ(lab.plane->interfaces().at(0).mode, "down");
+    lab.network.plug_in_director();
+    EXPECT_TRUE(drive(*lab.plane, [&] { return disturbances.size() >= 2; }));
+    EXPECT_NE(lab.plane->interfaces().at(0).mode, "down");
+    EXPECT_TRUE(drive(*lab.plane, [&] {
+        return lab.plane->unreachable_reason(Network::server4(0)).empty();
+    }));
+    const auto servers = lab.listen(Network::service4);
+    const UdpSocket client = lab.client("203.0.113.7");
+    bool arrived = false;
+    EXPECT_TRUE(drive(*lab.plane, [&] {
+        client.send("question", Network::service4);
+        return arrived = arrived || servers[0].receive().has_value();
+    }));
+}
+
+TEST_P(XdpPlane, attaches_again_when_somebody_detached_the_link) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, GetParam()};
+    lab.start();
+    const int ifindex = static_cast<int>(if_nametoindex("eth0"));
+    const xdp::Fd link{
+        bpf_obj_get((pins.path() + "/v1/link_" + std::to_string(ifindex)).c_str())};
+    ASSERT_TRUE(static_cast<bool>(link));
+    ASSERT_EQ(bpf_link_detach(link.get()), 0);
+    ASSERT_TRUE(lab.plane->read().has_value());
+    const xdp::Fd again{
+        bpf_obj_get((pins.path() + "/v1/link_" + std::to_string(ifindex)).c_str())};
+    bpf_link_info info{};
+    std::uint32_t length = sizeof info;
+    ASSERT_EQ(bpf_obj_get_info_by_fd(again.get(), &info, &length), 0);
+    EXPECT_EQ(info.xdp.ifindex, static_cast<std::uint32_t>(ifindex));
+}
+
 INSTANTIATE_TEST_SUITE_P(modes, XdpPlane,
                          testing::Values(core::XdpMode::generic, core::XdpMode::native),
                          [](const auto& mode) { return std::string{to_string(mode.param)}; });
+
+TEST(XdpPlaneStart, picks_generic_on_veth_by_itself_and_says_why) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, core::XdpMode::automatic};
+    support::ip("link set eth0 up");
+    lab.start();
+    const auto interfaces = lab.plane->interfaces();
+    ASSERT_EQ(interfaces.size(), 1U);
+    EXPECT_EQ(interfaces[0].mode, "generic");
+    EXPECT_NE(interfaces[0].warning.find("veth"), std::string::npos) << interfaces[0].warning;
+}
+
+TEST(XdpPlaneStart, turns_merging_of_packets_off_in_generic_mode_and_on_again) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, core::XdpMode::generic};
+    ASSERT_EQ(std::system("ethtool -K eth0 gro on"), 0);
+    const auto gro_is = [](const char* state) {
+        const std::string command =
+            std::string{"ethtool -k eth0 | grep -q '^generic-receive-offload: "} + state + "'";
+        return std::system(command.c_str()) == 0;
+    };
+    lab.start();
+    EXPECT_TRUE(gro_is("off"));
+    lab.plane.reset();  // killed; the next one still knows
+    lab.start();
+    EXPECT_TRUE(gro_is("off"));
+    ASSERT_TRUE(lab.plane->detach().has_value());
+    EXPECT_TRUE(gro_is("on"));
+}
+
+TEST(XdpPlaneStart, finds_the_interfaces_that_lead_to_servers_when_none_is_named) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, core::XdpMode::generic};
+    lab.settings.interfaces.clear();
+    support::ip("link add other type veth peer name unused");
+    support::ip("link set other up");
+    lab.start();
+    EXPECT_TRUE(lab.plane->interfaces().empty());
+    lab.track();
+    ASSERT_EQ(lab.plane->interfaces().size(), 1U);
+    EXPECT_EQ(lab.plane->interfaces()[0].name, "eth0");
+    lab.plane->track({});
+    EXPECT_TRUE(lab.plane->interfaces().empty());
+}
+
+TEST(XdpPlaneStart, changes_the_mode_when_the_configuration_does) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, core::XdpMode::generic};
+    lab.start();
+    lab.settings.xdp_mode = core::XdpMode::native;
+    lab.start();
+    ASSERT_EQ(lab.plane->interfaces().size(), 1U);
+    EXPECT_EQ(lab.plane->interfaces()[0].mode, "native");
+}
+
+TEST(XdpPlaneStart, refuses_with_an_error_that_says_what_would_be_right) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, core::XdpMode::generic};
+    const auto error_of = [&](const core::DirectorSettings& settings, const std::string& pin_dir) {
+        const auto made = make_xdp(settings, pin_dir);
+        return made ? std::string{} : made.error().message;
+    };
+    using testing::HasSubstr;
+    EXPECT_THAT(error_of(lab.settings, "/tmp/dnsdirector-no-bpffs"), HasSubstr("mount -t bpf bpf"));
+
+    core::DirectorSettings missing = lab.settings;
+    missing.interfaces = {"eth7"};
+    EXPECT_THAT(error_of(missing, pins.path()),
+                testing::AllOf(HasSubstr("eth7"), HasSubstr("does not exist"), HasSubstr("eth0")));
+
+    core::DirectorSettings larger = lab.settings;
+    larger.limits.real_servers *= 2;  // than the maps that are there now
+    EXPECT_THAT(error_of(larger, pins.path()),
+                testing::AllOf(HasSubstr("real_servers"), HasSubstr("stop the director cleanly")));
+
+    const PinDir others;
+    lab.start();
+    EXPECT_THAT(error_of(lab.settings, others.path()),
+                testing::AllOf(HasSubstr("another XDP program"), HasSubstr("eth0")));
+}
+
+TEST(XdpPlaneReach, says_why_a_server_can_not_be_reached) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    Lab lab{pins, core::XdpMode::generic};
+    lab.start();
+    support::ip("route add 198.51.100.0/24 via 203.0.113.12");
+    const auto endpoint = [](const char* text) { return *Endpoint::parse(text); };
+    const core::ServiceKey key = udp(Network::service4);
+    const std::vector<std::pair<core::ServiceKey, Endpoint>> servers{
+        {key, endpoint("203.0.113.11:53")},
+        {key, endpoint("203.0.113.99:53")},
+        {key, endpoint("198.51.100.5:53")},
+        {key, endpoint("203.0.113.1:53")},
+        {key, endpoint("192.0.2.200:53")}};
+    lab.plane->track(servers);
+    const auto reason = [&](int i) {
+        return lab.plane->unreachable_reason(servers[static_cast<std::size_t>(i)].second);
+    };
+    std::set<IpAddress> changed;
+    lab.plane->on_reachability_changed = [&](std::span<const IpAddress> which) {
+        changed.insert(which.begin(), which.end());
+    };
+    EXPECT_TRUE(drive(*lab.plane, [&] { return reason(0).empty(); }));
+    EXPECT_EQ(reason(1), "no ARP answer from 203.0.113.99 on eth0");
+    EXPECT_EQ(reason(2),
+              "198.51.100.5 is behind gateway 203.0.113.12: direct routing needs it on the same "
+              "network; TUN will serve");
+    EXPECT_NE(reason(3).find("address of this machine"), std::string::npos) << reason(3);
+    EXPECT_NE(reason(4).find("192.0.2.200"), std::string::npos) << reason(4);
+
+    // A route makes the last one's network a neighbour; the server is there.
+    {
+        const Visit visit{*lab.network.servers[1]};
+        support::ip("address add 192.0.2.200/32 dev eth0");
+    }
+    support::ip("route add 192.0.2.200/32 dev eth0");
+    EXPECT_TRUE(drive(*lab.plane, [&] { return reason(4).empty(); })) << reason(4);
+    EXPECT_TRUE(changed.contains(servers[4].second.address));
+}
 
 }  // namespace
 }  // namespace dnsdirector::dataplane
