@@ -9,6 +9,8 @@ namespace {
 
 constexpr double rounds_a_cell = 8;
 constexpr Nanoseconds longest_cell = Milliseconds{256};
+/// Also when checks are many; some forty of ten thousand a second share one.
+constexpr Nanoseconds shortest_cell = Milliseconds{4};
 /// More jitter would delay the discovery of a failure without spreading better.
 constexpr double jitter = 0.02;
 
@@ -29,15 +31,15 @@ Nanoseconds Pacing::part_of(Nanoseconds duration) {
 /// A power of two of milliseconds, so that checks of different intervals meet.
 Nanoseconds Pacing::cell_of(Nanoseconds every) const {
     const Nanoseconds wished = scale(Seconds{1}, rounds_a_cell / std::max(rounds_a_second_, 0.1));
-    const Nanoseconds cell = std::min({wished, every / 4, longest_cell});
+    const Nanoseconds cell = std::max(std::min({wished, every / 4, longest_cell}), shortest_cell);
     const auto milliseconds = static_cast<std::uint64_t>(cell / Milliseconds{1});
     return Milliseconds{static_cast<std::int64_t>(std::bit_floor(milliseconds))};
 }
 
 TimePoint Pacing::place(TimePoint slot, Nanoseconds every) {
     const Nanoseconds cell = cell_of(every);
-    if (cell <= scale(every, 2 * jitter))
-        return slot + scale(every, (2 * spread_.next() - 1) * jitter);
+    // Where cells are longer than the jitter, theirs stands in for it.
+    if (cell <= scale(every, 2 * jitter)) slot += scale(every, (2 * spread_.next() - 1) * jitter);
     const std::int64_t number = (slot.time_since_epoch() + cell - Nanoseconds{1}) / cell;
     // The same for all checks of the cell.
     Spread of_the_cell(static_cast<std::uint64_t>(number) + 1);

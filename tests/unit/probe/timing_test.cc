@@ -109,7 +109,7 @@ core::CheckTiming every(Nanoseconds interval) {
     return timing;
 }
 
-/// As with ten thousand checks: every round has a time of its own.
+/// As with ten thousand checks: rounds are spread all over their interval.
 Pacing busy() {
     Pacing pacing(1);
     for (int check = 0; check < 10000; ++check)
@@ -117,7 +117,7 @@ Pacing busy() {
     return pacing;
 }
 
-TEST(Pacing, FewChecksGatherInCellsAndManyHaveTimesOfTheirOwn) {
+TEST(Pacing, FewChecksGatherInCellsAndManyAreSpread) {
     const auto starts = [](Pacing& pacing) {
         std::set<TimePoint> times;
         for (int check = 0; check < 1000; ++check)
@@ -130,7 +130,7 @@ TEST(Pacing, FewChecksGatherInCellsAndManyHaveTimesOfTheirOwn) {
     EXPECT_LE(starts(idle), 10);
     EXPECT_GE(starts(idle), 4);
     Pacing many = busy();
-    EXPECT_GT(starts(many), 990);
+    EXPECT_GT(starts(many), 200);
 }
 
 TEST(Pacing, StartsNearTheSlotAlsoInCells) {
@@ -149,12 +149,12 @@ TEST(Schedule, StaysInItsSlotsWithoutDrift) {
     Schedule schedule(every(Milliseconds{100}), false, start, start, pacing);
     const TimePoint first = schedule.due();
     EXPECT_GE(first, start - Milliseconds{2});
-    EXPECT_LT(first, start + Milliseconds{103});
+    EXPECT_LT(first, start + Milliseconds{108});
     for (int round = 1; round <= 1000; ++round) {
         schedule.advance(schedule.due() + Milliseconds{1}, pacing);
         const Nanoseconds off = schedule.due() - (first + round * Milliseconds{100});
-        ASSERT_LE(off, Milliseconds{4});
-        ASSERT_GE(off, Milliseconds{-4});
+        ASSERT_LE(off, Milliseconds{9});
+        ASSERT_GE(off, Milliseconds{-9});
     }
 }
 
@@ -179,8 +179,8 @@ TEST(Schedule, AShortOverrunIsFollowedAtOnceAndALongOneLeavesSlotsOut) {
     EXPECT_EQ(schedule.due(), end);
     end = first + Milliseconds{390};
     schedule.advance(end, pacing);
-    EXPECT_GT(schedule.due(), first + Milliseconds{395});
-    EXPECT_LT(schedule.due(), first + Milliseconds{405});
+    EXPECT_GT(schedule.due(), first + Milliseconds{390});
+    EXPECT_LT(schedule.due(), first + Milliseconds{410});
 }
 
 TEST(Schedule, RoundsInsertedLeaveTheSlotsAlone) {
@@ -189,7 +189,7 @@ TEST(Schedule, RoundsInsertedLeaveTheSlotsAlone) {
     EXPECT_EQ(schedule.due(), start);
     schedule.advance(start + Microseconds{10}, pacing);
     const TimePoint slot = schedule.due();
-    EXPECT_LT(slot, start + Milliseconds{1021});
+    EXPECT_LT(slot, start + Milliseconds{1026});
     schedule.insert_round(start + Microseconds{20});
     EXPECT_EQ(schedule.due(), start + Microseconds{20});
     schedule.advance(start + Microseconds{30}, pacing);
