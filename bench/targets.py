@@ -25,7 +25,18 @@ def of_checks(report: dict) -> list:
     return found
 
 
-BY_PART = {"checks": of_checks}
+def of_xdp(report: dict) -> list:
+    """The worst of the scenarios that share a limit."""
+    worst = {}
+    for one in report["results"]:
+        kind = "not for a service" if not one["for_a_service"] else (
+            f"{one['family']} {one['protocol']}")
+        key = (f"forwarding program, {kind}, worst, over the {one['ratio_to']}", one["limit"])
+        worst[key] = max(worst.get(key, 0.0), one["ratio"])
+    return [at_most(what, ratio, limit, "times") for (what, limit), ratio in worst.items()]
+
+
+BY_PART = {"xdp": of_xdp, "checks": of_checks}
 
 
 def targets_of(part: str, report: dict) -> list:
