@@ -2,12 +2,11 @@
 #include "probe/pacing.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace dnsdirector::probe {
 namespace {
 
-constexpr double rounds_a_cell = 8;
+constexpr double rounds_a_cell = 12;
 constexpr Nanoseconds longest_cell = Milliseconds{256};
 /// Also when checks are many; some forty of ten thousand a second share one.
 constexpr Nanoseconds shortest_cell = Milliseconds{4};
@@ -28,12 +27,12 @@ Nanoseconds Pacing::part_of(Nanoseconds duration) {
     return scale(duration, spread_.next());
 }
 
-/// A power of two of milliseconds, so that checks of different intervals meet.
 Nanoseconds Pacing::cell_of(Nanoseconds every) const {
     const Nanoseconds wished = scale(Seconds{1}, rounds_a_cell / std::max(rounds_a_second_, 0.1));
-    const Nanoseconds cell = std::max(std::min({wished, every / 4, longest_cell}), shortest_cell);
-    const auto milliseconds = static_cast<std::uint64_t>(cell / Milliseconds{1});
-    return Milliseconds{static_cast<std::int64_t>(std::bit_floor(milliseconds))};
+    // Who asks more than once a second wants to know soon.
+    const Nanoseconds allowed = every < Seconds{1} ? every / 10 : every / 4;
+    const Nanoseconds cell = std::max(std::min({wished, allowed, longest_cell}), shortest_cell);
+    return std::chrono::floor<Milliseconds>(cell);
 }
 
 TimePoint Pacing::place(TimePoint slot, Nanoseconds every) {

@@ -12,8 +12,9 @@ namespace dnsdirector::probe {
 /// and many are spread evenly. Waking an idle core, and a network stack that has
 /// left the caches, costs several times what the next round in a row does
 /// (measured: 80 us against 10). So rounds start at the beginnings of cells of
-/// time: a cell is as long as eight rounds take to come together, at most a
-/// quarter of the interval and never less than four milliseconds.
+/// time: a cell is as long as twelve rounds take to come together, at most a
+/// quarter of the interval (a tenth where that is below a second), and never
+/// less than four milliseconds.
 class Pacing {
 public:
     /// 0: from the kernel.
