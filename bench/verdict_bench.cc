@@ -30,6 +30,8 @@ struct Outcome {
     Nanoseconds storm{0};
 };
 
+constexpr int cannot = 77;  ///< exit status: could not run here
+
 /// A prime, so that victims come from everywhere and not one after the other.
 constexpr std::uint32_t stride = 7919;
 
@@ -135,7 +137,10 @@ int run(const Options& options) {
         return 1;
     };
     spdlog::set_level(spdlog::level::err);  // attached and detached, for each case
-    if (auto entered = PrivateNetwork::enter(); !entered) return complain(entered.error());
+    if (auto entered = PrivateNetwork::enter(); !entered) {
+        complain(entered.error());
+        return cannot;
+    }
     if (auto added = ip_batch(neighbours()); !added) return complain(added.error());
 
     fmt::print(

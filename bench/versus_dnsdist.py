@@ -42,7 +42,7 @@ def obstacle() -> str:
     reason = missing_privileges()
     if reason:
         return reason
-    absent = [p for p in ("dnsdist", "dnsperf", "unbound") if not find_program(p)]
+    absent = [p for p in ("dnsdist", "dnsperf", "unbound", "nsd", "knotd") if not find_program(p)]
     if absent:
         return f"needs these programs (scripts/install-deps): {' '.join(absent)}"
     if not os.access(binary(), os.X_OK):
