@@ -6,9 +6,9 @@ The servers are one process with many addresses; nothing is forwarded
 """
 
 import resource
+import statistics
 import time
 
-import pytest
 from lab import Lab, plan, wait_for
 from lab.director import Director
 from lab.system import run
@@ -34,20 +34,25 @@ dns_cluster many {{
 """
 
 
-def measure(lab, addresses, seconds: float):
-    """(processor seconds, checks) of the director per second of its life."""
-    with Director(lab, config(addresses)) as director:
-        def up():
-            return director.services()[0]["quorum"]["servers_up"] == len(addresses)
-        wait_for("all servers to be up", up, 60, every=0.5)
-        crowd = lab.servers["crowd"]
-        checks, cpu, began = crowd.stats()["udp"], director.cpu_seconds(), time.monotonic()
-        time.sleep(seconds)  # what is measured is an amount of time
-        took = time.monotonic() - began
-        checks, cpu = crowd.stats()["udp"] - checks, director.cpu_seconds() - cpu
-        assert up()
-        assert all(s["transitions"] <= 1 for s in director.services()[0]["real_servers"])
+def wait_up(director, addresses):
+    def up():
+        return director.services()[0]["quorum"]["servers_up"] == len(addresses)
+    wait_for("all servers to be up", up, 60, every=0.5)
+
+
+def measure(lab, director, seconds: float):
+    """(processor seconds, checks), both per second, of a running director."""
+    crowd = lab.servers["crowd"]
+    checks, cpu, began = crowd.stats()["udp"], director.cpu_seconds(), time.monotonic()
+    time.sleep(seconds)  # what is measured is an amount of time
+    took = time.monotonic() - began
+    checks, cpu = crowd.stats()["udp"] - checks, director.cpu_seconds() - cpu
     return cpu / took, checks / took
+
+
+def none_went_down(director):
+    return all(s["state"] == "up" and s["transitions"] <= 1
+               for s in director.services()[0]["real_servers"])
 
 
 def cpu_of_a_dig(lab, target: str, count: int = 44) -> float:
@@ -61,20 +66,31 @@ def cpu_of_a_dig(lab, target: str, count: int = 44) -> float:
 
 
 def test_44_checks_a_second_cost_300_times_less_than_dig(can_direct):
+    digs, cpus = [], []
     with Lab(servers=[]) as lab:
-        addresses = lab.crowd(44)
-        dig = cpu_of_a_dig(lab, addresses[0])
-        cpu, checks = measure(lab, addresses, 15)
-        print(f"dig {dig * 1e3:.2f} ms, check {cpu / checks * 1e6:.1f} µs, "
-              f"{44 * dig / cpu:.0f} times less")
-        assert 40 <= checks <= 48
-        assert 44 * dig / cpu >= 300, f"{cpu * 1e3:.2f} ms a second, dig {44 * dig * 1e3:.0f} ms"
+        # On the director's own host: sending over a veth would count the
+        # switch's and the server's work in the kernel as the director's.
+        addresses = lab.crowd(44, on="director")
+        with Director(lab, config(addresses)) as director:
+            wait_up(director, addresses)
+            for _ in range(3):  # in turn, so that both meet the same machine
+                digs.append(cpu_of_a_dig(lab, addresses[0]))
+                cpu, checks = measure(lab, director, 5)
+                assert 40 <= checks <= 48
+                cpus.append(cpu)
+            assert none_went_down(director)
+    dig, cpu = statistics.median(digs), statistics.median(cpus)
+    print(f"dig {dig * 1e3:.2f} ms, check {cpu / 44 * 1e6:.1f} µs, {44 * dig / cpu:.0f} times less")
+    assert 44 * dig / cpu >= 300, f"{cpu * 1e3:.2f} ms a second, dig {44 * dig * 1e3:.0f} ms"
 
 
-@pytest.mark.parametrize("count", [10000])
-def test_10000_checks_a_second_take_less_than_a_quarter_of_a_core(can_direct, count):
+def test_10000_checks_a_second_take_less_than_a_quarter_of_a_core(can_direct):
     with Lab(servers=[]) as lab:
-        cpu, checks = measure(lab, lab.crowd(count), 10)
+        addresses = lab.crowd(10000)
+        with Director(lab, config(addresses)) as director:
+            wait_up(director, addresses)
+            cpu, checks = measure(lab, director, 10)
+            assert none_went_down(director)
         print(f"{checks:.0f} checks a second, {cpu:.1%} of a core")
-        assert checks >= 0.97 * count
+        assert checks >= 0.97 * len(addresses)
         assert cpu <= 0.25

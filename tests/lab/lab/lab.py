@@ -68,7 +68,7 @@ class Lab:
         try:
             self.network = Network(self.registry, self.registry.lab["id"])
             self.network.client_and_router()
-            self.network.director(self.interfaces, self.native, self.tools.path("xdp_pass.o"))
+            self.network.director(self.interfaces, self.native, self.tools.path("xdp_pass"))
             for extra in set(self.services) - {plan.SERVICE_V4, plan.SERVICE_V6}:
                 self.network.route_service(extra, self.interfaces)
             self._mount_bpffs()

@@ -7,6 +7,13 @@ import subprocess
 from .system import LabError
 
 SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tools")
+COMPILERS = {
+    "dnsload": ["g++", "-std=c++20", "-O2", "-Wall", "-Wextra"],
+    "dnsanswer": ["g++", "-std=c++20", "-O2", "-Wall", "-Wextra"],
+    "xdp_pass": ["clang", "-O2", "-g", "-target", "bpf", "-c"],
+}
+# Compiled once in the life of this process: {name: content}.
+_compiled = {}
 
 
 class Tools:
@@ -16,19 +23,18 @@ class Tools:
         self.directory = directory
         os.mkdir(directory)
         self._jobs = {}
-        for name in ("dnsload", "dnsanswer"):
-            self._start(name, ["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-o",
-                               self._path(name), os.path.join(SOURCES, name + ".cc")])
-        self._start("xdp_pass.o", ["clang", "-O2", "-g", "-target", "bpf", "-c", "-o",
-                                   self._path("xdp_pass.o"),
-                                   os.path.join(SOURCES, "xdp_pass.c")])
+        for name, command in COMPILERS.items():
+            if name in _compiled:
+                with open(os.open(self._path(name), os.O_WRONLY | os.O_CREAT, 0o755), "wb") as out:
+                    out.write(_compiled[name])
+                continue
+            source = os.path.join(SOURCES, name + (".c" if command[0] == "clang" else ".cc"))
+            self._jobs[name] = subprocess.Popen(
+                [*command, "-o", self._path(name), source], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True)
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name)
-
-    def _start(self, name: str, argv: list):
-        self._jobs[name] = subprocess.Popen(argv, stdout=subprocess.PIPE,
-                                            stderr=subprocess.STDOUT, text=True)
 
     def path(self, name: str) -> str:
         """The path of a compiled tool."""
@@ -38,6 +44,8 @@ class Tools:
             if job.returncode != 0:
                 raise LabError(f"compiling {name} failed:\n{output}")
             del self._jobs[name]
+            with open(self._path(name), "rb") as tool:
+                _compiled[name] = tool.read()
         return self._path(name)
 
     def stop(self):
