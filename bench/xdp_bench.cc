@@ -55,7 +55,8 @@ struct Scenario {
     bool for_us = true;
 
     [[nodiscard]] std::string name() const {
-        if (!for_us) return fmt::format("{} {}, not for a service", to_string(family), protocol_name());
+        if (!for_us)
+            return fmt::format("{} {}, not for a service", to_string(family), protocol_name());
         return fmt::format("{} {}, {} flow{}, {} servers", to_string(family), protocol_name(),
                            many_flows ? "65536" : "1", many_flows ? "s" : "", servers);
     }
@@ -82,8 +83,8 @@ struct Figures {
 
 template <typename T>
 T* map_memory(const bpf_map* map, std::size_t count) {
-    void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED,
-                        bpf_map__fd(map), 0);
+    void* memory =
+        mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
     if (memory == MAP_FAILED) give_up("cannot map a BPF map into memory");
     return static_cast<T*>(memory);
 }
@@ -154,12 +155,13 @@ public:
         instance.flags = abi::INSTANCE_TRANSMIT;
         std::memcpy(&skeleton_->rodata->instance, &instance, sizeof instance);
         if (abi::bench__load(skeleton_) != 0)
-            give_up(fmt::format("the kernel refused the BPF programs ({}): this needs root, and a "
-                                "kernel with BPF",
-                                std::strerror(errno)));
+            give_up(
+                fmt::format("the kernel refused the BPF programs ({}): this needs root, and a "
+                            "kernel with BPF",
+                            std::strerror(errno)));
         services_ = map_memory<abi::service>(skeleton_->maps.services, 4096);
-        blocks_ = map_memory<abi::slot_block>(skeleton_->maps.slots,
-                                              most_slots / abi::SLOTS_PER_BLOCK);
+        blocks_ =
+            map_memory<abi::slot_block>(skeleton_->maps.slots, most_slots / abi::SLOTS_PER_BLOCK);
         destinations_ = map_memory<abi::destination>(skeleton_->maps.destinations, 65536);
     }
     ~Bench() { abi::bench__destroy(skeleton_); }
@@ -221,14 +223,15 @@ private:
         const std::uint32_t protocol = scenario.protocol == Protocol::udp ? 17 : 6;
         abi::service service{};
         std::memcpy(service.address, address.data(), sizeof service.address);
-        service.where = htons(53) | protocol << abi::WHERE_PROTOCOL_SHIFT |
-                        family << abi::WHERE_FAMILY_SHIFT;
+        service.where =
+            htons(53) | protocol << abi::WHERE_PROTOCOL_SHIFT | family << abi::WHERE_FAMILY_SHIFT;
         service.select = core::per_packet(wish) ? abi::SELECT_CURSOR : abi::SELECT_FLOW;
         service.table = abi::table_word(1, 1, static_cast<std::uint32_t>(table.slots.size()));
         services_[1] = service;
         skeleton_->bss->directory = {};
-        skeleton_->bss->directory.first[abi::directory_bucket(
-            service.address[0], service.address[1], service.where)] = 1;
+        skeleton_->bss->directory
+            .first[abi::directory_bucket(service.address[0], service.address[1], service.where)] =
+            1;
     }
 
     /// Nanoseconds of the thread's CPU time for one run of the program. The

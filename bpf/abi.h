@@ -113,8 +113,8 @@ struct count {
 struct member_key {
     __u64 service_address[2];
     __u64 server_address[2];
-    __u32 where;      /* of the service */
-    __u16 port;       /* of the server, network order */
+    __u32 where; /* of the service */
+    __u16 port;  /* of the server, network order */
     __u16 reserved;
 };
 struct member {

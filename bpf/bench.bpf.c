@@ -57,8 +57,8 @@ ALWAYS_INLINE void next_flow(struct xdp_md* context) {
     void* end = (void*)(long)context->data_end;
     if (data + sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + 2 > end) return;
     const struct ethhdr* frame = data;
-    __u32 header = frame->h_proto == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr)
-                                                         : sizeof(struct ipv6hdr);
+    __u32 header =
+        frame->h_proto == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
     *(__u16*)(data + sizeof(struct ethhdr) + header) = (__u16)runs++;
 }
 

@@ -44,8 +44,8 @@ HASH_FUNCTION __u32 hash_finish(__u64 sum) {
 HASH_FUNCTION __u32 flow_hash4(__u32 source, __u32 destination, __u32 ports) {
     return hash_finish((source | (__u64)destination << 32) * HASH_K0 + ports * HASH_K4);
 }
-HASH_FUNCTION __u32 flow_hash6(__u64 source0, __u64 source1, __u64 destination0,
-                               __u64 destination1, __u32 ports) {
+HASH_FUNCTION __u32 flow_hash6(__u64 source0, __u64 source1, __u64 destination0, __u64 destination1,
+                               __u32 ports) {
     return hash_finish(source0 * HASH_K0 + source1 * HASH_K1 + destination0 * HASH_K2 +
                        destination1 * HASH_K3 + ports * HASH_K4);
 }

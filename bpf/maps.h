@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
 
 #include "abi.h"
 

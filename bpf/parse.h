@@ -22,8 +22,9 @@ struct packet {
 };
 
 ALWAYS_INLINE struct packet packet_of(const struct xdp_md* context) {
-    struct packet packet = {
-        .data = (void*)(long)context->data, .end = (void*)(long)context->data_end, .address = {0, 0}};
+    struct packet packet = {.data = (void*)(long)context->data,
+                            .end = (void*)(long)context->data_end,
+                            .address = {0, 0}};
     return packet;
 }
 

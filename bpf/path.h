@@ -106,10 +106,10 @@ ALWAYS_INLINE int path6(struct xdp_md* context, struct packet* packet) {
     if (ip->version != 6 || transport + room > packet->end ||
         !transport_fits(transport, packet->end, ip->nexthdr, room))
         return not_forwarded(REASON_malformed);
-    return serve(packet, service, index,
-                 flow_hash6(source[0], source[1], packet->address[0], packet->address[1],
-                            packet->ports),
-                 flow_hash6(source[0], source[1], 0, 0, 0));
+    return serve(
+        packet, service, index,
+        flow_hash6(source[0], source[1], packet->address[0], packet->address[1], packet->ports),
+        flow_hash6(source[0], source[1], 0, 0, 0));
 }
 
 /*

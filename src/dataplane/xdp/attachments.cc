@@ -132,8 +132,8 @@ Result<void> Attachments::attach_new(const netlink::Link& link) {
     Attached attached;
     attached.name = link.name;
     attached.mac = link.mac;
-    const bool generic_first = mode_ == core::XdpMode::generic ||
-                               (mode_ == core::XdpMode::automatic && is_veth(link));
+    const bool generic_first =
+        mode_ == core::XdpMode::generic || (mode_ == core::XdpMode::automatic && is_veth(link));
     auto done = try_mode(link, generic_first, attached);
     if (!done && mode_ == core::XdpMode::automatic && !generic_first) {
         const std::string native = done.error().message;

@@ -39,9 +39,10 @@ Result<void> Directory::publish(std::uint32_t record) {
     for (std::uint32_t other = first; other != 0; other = services[other].next)
         ++length;
     if (length > abi::CHAIN_MAX)
-        return fail("more than {} service addresses fall into one bucket of the kernel's table; "
-                    "use another port or address for one of them",
-                    static_cast<int>(abi::CHAIN_MAX));
+        return fail(
+            "more than {} service addresses fall into one bucket of the kernel's table; "
+            "use another port or address for one of them",
+            static_cast<int>(abi::CHAIN_MAX));
     services[record].next = first;
     store(first, static_cast<std::uint16_t>(record));
     return {};

@@ -24,8 +24,7 @@ using Words = std::array<__u64, 2>;
 [[nodiscard]] bool is_address_only(std::uint32_t where);
 
 /// Nothing where the words are no service (somebody else's bytes).
-[[nodiscard]] std::optional<core::ServiceKey> service_key(const __u64* words,
-                                                          std::uint32_t where);
+[[nodiscard]] std::optional<core::ServiceKey> service_key(const __u64* words, std::uint32_t where);
 
 [[nodiscard]] abi::member_key member_key(const core::ServiceKey& service, const Endpoint& server);
 [[nodiscard]] Endpoint server_of(const abi::member_key& key);

@@ -160,9 +160,10 @@ Result<void> Maps::create(const core::Limits& limits) {
     for (const Description& map : descriptions)
         if (map.size != nullptr) bpf_map__set_max_entries(map.in(*program), map.size(limits));
     if (const int error = abi::director__load(program.get()); error != 0)
-        return fail("cannot make the BPF maps: {} (the XDP plane needs root, or CAP_BPF and "
-                    "CAP_NET_ADMIN): {}",
-                    std::strerror(-error), take_libbpf_log());
+        return fail(
+            "cannot make the BPF maps: {} (the XDP plane needs root, or CAP_BPF and "
+            "CAP_NET_ADMIN): {}",
+            std::strerror(-error), take_libbpf_log());
     for (std::size_t i = 0; i < map_count; ++i) {
         bpf_map* map = descriptions[i].in(*program);
         const std::string path = pins_ + "/" + descriptions[i].pin;
@@ -177,8 +178,9 @@ Result<void> Maps::create(const core::Limits& limits) {
 
 Result<void> Maps::map_memory() {
     const auto map = [&](MapId id, Mapping& mapping) -> Result<void> {
-        auto memory = map_memory_of(fd(id), std::size_t{capacity(id)} *
-                                                descriptions[static_cast<std::size_t>(id)].value_size);
+        auto memory =
+            map_memory_of(fd(id), std::size_t{capacity(id)} *
+                                      descriptions[static_cast<std::size_t>(id)].value_size);
         if (!memory) return tl::unexpected(memory.error());
         mapping = std::move(*memory);
         return {};

@@ -120,9 +120,10 @@ Result<int> NextHops::on_link_interface(const IpAddress& address) {
     if (link == links_.end())
         return fail("the interface that leads to {} is gone", address.to_string());
     if (!is_ethernet(link->second))
-        return fail("{} is reached by {}, which has no MAC addresses: direct routing needs "
-                    "Ethernet; TUN will serve",
-                    address.to_string(), link->second.name);
+        return fail(
+            "{} is reached by {}, which has no MAC addresses: direct routing needs "
+            "Ethernet; TUN will serve",
+            address.to_string(), link->second.name);
     return route->out_interface;
 }
 
@@ -144,8 +145,7 @@ void NextHops::look_up(const IpAddress& address) {
         server.interface = *interface;
     }
     const auto mac = macs_.find({*interface, address});
-    take_neighbour(address, server,
-                   mac != macs_.end() ? std::optional{mac->second} : std::nullopt);
+    take_neighbour(address, server, mac != macs_.end() ? std::optional{mac->second} : std::nullopt);
     ask(address, server);
 }
 

@@ -18,7 +18,7 @@ Result<void> make_pin_dir(const std::string& path) {
     fs::path there = fs::absolute(path, error);
     while (!fs::exists(there, error) && there.has_relative_path())
         there = there.parent_path();
-    struct statfs system {};
+    struct statfs system{};
     if (statfs(there.c_str(), &system) != 0)
         return fail_errno("cannot look at the pin directory " + there.string(), errno);
     if (system.f_type != BPF_FS_MAGIC)

@@ -104,12 +104,14 @@ Result<void> Plane::start() {
         if (std::none_of(links->begin(), links->end(),
                          [&](const netlink::Link& link) { return link.name == name; }))
             return fail("the director's interface {} does not exist; there are: {}", name,
-                        fmt::join([&] {
-                            std::vector<std::string> names;
-                            for (const netlink::Link& link : *links)
-                                if (!link.loopback) names.push_back(link.name);
-                            return names;
-                        }(), ", "));
+                        fmt::join(
+                            [&] {
+                                std::vector<std::string> names;
+                                for (const netlink::Link& link : *links)
+                                    if (!link.loopback) names.push_back(link.name);
+                                return names;
+                            }(),
+                            ", "));
     for (const netlink::Link& link : *links) {
         if (attachments_.has(link.index) && !wanted_.empty() && !wanted_.contains(link.name)) {
             if (auto done = attachments_.detach(link.index); !done) return done;
@@ -193,8 +195,7 @@ std::optional<TimePoint> Plane::deadline() const {
     std::optional<TimePoint> first;
     if (detached_) return first;
     for (const auto& each :
-         {services_.grace().deadline(), hops_.deadline(),
-          monitor_->deadline(), retry_at_})
+         {services_.grace().deadline(), hops_.deadline(), monitor_->deadline(), retry_at_})
         if (each && (!first || *each < *first)) first = each;
     return first;
 }

@@ -7,13 +7,15 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+// bpf/hash.h, which belongs to the layout in abi.h.
+#include <hash.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "abi.h"
-#include "hash.h"
 
 // The skeleton speaks of the layout's structs without naming their namespace.
 namespace dnsdirector::dataplane::xdp::abi {

@@ -175,8 +175,7 @@ core::ServiceForwarding forwarding_of_table(const core::ServiceKey& key,
                                             const MirrorService& service) {
     core::ServiceForwarding forwarding{key, service.scheduler, service.method, {}};
     for (const auto& [server, member] : service.members)
-        if (member.forwarded)
-            forwarding.destinations.push_back({server, member.table_weight()});
+        if (member.forwarded) forwarding.destinations.push_back({server, member.table_weight()});
     return forwarding;
 }
 

@@ -117,10 +117,11 @@ Result<void> Services::count(Counters& counters) const {
     if (!of_servers) return tl::unexpected(of_servers.error());
     for (const auto& [key, service] : mirror_) {
         const std::uint64_t* sums = of_services->data() + service.record * words_of_state;
-        counters.services[key] = {sums[0], sums[1]};
+        counters.services.emplace_hint(counters.services.end(), key, Count{sums[0], sums[1]});
         for (const auto& [server, member] : service.members) {
             sums = of_servers->data() + member.counter * words_of_count;
-            counters.servers[{key, server}] = {sums[0], sums[1]};
+            counters.servers.emplace_hint(counters.servers.end(), std::pair{key, server},
+                                          Count{sums[0], sums[1]});
         }
     }
     return {};
@@ -168,9 +169,9 @@ Result<void> Services::add_service(const core::ServiceKey& key, core::Scheduler 
     entry->second.method = method;
     if (!added) return {};
     auto record = take(service_records_, 1, "services");
-    auto ready = record ? clear_per_cpu(maps_->fd(MapId::service_states), record->first,
-                                        words_of_state)
-                        : tl::unexpected(record.error());
+    auto ready =
+        record ? clear_per_cpu(maps_->fd(MapId::service_states), record->first, words_of_state)
+               : tl::unexpected(record.error());
     if (ready) ready = hold_address(key.address);
     if (!ready) {
         mirror_.erase(entry);
@@ -261,7 +262,7 @@ Result<void> Services::refresh(std::span<const IpAddress> servers, TimePoint now
 }
 
 void Services::track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers,
-                             TimePoint now) {
+                     TimePoint now) {
     tracked_ = {servers.begin(), servers.end()};
     for (auto& [key, service] : mirror_)
         std::erase_if(service.members, [&, &of = key](const auto& entry) {

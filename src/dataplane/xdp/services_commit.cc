@@ -18,9 +18,9 @@ Result<void> Services::commit(Entry& entry, TimePoint now) {
         std::count_if(service.members.begin(), service.members.end(),
                       [](const auto& member) { return member.second.forwarded; }));
     if (count > abi::TABLE_RECORDS_MAX)
-        return keep_old({fmt::format("{} has {} real servers; the XDP plane takes at most {}",
-                                     key.to_string(), count,
-                                     static_cast<int>(abi::TABLE_RECORDS_MAX))});
+        return keep_old(
+            {fmt::format("{} has {} real servers; the XDP plane takes at most {}", key.to_string(),
+                         count, static_cast<int>(abi::TABLE_RECORDS_MAX))});
     std::vector<std::uint32_t> before;
     for (const auto& [server, member] : service.members)
         before.push_back(member.record);

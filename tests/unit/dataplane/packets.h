@@ -30,11 +30,11 @@ struct Packet {
     Endpoint destination;
     Protocol protocol = Protocol::udp;
     std::size_t payload = 32;
-    std::vector<std::uint16_t> vlans = {};         ///< tag protocol numbers, outermost first
-    std::size_t options = 0;                       ///< bytes of IPv4 options, a multiple of 4
-    std::uint16_t fragment = 0;                    ///< IPv4 flags and offset
-    int next_header = -1;                          ///< instead of the protocol's number
-    int ip_length = -1;                            ///< total length, or payload length (IPv6)
+    std::vector<std::uint16_t> vlans = {};  ///< tag protocol numbers, outermost first
+    std::size_t options = 0;                ///< bytes of IPv4 options, a multiple of 4
+    std::uint16_t fragment = 0;             ///< IPv4 flags and offset
+    int next_header = -1;                   ///< instead of the protocol's number
+    int ip_length = -1;                     ///< total length, or payload length (IPv6)
     int udp_length = -1;
 };
 
@@ -48,7 +48,7 @@ inline void put16(Frame& frame, std::uint16_t value) {
 }
 
 inline void put_ip(Frame& frame, const Packet& packet, std::size_t transport) {
-    const int number = packet.next_header >= 0 ? packet.next_header
+    const int number = packet.next_header >= 0            ? packet.next_header
                        : packet.protocol == Protocol::udp ? 17
                                                           : 6;
     if (packet.destination.address.is_v4()) {
@@ -68,8 +68,7 @@ inline void put_ip(Frame& frame, const Packet& packet, std::size_t transport) {
         return;
     }
     frame.insert(frame.end(), {0x60, 0, 0, 0});
-    put16(frame,
-          static_cast<std::uint16_t>(packet.ip_length >= 0 ? packet.ip_length : transport));
+    put16(frame, static_cast<std::uint16_t>(packet.ip_length >= 0 ? packet.ip_length : transport));
     frame.push_back(static_cast<std::uint8_t>(number));
     frame.push_back(64);
     put(frame, packet.source.address.bytes().data(), 16);
@@ -90,8 +89,8 @@ inline Frame frame_of(const Packet& packet) {
     put16(frame, packet.source.port);
     put16(frame, packet.destination.port);
     if (packet.protocol == Protocol::udp) {
-        put16(frame, static_cast<std::uint16_t>(
-                         packet.udp_length >= 0 ? packet.udp_length : header + packet.payload));
+        put16(frame, static_cast<std::uint16_t>(packet.udp_length >= 0 ? packet.udp_length
+                                                                       : header + packet.payload));
         put16(frame, 0);
     } else {
         frame.insert(frame.end(), {0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0});

@@ -117,7 +117,8 @@ public:
     }
 
     std::uint64_t reason(abi::reason reason) {
-        return xdp::sum_per_cpu(maps->fd(xdp::MapId::reasons), abi::REASON_COUNT, 1).value()[reason];
+        return xdp::sum_per_cpu(maps->fd(xdp::MapId::reasons), abi::REASON_COUNT, 1)
+            .value()[reason];
     }
     Counters counters() {
         Counters counters;
@@ -147,9 +148,9 @@ private:
 }  // namespace dnsdirector::dataplane::test
 
 /// A bed of its own for this test, in a namespace of its own.
-#define NEEDS_BED(bed, ...)                       \
-    DNSDIRECTOR_NEEDS_BPF(bed##_pins);            \
-    DNSDIRECTOR_NEEDS_NAMESPACE(bed##_namespace); \
-    ::dnsdirector::dataplane::test::Bed bed {     \
+#define NEEDS_BED(bed, ...)                          \
+    DNSDIRECTOR_NEEDS_BPF(bed##_pins);               \
+    DNSDIRECTOR_NEEDS_NAMESPACE(bed##_namespace);    \
+    ::dnsdirector::dataplane::test::Bed bed {        \
         bed##_pins.path() __VA_OPT__(, ) __VA_ARGS__ \
     }

@@ -67,9 +67,9 @@ void address(const std::string& interface, const std::string& last) {
 
 PinDir::PinDir() {
     static int number = 0;
-    path_ = "/sys/fs/bpf/dnsdirector-test-" + std::to_string(getpid()) + "-" +
-            std::to_string(number++);
-    struct statfs system {};
+    path_ =
+        "/sys/fs/bpf/dnsdirector-test-" + std::to_string(getpid()) + "-" + std::to_string(number++);
+    struct statfs system{};
     if (statfs("/sys/fs/bpf", &system) != 0 || system.f_type != BPF_FS_MAGIC)
         obstacle_ = "/sys/fs/bpf is no BPF file system (mount -t bpf bpf /sys/fs/bpf)";
     else if (mkdir(path_.c_str(), 0700) != 0)
@@ -105,9 +105,9 @@ UdpSocket::~UdpSocket() {
 void UdpSocket::send(const std::string& data, const Endpoint& to) const {
     sockaddr_storage storage{};
     const socklen_t length = fill(storage, to);
-    EXPECT_EQ(sendto(fd_, data.data(), data.size(), 0, reinterpret_cast<sockaddr*>(&storage),
-                     length),
-              static_cast<ssize_t>(data.size()))
+    EXPECT_EQ(
+        sendto(fd_, data.data(), data.size(), 0, reinterpret_cast<sockaddr*>(&storage), length),
+        static_cast<ssize_t>(data.size()))
         << std::strerror(errno);
 }
 

@@ -84,10 +84,10 @@ private:
 }  // namespace dnsdirector::dataplane::test
 
 /// Skips (or fails, when DNSDIRECTOR_STRICT=1) where there is no BPF.
-#define DNSDIRECTOR_NEEDS_BPF(name)                                                       \
-    const ::dnsdirector::dataplane::test::PinDir name;                                    \
-    if (!(name).obstacle().empty()) {                                                     \
-        if (::dnsdirector::support::strict()) FAIL() << (name).obstacle();                \
-        GTEST_SKIP() << (name).obstacle();                                                \
-    }                                                                                     \
+#define DNSDIRECTOR_NEEDS_BPF(name)                                        \
+    const ::dnsdirector::dataplane::test::PinDir name;                     \
+    if (!(name).obstacle().empty()) {                                      \
+        if (::dnsdirector::support::strict()) FAIL() << (name).obstacle(); \
+        GTEST_SKIP() << (name).obstacle();                                 \
+    }                                                                      \
     static_assert(true, "needs a semicolon")

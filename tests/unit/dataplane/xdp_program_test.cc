@@ -35,9 +35,7 @@ struct Kind {
     Endpoint client;
     Protocol protocol;
 
-    [[nodiscard]] core::ServiceKey key() const {
-        return {service.address, service.port, protocol};
-    }
+    [[nodiscard]] core::ServiceKey key() const { return {service.address, service.port, protocol}; }
     [[nodiscard]] Packet packet() const {
         return {.source = client, .destination = service, .protocol = protocol};
     }
@@ -273,13 +271,12 @@ TEST_P(EveryKind, keeps_a_client_on_one_server_under_source_hashing) {
     EXPECT_EQ(of_many.size(), 7U);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    XdpProgram, EveryKind,
-    testing::Values(Kind{"udp4", service4, client4, Protocol::udp},
-                    Kind{"tcp4", service4, client4, Protocol::tcp},
-                    Kind{"udp6", service6, client6, Protocol::udp},
-                    Kind{"tcp6", service6, client6, Protocol::tcp}),
-    [](const auto& kind) { return std::string{kind.param.name}; });
+INSTANTIATE_TEST_SUITE_P(XdpProgram, EveryKind,
+                         testing::Values(Kind{"udp4", service4, client4, Protocol::udp},
+                                         Kind{"tcp4", service4, client4, Protocol::tcp},
+                                         Kind{"udp6", service6, client6, Protocol::udp},
+                                         Kind{"tcp6", service6, client6, Protocol::tcp}),
+                         [](const auto& kind) { return std::string{kind.param.name}; });
 
 TEST(XdpProgram, takes_ipv4_options_in_its_stride) {
     NEEDS_BED(bed);
@@ -308,19 +305,19 @@ TEST(XdpProgram, leaves_fragments_to_the_local_stack_and_counts_a_services) {
         EXPECT_EQ(bed.run(frame_of(packet)).verdict, static_cast<std::uint32_t>(XDP_PASS));
     EXPECT_EQ(bed.reason(abi::REASON_fragment), 3U);
     // Don't fragment is no fragment.
-    EXPECT_EQ(bed.sent_to(frame_of(
-                  {.source = client4, .destination = service4, .fragment = 0x4000})),
-              11);
+    EXPECT_EQ(
+        bed.sent_to(frame_of({.source = client4, .destination = service4, .fragment = 0x4000})),
+        11);
 }
 
 TEST(XdpProgram, counts_extension_headers_of_ipv6) {
     NEEDS_BED(bed);
     bed.serve({service6.address, 53, Protocol::udp}, {{server(service6, 11), 1}});
     for (const int header : {0, 43, 60, 51})
-        EXPECT_EQ(bed.run(frame_of({.source = client6, .destination = service6,
-                                    .next_header = header}))
-                      .verdict,
-                  static_cast<std::uint32_t>(XDP_PASS));
+        EXPECT_EQ(
+            bed.run(frame_of({.source = client6, .destination = service6, .next_header = header}))
+                .verdict,
+            static_cast<std::uint32_t>(XDP_PASS));
     EXPECT_EQ(bed.reason(abi::REASON_ipv6_extension), 4U);
 }
 

@@ -54,8 +54,8 @@ core::Forwarding random_forwarding(std::mt19937& random) {
                 const core::ServiceKey key{address.address, port, protocol};
                 constexpr core::Scheduler schedulers[] = {core::Scheduler::wrr, core::Scheduler::rr,
                                                           core::Scheduler::mh, core::Scheduler::sh};
-                core::ServiceForwarding service{key, schedulers[below(4)],
-                                                core::ForwardingMethod::dr, {}};
+                core::ServiceForwarding service{
+                    key, schedulers[below(4)], core::ForwardingMethod::dr, {}};
                 for (int number = 10; number < 18; ++number)
                     if (below(2) == 0)
                         service.destinations.push_back(
@@ -105,18 +105,15 @@ TEST(XdpServices, repair_what_somebody_else_changed) {
     };
     const auto table = [&] { return bed.maps->services()[record()].table; };
     const std::pair<const char*, std::function<void()>> meddling[] = {
-        {"a slot",
-         [&] { bed.maps->slots()[abi::table_block(table())].position[1] ^= 1; }},
+        {"a slot", [&] { bed.maps->slots()[abi::table_block(table())].position[1] ^= 1; }},
         {"the table's length", [&] { bed.maps->services()[record()].table -= 1; }},
         {"the table's place",
          [&] { bed.maps->services()[record()].table = abi::table_word(1 << 21, 1 << 20, 4); }},
         {"an empty table", [&] { bed.maps->services()[record()].table = 0; }},
-        {"a MAC",
-         [&] { bed.maps->destinations()[abi::table_record(table())].server_mac[5] ^= 1; }},
+        {"a MAC", [&] { bed.maps->destinations()[abi::table_record(table())].server_mac[5] ^= 1; }},
         {"whose counter",
          [&] { bed.maps->destinations()[abi::table_record(table())].counter += 1; }},
-        {"how it selects",
-         [&] { bed.maps->services()[record()].select = abi::SELECT_SOURCE; }},
+        {"how it selects", [&] { bed.maps->services()[record()].select = abi::SELECT_SOURCE; }},
         {"the directory", [&] { bed.maps->directory() = {}; }},
         {"a loop in the directory",
          [&] {
@@ -146,8 +143,7 @@ TEST(XdpServices, repair_what_somebody_else_changed) {
         EXPECT_EQ(reconcile(bed, desired), 0U);
         int shares[256] = {};
         for (int i = 0; i < 400; ++i) {
-            const int to =
-                bed.sent_to(frame_of({.source = client4, .destination = service4}));
+            const int to = bed.sent_to(frame_of({.source = client4, .destination = service4}));
             ASSERT_GE(to, 0);
             ++shares[to];
         }
