@@ -5,8 +5,10 @@
  */
 #pragma once
 
-#include <bpf/bpf_helpers.h>
+/* First: the helpers use its types. */
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 #include "abi.h"
 
