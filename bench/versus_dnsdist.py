@@ -83,7 +83,7 @@ def without_switch_program(lab):
     try:
         yield
     finally:
-        lab.network.switch.run(*port, "obj", lab.tools.path("xdp_pass.o"), "sec", "xdp")
+        lab.network.switch.run(*port, "obj", lab.tools.path("xdp_pass"), "sec", "xdp")
 
 
 @contextmanager
@@ -266,7 +266,11 @@ def main() -> int:
     if reason:
         print(f"versus_dnsdist: {reason}", file=sys.stderr)
         return CANNOT
-    rounds = measure(options)
+    try:
+        rounds = measure(options)
+    except (LabError, RuntimeError) as error:
+        print(f"versus_dnsdist: {error}", file=sys.stderr)
+        return 1
     print_tables(rounds, options)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
