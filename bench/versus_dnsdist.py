@@ -25,7 +25,7 @@ CANNOT = 77  # exit status: could not run here, the reason is on standard error
 SERVERS = ("unbound", "unbound")
 WAYS = ("direct", "detour", "director", "dnsdist")
 TITLES = {"direct": "no balancer, one server", "detour": "the same by a kernel router",
-          "director": "director (XDP)", "dnsdist": "dnsdist (round robin)"}
+          "director": "director, XDP", "dnsdist": "dnsdist, round robin"}
 SWITCH_PORT = "director-eth0"
 
 DNSDIST = """\
@@ -51,11 +51,11 @@ def obstacle() -> str:
 
 
 # ---- the ways to the servers -------------------------------------------------------
-# Each yields (address that the client asks, pids of the balancer).
+# Each yields (address that the client asks, pids of the balancer, what else is to be said).
 
 @contextmanager
 def direct(_lab):
-    yield plan.server_v4(1), []
+    yield plan.server_v4(1), [], ""
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def detour(lab):
     with without_switch_program(lab):
         lab.router.ip(f"route add {to} via {plan.DIRECTOR_V4}")
         try:
-            yield to, []
+            yield to, [], ""
         finally:
             lab.router.ip(f"route del {to} via {plan.DIRECTOR_V4}")
             host.sysctl(ipv4__ip_forward=0)
@@ -93,7 +93,8 @@ def director(lab):
                                         service_ips=[plan.SERVICE_V4])
     with Director(lab, config) as one:
         one.wait_states(**{name: "up" for name in servers})
-        yield plan.SERVICE_V4, [one.process.pid]
+        mode = one.status()["dataplane"]["interfaces"][0]["mode"]
+        yield plan.SERVICE_V4, [one.process.pid], mode
 
 
 @contextmanager
@@ -116,7 +117,7 @@ def dnsdist(lab):
             "--uid", "nobody", "--gid", "nogroup"], log)
         try:
             wait_for("dnsdist to answer", lambda: _answers(lab, process, log))
-            yield plan.SERVICE_V4, [process.pid]
+            yield plan.SERVICE_V4, [process.pid], ""
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -185,10 +186,11 @@ def measure(options) -> dict:
             # In turn, starting with another one each time.
             shift = number % len(options.ways)
             for way in options.ways[shift:] + options.ways[:shift]:
-                with ENTER[way](lab) as (target, balancer):
+                with ENTER[way](lab) as (target, balancer, note):
                     # Caches of servers and neighbours are warm after this.
                     lab.load(target, rate=1000, count=200).start().finish()
-                    rounds[way].append({"paced": paced(lab, target, balancer, options),
+                    rounds[way].append({"note": note,
+                                        "paced": paced(lab, target, balancer, options),
                                         "closed": closed(lab, target, options)})
     return rounds
 
@@ -206,7 +208,9 @@ def median(rounds: list, *path) -> float:
 def summary(rounds: dict) -> dict:
     found = {}
     for way, runs in rounds.items():
+        note = runs[0]["note"]
         found[way] = {
+            "title": TITLES[way] + (f", {note}" if note else ""),
             "machine_us": median(runs, "paced", "machine_us"),
             "processes_us": median(runs, "paced", "processes_us"),
             **{name.replace(" ", "_") + "_us": median(runs, "paced", "parts_us", name)
@@ -226,12 +230,12 @@ def print_tables(rounds: dict, options):
     print(f"  {'':28}{'machine':>9}{'processes':>11} = {'client':>7}{'servers':>9}"
           f"{'balancer':>10}{'softirq':>9}{'p50':>8}{'p99':>8}")
     for way, v in lines.items():
-        print(f"  {TITLES[way]:28}{v['machine_us']:9.1f}{v['processes_us']:11.1f}   "
+        print(f"  {v['title']:28}{v['machine_us']:9.1f}{v['processes_us']:11.1f}   "
               f"{v['client_us']:7.1f}{v['servers_us']:9.1f}{v['balancer_us']:10.1f}"
               f"{v['softirq_threads_us']:9.1f}{v['p50_us']:8.0f}{v['p99_us']:8.0f}")
     print(f"\nQueries per second, {options.outstanding} under way (dnsperf)\n")
     for way, v in lines.items():
-        print(f"  {TITLES[way]:28}{v['queries_per_second']:9.0f}   {v['lost']} lost, both loads")
+        print(f"  {v['title']:28}{v['queries_per_second']:9.0f}   {v['lost']} lost, both loads")
     print()
     for kind, name in (("processes_us", "processes"), ("machine_us", "machine")):
         added = {way: lines[way][kind] - lines["direct"][kind]
