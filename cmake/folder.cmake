@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# dnsdirector_folder(NAME LINK …): all of src/NAME as a static library. A folder
+# dnsdirector_folder(NAME LINK … [PRECOMPILE …]): all of src/NAME as a static
+# library. Large library headers are precompiled (GCC needs most of a file's time
+# for them). A folder
 # without sources yet becomes an interface library, so that the picture of
 # CMakeLists.txt is whole from the first commit.
 function(dnsdirector_folder name)
-    cmake_parse_arguments(FOLDER "" "" "LINK" ${ARGN})
+    cmake_parse_arguments(FOLDER "" "" "LINK;PRECOMPILE" ${ARGN})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
     list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
     if(sources)
@@ -15,4 +17,7 @@ function(dnsdirector_folder name)
     endif()
     target_include_directories(dnsdirector_${name} ${scope} ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(dnsdirector_${name} ${scope} ${FOLDER_LINK})
+    if(sources AND FOLDER_PRECOMPILE)
+        target_precompile_headers(dnsdirector_${name} PRIVATE ${FOLDER_PRECOMPILE})
+    endif()
 endfunction()

@@ -11,7 +11,7 @@ namespace dnsdirector::cli {
 struct ApiAnswer {
     bool reached = false;  ///< false: no director answers there
     int status = 0;        ///< HTTP status
-    std::string text;  ///< the body as it came
+    std::string text;      ///< the body as it came
     nlohmann::json body;
     std::string error;  ///< why it was not reached
 };

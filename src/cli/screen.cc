@@ -63,11 +63,6 @@ std::string table(const std::vector<Row>& rows, bool colour) {
     return out;
 }
 
-std::string text_of(const json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 double number_of(const json& object, const char* key) {
     const auto found = object.find(key);
     return found != object.end() && found->is_number() ? found->get<double>() : 0;
@@ -201,6 +196,11 @@ std::string drops(const json& status) {
 }
 
 }  // namespace
+
+std::string text_of(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
 
 std::string short_number(double value) {
     if (value < 1000) return fmt::format("{:.0f}", value);

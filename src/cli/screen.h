@@ -11,6 +11,9 @@ namespace dnsdirector::cli {
 /// `colour`: ANSI sequences (a terminal without NO_COLOR).
 [[nodiscard]] std::string render_status(const nlohmann::json& status, bool colour);
 
+/// The text under a key; "" when there is none.
+[[nodiscard]] std::string text_of(const nlohmann::json& object, const char* key);
+
 /// "842", "18.2k", "3.41M".
 [[nodiscard]] std::string short_number(double value);
 /// "0.18 ms", "12 ms", "1.20 s".

@@ -7,11 +7,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string text_of(const json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 void print_check(const json& check, const std::string& now) {
     fmt::print("    check {}: {}", text_of(check, "what"), text_of(check, "state"));
     const auto last = check.find("last");
