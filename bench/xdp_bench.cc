@@ -76,9 +76,11 @@ struct Figures {
     double director = 0;
 };
 
-[[noreturn]] void give_up(const std::string& what) {
+constexpr int cannot = 77;  ///< exit status: could not run here
+
+[[noreturn]] void give_up(const std::string& what, int status = 1) {
     fmt::print(stderr, "xdp_bench: {}\n", what);
-    std::exit(1);
+    std::exit(status);
 }
 
 template <typename T>
@@ -154,11 +156,11 @@ public:
         instance.ifindex = 1;
         instance.flags = abi::INSTANCE_TRANSMIT;
         std::memcpy(&skeleton_->rodata->instance, &instance, sizeof instance);
-        if (abi::bench__load(skeleton_) != 0)
-            give_up(
-                fmt::format("the kernel refused the BPF programs ({}): this needs root, and a "
-                            "kernel with BPF",
-                            std::strerror(errno)));
+        if (const int error = -abi::bench__load(skeleton_); error != 0)
+            give_up(fmt::format("the kernel refused the BPF programs ({}): this needs root, and a "
+                                "kernel with BPF",
+                                std::strerror(error)),
+                    error == EPERM || error == EACCES || error == ENOSYS ? cannot : 1);
         services_ = map_memory<abi::service>(skeleton_->maps.services, 4096);
         blocks_ =
             map_memory<abi::slot_block>(skeleton_->maps.slots, most_slots / abi::SLOTS_PER_BLOCK);
