@@ -2,7 +2,8 @@
 //
 // From a check's verdict to the table in the kernel: the real engine and the
 // real XDP plane, with verdicts given by hand. Timed is the call that hands the
-// engine a verdict: when it returns, the kernel program uses the new tables.
+// engine a verdict and the tick that puts it into force: when that returns, the
+// kernel program uses the new tables.
 // README.md says how to read the output.
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>

@@ -73,16 +73,17 @@ public:
                configuration_.director.limits.slots / 600;
     }
 
-    /// Many servers fail, one verdict after the other and without a pause.
+    /// Many servers fail at once: their verdicts come in one go.
     Result<Nanoseconds> storm(std::uint32_t first, std::uint32_t count) {
         make_room(configuration_.director.limits.slots);
-        Measured ignored;
         const Stopwatch watch;
         for (std::uint32_t i = 0; i < count; ++i)
-            give(server_endpoint(first + i), core::Failure::silence, ignored);
+            hand_over(server_endpoint(first + i), core::Failure::silence);
+        engine_.tick();
         const Nanoseconds taken = watch.times().own;
         for (std::uint32_t i = 0; i < count; ++i)
-            give(server_endpoint(first + i), core::Failure::none, ignored);
+            hand_over(server_endpoint(first + i), core::Failure::none);
+        engine_.tick();
         if (!errors_.empty()) return fail("the data plane refused a change: {}", errors_.front());
         return taken;
     }
@@ -121,16 +122,21 @@ private:
         return compare(std::nullopt);
     }
 
-    void give(const Endpoint& server, core::Failure failure, Measured& measured) {
+    /// Hands over one verdict, as the prober does; it waits for the next tick().
+    void hand_over(const Endpoint& server, core::Failure failure) {
         core::Verdict verdict;
         verdict.failure = failure;
         if (failure != core::Failure::none) verdict.reason = "timeout";
-        const probe::CheckId id = check_of_.at(server);
+        verdict.at = monotonic_now();
+        prober_.on_verdict(check_of_.at(server), std::move(verdict));
+    }
+
+    void give(const Endpoint& server, core::Failure failure, Measured& measured) {
         plane_.take_applied_time();
         plane_.take_changes();
-        verdict.at = monotonic_now();
         const Stopwatch watch;
-        prober_.on_verdict(id, std::move(verdict));
+        hand_over(server, failure);
+        engine_.tick();
         const Stopwatch::Times times = watch.times();
         measured.own.add(times.own);
         measured.wall.add(times.wall);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace dnsdirector::control {
 namespace {
@@ -181,22 +182,30 @@ void Engine::on_verdict(probe::CheckId id, core::Verdict verdict) {
         core::advance(check.state, configuration_.checks[found->second], std::move(verdict));
     if (step.hurry) prober_.hurry(id);
     if (!step.changed) return;
-    decide(check.services);
-    timings_.last_verdict_to_table = clock_().monotonic - at;
-    timings_.worst_verdict_to_table =
-        std::max(timings_.worst_verdict_to_table, timings_.last_verdict_to_table);
+    dirty_.insert(check.services.begin(), check.services.end());
+    if (!oldest_verdict_) oldest_verdict_ = at;
 }
 
 void Engine::on_reachability(std::span<const IpAddress> servers) {
-    std::set<ServiceIndex> affected;
     for (const IpAddress& server : servers)
         if (const auto found = services_of_server_.find(server); found != services_of_server_.end())
-            affected.insert(found->second.begin(), found->second.end());
-    const std::vector<ServiceIndex> list(affected.begin(), affected.end());
-    decide(list);
+            dirty_.insert(found->second.begin(), found->second.end());
+}
+
+void Engine::flush() {
+    if (dirty_.empty()) return;
+    const std::vector<ServiceIndex> services(dirty_.begin(), dirty_.end());
+    dirty_.clear();
+    decide(services);
+    if (const auto since = std::exchange(oldest_verdict_, std::nullopt)) {
+        timings_.last_verdict_to_table = clock_().monotonic - *since;
+        timings_.worst_verdict_to_table =
+            std::max(timings_.worst_verdict_to_table, timings_.last_verdict_to_table);
+    }
 }
 
 std::optional<TimePoint> Engine::deadline() const {
+    if (!dirty_.empty()) return TimePoint{};  // long ago: at once
     std::optional<TimePoint> earliest = retry_at_;
     if (!wakeups_.empty() && (!earliest || wakeups_.begin()->first < *earliest))
         earliest = wakeups_.begin()->first;
@@ -204,6 +213,7 @@ std::optional<TimePoint> Engine::deadline() const {
 }
 
 void Engine::tick() {
+    flush();
     const TimePoint now = clock_().monotonic;
     if (retry_at_ && *retry_at_ <= now) {
         retry_at_.reset();
@@ -227,6 +237,8 @@ void Engine::wake(ServiceIndex index, std::optional<TimePoint> before,
 // ---- decide → diff → apply ----------------------------------------------------
 
 void Engine::decide_all() {
+    dirty_.clear();
+    oldest_verdict_.reset();
     std::vector<ServiceIndex> all(services_.size());
     std::iota(all.begin(), all.end(), 0U);
     decide(all);

@@ -54,8 +54,9 @@ public:
     /// the differences. Returns one line for each.
     Result<std::vector<std::string>> repair();
 
-    /// When tick() wants to be called: slow start's next step, or another try
-    /// after an error of the data plane.
+    /// When tick() wants to be called: at once when verdicts wait to be put into
+    /// force, at slow start's next step, or for another try after an error of
+    /// the data plane.
     [[nodiscard]] std::optional<TimePoint> deadline() const;
     void tick();
 
@@ -94,6 +95,7 @@ private:
                                      const std::vector<ServiceIndex>& services) const;
     void on_verdict(probe::CheckId id, core::Verdict verdict);
     void on_reachability(std::span<const IpAddress> servers);
+    void flush();
     void decide(std::span<const ServiceIndex> services);
     void decide_all();
     /// Returns the decision before.
@@ -118,6 +120,10 @@ private:
 
     core::Forwarding actual_;  ///< what the plane holds, as far as we know
     std::set<std::pair<TimePoint, ServiceIndex>> wakeups_;  ///< each service's next_change
+    /// Services whose inputs changed. Decided together at the next tick(), so
+    /// that a hundred servers that fail at once cost one new table, not a hundred.
+    std::set<ServiceIndex> dirty_;
+    std::optional<TimePoint> oldest_verdict_;  ///< among those that made them dirty
     std::optional<TimePoint> retry_at_;
     EngineTimings timings_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/event_driver.h"
 
+#include <boost/asio/post.hpp>
 #include <chrono>
 
 namespace dnsdirector::control {
@@ -75,14 +76,22 @@ void EventDriver::arm(Entry& entry) {
         entry.timer.cancel();
         return;
     }
-    using SteadyPoint = std::chrono::steady_clock::time_point;
-    entry.timer.expires_at(SteadyPoint{wish->time_since_epoch()});
-    entry.timer.async_wait([this, &entry, wish](const boost::system::error_code& error) {
-        // A newer wish took this one's place while it was on its way.
-        if (error || entry.armed_for != wish) return;
+    const auto fire = [this, &entry, wish] {
+        if (entry.armed_for != wish) return;  // a newer wish took this one's place
         entry.armed_for.reset();
         entry.on_deadline();
         rearm();
+    };
+    if (*wish <= monotonic_now()) {
+        // Due already: after what else is ready, without a timer.
+        entry.timer.cancel();
+        boost::asio::post(io_, fire);
+        return;
+    }
+    using SteadyPoint = std::chrono::steady_clock::time_point;
+    entry.timer.expires_at(SteadyPoint{wish->time_since_epoch()});
+    entry.timer.async_wait([fire](const boost::system::error_code& error) {
+        if (!error) fire();
     });
 }
 

@@ -130,10 +130,10 @@ TEST(Engine, AServerThatCannotBeReachedIsOutUntilItCan) {
     sim.engine.configure(cluster({{a, 1}, {b, 1}}));
     sim.pass(a, 2);
     sim.pass(b, 2);
-    sim.plane.set_unreachable(*IpAddress::parse(a), "no ARP answer");
+    sim.unreachable(a, "no ARP answer");
     EXPECT_FALSE(sim.weight(a));
     EXPECT_EQ(sim.engine.services()[0].servers[0].decision.reason, "no ARP answer");
-    sim.plane.set_unreachable(*IpAddress::parse(a), "");
+    sim.unreachable(a, "");
     EXPECT_EQ(sim.weight(a), 1U);
 }
 
@@ -197,6 +197,22 @@ TEST(Engine, OneCheckServesAllServicesThatListIt) {
     EXPECT_EQ(sim.weight(a), 1U);
     EXPECT_EQ(sim.weight(a, second.key), 1U);
     EXPECT_EQ(sim.engine.services()[0].servers[0].checks[0].shared_by, 2U);
+}
+
+TEST(Engine, ManyVerdictsAtOnceCostOneChangeOfTheTable) {
+    Simulation sim;
+    std::vector<std::pair<std::string, core::Weight>> servers;
+    for (int i = 1; i <= 100; ++i)
+        servers.emplace_back("203.0.113." + std::to_string(i), 1);
+    sim.engine.configure(cluster(servers));
+    const std::size_t calls = sim.plane.apply_calls();
+    const auto running = sim.prober.running;
+    for (int round = 0; round < 2; ++round)
+        for (const auto& [id, check] : running)
+            sim.prober.on_verdict(id, core::Verdict{});
+    sim.settle();
+    EXPECT_EQ(sim.plane.apply_calls(), calls + 1);
+    EXPECT_EQ(sim.plane.forwarding().begin()->second.destinations.size(), 100U);
 }
 
 TEST(Engine, TellsOfAChangedServerOnceTheKernelKnows) {

@@ -83,6 +83,15 @@ public:
                 verdict.at = now;
                 prober.on_verdict(id, verdict);
             }
+        settle();
+    }
+    /// The event loop calls tick() as soon as the engine asks for it.
+    void settle() {
+        if (engine.deadline() && *engine.deadline() <= now) engine.tick();
+    }
+    void unreachable(const std::string& address, const std::string& reason) {
+        plane.set_unreachable(*IpAddress::parse(address), reason);
+        settle();
     }
     void pass(const std::string& address, int rounds = 1) {
         for (int i = 0; i < rounds; ++i)
