@@ -18,12 +18,14 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 __u32 runs SEC(".data.runs") = 1;
 
 ALWAYS_INLINE int swap_macs(struct xdp_md* context) {
-    struct ethhdr* frame = (void*)(long)context->data;
-    if ((void*)(frame + 1) > (void*)(long)context->data_end) return XDP_ABORTED;
-    __u8 mac[ETH_ALEN];
-    __builtin_memcpy(mac, frame->h_dest, ETH_ALEN);
-    __builtin_memcpy(frame->h_dest, frame->h_source, ETH_ALEN);
-    __builtin_memcpy(frame->h_source, mac, ETH_ALEN);
+    void* frame = (void*)(long)context->data;
+    if (frame + sizeof(struct ethhdr) > (void*)(long)context->data_end) return XDP_ABORTED;
+    __u32 first = load32(frame);
+    __u16 last = load16(frame + 4);
+    *(__u32*)frame = load32(frame + 6);
+    *(__u16*)(frame + 4) = load16(frame + 10);
+    *(__u32*)(frame + 6) = first;
+    *(__u16*)(frame + 10) = last;
     return XDP_TX;
 }
 

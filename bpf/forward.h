@@ -12,13 +12,13 @@
  * lacks the service IP and routes) would circle for ever.
  */
 ALWAYS_INLINE int comes_from(const struct ethhdr* frame, const struct destination* to) {
-    return *(const __u32*)frame->h_source == *(const __u32*)to->server_mac &&
-           *(const __u16*)(frame->h_source + 4) == *(const __u16*)(to->server_mac + 4);
+    return load32(frame->h_source) == load32(to->server_mac) &&
+           load16(frame->h_source + 4) == load16(to->server_mac + 4);
 }
 
-ALWAYS_INLINE void write_macs(struct ethhdr* frame, const struct destination* to) {
-    *(__u64*)frame = *(const __u64*)to;
-    *(__u32*)((void*)frame + 8) = *(const __u32*)((const void*)to + 8);
+ALWAYS_INLINE void write_macs(void* frame, const struct destination* to) {
+    *(__u64*)frame = load64(to->server_mac);
+    *(__u32*)(frame + 8) = load32(to->own_mac + 2);
 }
 
 ALWAYS_INLINE int send(const struct destination* to) {

@@ -12,6 +12,26 @@
 
 #include "maps.h"
 
+/*
+ * Words of a frame in one load or store. Taken from the headers' packed structs
+ * the compiler would put them together byte by byte; the machines this runs on
+ * don't mind where a word begins, and the verifier knows that of them.
+ */
+ALWAYS_INLINE __u16 load16(const void* from) {
+    return *(const __u16*)from;
+}
+ALWAYS_INLINE __u32 load32(const void* from) {
+    return *(const __u32*)from;
+}
+ALWAYS_INLINE __u64 load64(const void* from) {
+    return *(const __u64*)from;
+}
+
+ALWAYS_INLINE void load_address6(__u64 to[2], const struct in6_addr* from) {
+    to[0] = load64(from);
+    to[1] = load64((const void*)from + 8);
+}
+
 /* The fields of a packet that the path needs, in registers. */
 struct packet {
     void* data;
@@ -35,8 +55,8 @@ ALWAYS_INLINE __u32 where_of(__u32 port, __u32 protocol, __u32 family) {
 
 /* A switch floods frames whose port it does not know: they are another's. */
 ALWAYS_INLINE int addressed_to_us(const struct ethhdr* frame) {
-    return *(const __u32*)frame->h_dest == instance.mac_first &&
-           *(const __u16*)(frame->h_dest + 4) == (__u16)instance.mac_last;
+    return load32(frame->h_dest) == instance.mac_first &&
+           load16(frame->h_dest + 4) == (__u16)instance.mac_last;
 }
 
 /* RFC 791, 3.1: MF, or an offset. */

@@ -81,7 +81,7 @@ NEVER_INLINE int extension6(struct xdp_md* context) {
     struct packet packet = packet_of(context);
     const struct ipv6hdr* ip = packet.data + sizeof(struct ethhdr);
     if ((const void*)(ip + 1) > packet.end) return XDP_PASS;
-    __builtin_memcpy(packet.address, &ip->daddr, sizeof(packet.address));
+    load_address6(packet.address, &ip->daddr);
     if (!is_service_address(&packet, 6)) return XDP_PASS;
     return ip->nexthdr == IPPROTO_FRAGMENT ? not_forwarded(REASON_fragment)
                                            : not_forwarded(REASON_ipv6_extension);
@@ -94,8 +94,8 @@ ALWAYS_INLINE int path6(struct xdp_md* context, struct packet* packet) {
     if (ip->nexthdr != IPPROTO_UDP && ip->nexthdr != IPPROTO_TCP)
         return is_extension(ip->nexthdr) ? extension6(context) : XDP_PASS;
     __u64 source[2];
-    __builtin_memcpy(packet->address, &ip->daddr, sizeof(packet->address));
-    __builtin_memcpy(source, &ip->saddr, sizeof(source));
+    load_address6(packet->address, &ip->daddr);
+    load_address6(source, &ip->saddr);
     packet->ports = *(const __u32*)transport;
     packet->where = where_of(packet->ports >> 16, ip->nexthdr, 6);
     __u32 index;
@@ -132,8 +132,7 @@ NEVER_INLINE int tagged(struct xdp_md* context) {
         packet.address[0] = ((const struct iphdr*)ip)->daddr;
         family = 4;
     } else if (inner == bpf_htons(ETH_P_IPV6) && ip + sizeof(struct ipv6hdr) <= packet.end) {
-        __builtin_memcpy(packet.address, &((const struct ipv6hdr*)ip)->daddr,
-                         sizeof(packet.address));
+        load_address6(packet.address, &((const struct ipv6hdr*)ip)->daddr);
         family = 6;
     }
     return family && is_service_address(&packet, family) ? not_forwarded(REASON_vlan) : XDP_PASS;
@@ -144,9 +143,9 @@ ALWAYS_INLINE int direct(struct xdp_md* context) {
     const struct ethhdr* frame = packet.data;
     if ((const void*)(frame + 1) > packet.end) return XDP_PASS;
     if (!addressed_to_us(frame)) return XDP_PASS;
-    if (frame->h_proto == bpf_htons(ETH_P_IP)) return path4(context, &packet);
-    if (frame->h_proto == bpf_htons(ETH_P_IPV6)) return path6(context, &packet);
-    if (frame->h_proto == bpf_htons(ETH_P_8021Q) || frame->h_proto == bpf_htons(ETH_P_8021AD))
-        return tagged(context);
+    __be16 type = load16(&frame->h_proto);
+    if (type == bpf_htons(ETH_P_IP)) return path4(context, &packet);
+    if (type == bpf_htons(ETH_P_IPV6)) return path6(context, &packet);
+    if (type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD)) return tagged(context);
     return XDP_PASS;
 }

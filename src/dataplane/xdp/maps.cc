@@ -93,7 +93,10 @@ Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::
     if (auto made = make_pin_dir(maps->pins_); !made) return tl::unexpected(made.error());
     if (auto found = maps->find_pinned(); !found) return tl::unexpected(found.error());
     auto ready = maps->adopted_ ? maps->check_sizes(limits) : maps->create(limits);
-    if (!ready) return tl::unexpected(ready.error());
+    if (!ready) {
+        if (!maps->adopted_) (void)maps->unpin();
+        return tl::unexpected(ready.error());
+    }
     if (auto mapped = maps->map_memory(); !mapped) return tl::unexpected(mapped.error());
     return maps;
 }

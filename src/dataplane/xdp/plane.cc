@@ -37,6 +37,11 @@ public:
           services_(*maps_, [this](const IpAddress& address) { return hops_.hop(address); }) {}
 
     Result<void> start();
+    /// A start that was refused leaves nothing of its own; what a predecessor left
+    /// goes on forwarding.
+    void undo_start() {
+        if (!maps_->adopted()) (void)detach();
+    }
 
     Result<core::Forwarding> read() override;
     Result<void> apply(std::span<const core::Change> changes) override {
@@ -313,7 +318,10 @@ Result<std::unique_ptr<DataPlane>> make_xdp(const core::DirectorSettings& settin
     if (!monitor) return tl::unexpected(monitor.error());
     auto plane = std::make_unique<xdp::Plane>(settings, std::move(*maps), std::move(*socket),
                                               std::move(*monitor));
-    if (auto started = plane->start(); !started) return tl::unexpected(started.error());
+    if (auto started = plane->start(); !started) {
+        plane->undo_start();
+        return tl::unexpected(started.error());
+    }
     return plane;
 }
 

@@ -350,13 +350,14 @@ TEST(XdpPlaneStart, refuses_with_an_error_that_says_what_would_be_right) {
     core::DirectorSettings missing = lab.settings;
     missing.interfaces = {"eth7"};
     expect_words(error_of(missing, pins.path()), {"eth7", "does not exist", "eth0"});
+    EXPECT_FALSE(pins.exists());  // nothing is left of it
 
+    lab.start();
     core::DirectorSettings larger = lab.settings;
     larger.limits.real_servers *= 2;  // than the maps that are there now
     expect_words(error_of(larger, pins.path()), {"real_servers", "stop the director cleanly"});
 
     const PinDir others;
-    lab.start();
     expect_words(error_of(lab.settings, others.path()), {"another XDP program", "eth0"});
 }
 
