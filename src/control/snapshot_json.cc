@@ -51,7 +51,7 @@ json real_server(const ServerSnapshot& server) {
             {"checks", checks}};
 }
 
-json service(const ServiceSnapshot& service) {
+json service(const ServiceSnapshot& service, bool all_drained) {
     json servers = json::array();
     for (const ServerSnapshot& server : service.servers)
         servers.push_back(real_server(server));
@@ -66,29 +66,34 @@ json service(const ServiceSnapshot& service) {
               {"up", service.quorum.up},
               {"servers_up", service.quorum.servers_up},
               {"met", service.quorum.met}}},
-            {"announced", service.quorum.met},
+            {"announced", service.quorum.met && !all_drained},
             {"counters", count(service.count)},
             {"packets_per_second", service.packets_per_second},
             {"real_servers", servers}};
 }
 
 /// One entry per service IP: withdrawn as soon as one of its services lacks its
-/// quorum. No routing daemon is spoken to yet, hence no neighbours.
+/// quorum, draining while the operator drains this director. No routing daemon
+/// is spoken to yet, hence no neighbours.
 json announcements(const Snapshot& snapshot) {
-    std::map<IpAddress, std::string> reasons;
+    std::map<IpAddress, std::string> lacking;
     for (const ServiceSnapshot& service : snapshot.services) {
-        std::string& reason = reasons[service.key.address];
+        std::string& reason = lacking[service.key.address];
         if (!service.quorum.met && reason.empty())
             reason = fmt::format("{}: quorum not met, {} of {}", service.key.to_string(),
                                  service.quorum.up, service.quorum.required);
     }
     json list = json::array();
-    for (const auto& [address, reason] : reasons)
+    for (const auto& [address, lack] : lacking) {
+        const bool draining = lack.empty() && snapshot.all_drained;
         list.push_back(
             {{"prefix", fmt::format("{}/{}", address.to_string(), address.host_prefix_length())},
-             {"state", reason.empty() ? "announced" : "withdrawn"},
-             {"reason", reason},
+             {"state", !lack.empty() ? "withdrawn"
+                       : draining    ? "draining"
+                                     : "announced"},
+             {"reason", draining ? "director drained by the operator" : lack},
              {"neighbors", json::array()}});
+    }
     return list;
 }
 
@@ -104,7 +109,7 @@ std::string to_json(const Snapshot& snapshot) {
         drops[reason] = packets;
     json services = json::array();
     for (const ServiceSnapshot& entry : snapshot.services)
-        services.push_back(service(entry));
+        services.push_back(service(entry, snapshot.all_drained));
 
     const json root = {
         {"version", snapshot.version},

@@ -232,13 +232,9 @@ Result<void> Services::remove_destination(const core::ServiceKey& key, const End
     if (entry == mirror_.end()) return {};
     const auto at = entry->second.members.find(server);
     if (at == entry->second.members.end()) return {};
-    if (tracked_.contains({key, server})) {
-        at->second.forwarded = false;
-        return write_member(key, server, at->second);
-    }
-    forget_member(key, server, at->second);
-    entry->second.members.erase(at);
-    return {};
+    // Its counters stay: a server that a later configuration brings back counts on.
+    at->second.forwarded = false;
+    return write_member(key, server, at->second);
 }
 
 /// Has work, and its table has not the way to it that is known now.
@@ -261,14 +257,23 @@ Result<void> Services::refresh(std::span<const IpAddress> servers, TimePoint now
     return {};
 }
 
+/// Counters of servers that are not configured any more are kept as long as
+/// there is room for them beside all that are.
 void Services::track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers,
                      TimePoint now) {
-    tracked_ = {servers.begin(), servers.end()};
+    const std::set<std::pair<core::ServiceKey, Endpoint>> tracked(servers.begin(), servers.end());
+    const auto forgettable = [&](const core::ServiceKey& key, const auto& entry) {
+        return !entry.second.forwarded && !tracked.contains({key, entry.first});
+    };
+    std::size_t leftovers = 0;
+    for (const auto& [key, service] : mirror_)
+        for (const auto& entry : service.members)
+            leftovers += forgettable(key, entry) ? 1 : 0;
+    if (leftovers == 0 || tracked.size() + leftovers < counters_.capacity()) return;
     for (auto& [key, service] : mirror_)
         std::erase_if(service.members, [&, &of = key](const auto& entry) {
-            const auto& [server, member] = entry;
-            if (member.forwarded || tracked_.contains({of, server})) return false;
-            forget_member(of, server, member);
+            if (!forgettable(of, entry)) return false;
+            forget_member(of, entry.first, entry.second);
             return true;
         });
     rest(now);  // none of them stands in a table

@@ -36,7 +36,8 @@ public:
     /// lack them, are made anew.
     Result<void> refresh(std::span<const IpAddress> servers, TimePoint now);
 
-    /// Counters of servers that are neither forwarded to nor listed are forgotten.
+    /// Counters of servers that are neither forwarded to nor listed are forgotten
+    /// when room for them gets short.
     void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers, TimePoint now);
 
     /// Services and servers; not the reasons.
@@ -84,7 +85,6 @@ private:
     Directory directory_;
     core::TableCache tables_;
     Mirror mirror_;
-    std::set<std::pair<core::ServiceKey, Endpoint>> tracked_;
     std::set<std::uint32_t> egress_;  ///< interfaces entered in this life
     std::vector<bool> visible_;       ///< by service record: published
 

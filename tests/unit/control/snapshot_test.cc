@@ -42,6 +42,17 @@ TEST(Snapshot, JsonHoldsTheContractAndSurvivesBytesThatAreNoText) {
     EXPECT_EQ(json["config"]["last_error"], nullptr);
 }
 
+TEST(Snapshot, ADrainedDirectorAnnouncesNothingAsUsual) {
+    Snapshot snapshot = one_server();
+    snapshot.services[0].quorum.met = true;
+    const auto state = [](const Snapshot& of) {
+        return nlohmann::json::parse(to_json(of))["announcements"][0]["state"];
+    };
+    EXPECT_EQ(state(snapshot), "announced");
+    snapshot.all_drained = true;
+    EXPECT_EQ(state(snapshot), "draining");
+}
+
 TEST(Snapshot, MetricsNameServiceAndServer) {
     const std::string text = to_metrics(one_server());
     EXPECT_NE(text.find("dnsdirector_real_server_up{cluster=\"\",service=\"[2001:db8::53]:53\","

@@ -181,17 +181,35 @@ TEST(XdpServices, keep_counters_over_weights_schedulers_removal_and_restart) {
     send_and_expect(5);
 }
 
-TEST(XdpServices, start_from_zero_with_a_server_that_was_forgotten) {
+TEST(XdpServices, count_on_with_a_server_that_was_removed_and_comes_back) {
     NEEDS_BED(bed);
     const Endpoint first = server(service4, 11);
     const auto frame = frame_of({.source = client4, .destination = service4});
     reconcile(bed, one_service({{first, 1}}));
     ASSERT_EQ(bed.sent_to(frame), 11);
-    reconcile(bed, one_service({}));  // nobody tracks it
-    EXPECT_FALSE(bed.counters().servers.contains({key4, first}));
+    reconcile(bed, one_service({}));
+    bed.services->track({}, {});
     bed.services->grace().release(at(100));
     reconcile(bed, one_service({{first, 1}}));
-    EXPECT_EQ(bed.counters().servers.at({key4, first}).packets, 0U);
+    EXPECT_EQ(bed.counters().servers.at({key4, first}).packets, 1U);
+}
+
+TEST(XdpServices, forget_removed_servers_when_room_for_counters_gets_short) {
+    const core::Limits one_server{.services = 4096, .real_servers = 1, .slots = 1 << 18};
+    NEEDS_BED(bed, one_server);  // the kernel's tables hold twice the limit
+    const Endpoint first = server(service4, 11);
+    const Endpoint second = server(service4, 12);
+    const auto frame = frame_of({.source = client4, .destination = service4});
+    reconcile(bed, one_service({{first, 1}}));
+    ASSERT_EQ(bed.sent_to(frame), 11);
+    reconcile(bed, one_service({}));
+    const std::pair<core::ServiceKey, Endpoint> both[] = {{key4, second},
+                                                          {key4, server(service4, 13)}};
+    bed.services->track(both, {});
+    EXPECT_FALSE(bed.counters().servers.contains({key4, first}));
+    bed.services->grace().release(at(100));
+    reconcile(bed, one_service({{second, 1}, {both[1].second, 1}}));
+    EXPECT_EQ(bed.counters().servers.at({key4, second}).packets, 0U);
 }
 
 TEST(XdpServices, follow_a_new_mac_with_a_new_record) {
