@@ -50,21 +50,21 @@ struct Count {
     std::uint64_t udp = 0, tcp = 0;
 };
 
-[[noreturn]] void fail(const std::string &what) {
+[[noreturn]] void fail(const std::string& what) {
     std::fprintf(stderr, "dnsanswer: %s: %s\n", what.c_str(), std::strerror(errno));
     std::exit(1);
 }
 
 /// A right reply to a query, with the mode's rcode; empty where it is no query.
-Bytes make_reply(const Settings &settings, const std::uint8_t *query, std::size_t size, bool tcp) {
+Bytes make_reply(const Settings& settings, const std::uint8_t* query, std::size_t size, bool tcp) {
     using namespace dnswire;
     if (size < kHeaderSize || (query[2] & 0x80) || get16(query + 4) != 1) return {};
     const std::size_t name_end = skip_name(query, size, kHeaderSize);
     if (name_end == 0 || name_end + 4 > size) return {};
     const unsigned type = get16(query + name_end), klass = get16(query + name_end + 2);
     const std::size_t question_end = name_end + 4;
-    const bool edns = get16(query + 10) > 0 && question_end + 11 <= size && query[question_end] == 0 &&
-                      get16(query + question_end + 1) == kTypeOpt;
+    const bool edns = get16(query + 10) > 0 && question_end + 11 <= size &&
+                      query[question_end] == 0 && get16(query + question_end + 1) == kTypeOpt;
     const bool truncate = settings.mode == "truncate" && !tcp;
 
     Bytes reply(query, query + question_end);
@@ -115,10 +115,10 @@ Bytes with_wrong_question(Bytes reply) {
 }
 
 /// The replies that the mode sends to one query, in order.
-std::vector<Bytes> replies_to(const Settings &settings, const std::uint8_t *query, std::size_t size,
+std::vector<Bytes> replies_to(const Settings& settings, const std::uint8_t* query, std::size_t size,
                               bool tcp) {
     const Bytes right = make_reply(settings, query, size, tcp);
-    const std::string &mode = settings.mode;
+    const std::string& mode = settings.mode;
     if (right.empty() || mode == "silent") return {};
     if (mode == "wrong-id") return {with_wrong_id(right)};
     if (mode == "wrong-question") return {with_wrong_question(right)};
@@ -144,12 +144,13 @@ struct Late {
     Address to;
     in6_pktinfo from;  // over UDP on [::]: the address that was asked
     Bytes data;
-    bool operator>(const Late &other) const { return due > other.due; }
+    bool operator>(const Late& other) const { return due > other.due; }
 };
 
 class Server {
 public:
-    Server(Settings settings, std::vector<std::string> addresses, unsigned port, std::string control)
+    Server(Settings settings, std::vector<std::string> addresses, unsigned port,
+           std::string control)
         : settings_(std::move(settings)), addresses_(std::move(addresses)), port_(port) {
         poll_ = epoll_create1(EPOLL_CLOEXEC);
         set_udp(true);
@@ -161,7 +162,8 @@ public:
         epoll_event events[64];
         for (;;) {
             const int count = epoll_wait(poll_, events, 64, wait_ms());
-            for (int i = 0; i < count; ++i) handle(events[i].data.fd);
+            for (int i = 0; i < count; ++i)
+                handle(events[i].data.fd);
             send_late();
         }
     }
@@ -189,12 +191,13 @@ private:
 
     void drop_all(Kind kind) {
         std::vector<int> gone;
-        for (auto &[fd, handle] : handles_)
+        for (auto& [fd, handle] : handles_)
             if (handle.kind == kind) gone.push_back(fd);
-        for (const int fd : gone) drop(fd);
+        for (const int fd : gone)
+            drop(fd);
     }
 
-    int bound_socket(const std::string &address, int type) {
+    int bound_socket(const std::string& address, int type) {
         const Address a = Address::parse(address, port_);
         if (a.length == 0) fail(address + " is no address");
         const int fd = socket(a.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -213,14 +216,14 @@ private:
 
     void set_udp(bool on) {
         drop_all(Kind::udp);
-        for (const auto &address : addresses_)
+        for (const auto& address : addresses_)
             if (on) watch(bound_socket(address, SOCK_DGRAM), Kind::udp);
     }
 
     void set_tcp(bool on) {
         drop_all(Kind::listener);
         if (!on) drop_all(Kind::connection);
-        for (const auto &address : addresses_) {
+        for (const auto& address : addresses_) {
             if (!on) break;
             const int fd = bound_socket(address, SOCK_STREAM);
             if (listen(fd, 1024) != 0) fail("listen");
@@ -228,12 +231,12 @@ private:
         }
     }
 
-    void listen_control(const std::string &path) {
+    void listen_control(const std::string& path) {
         sockaddr_un name{};
         name.sun_family = AF_UNIX;
         std::snprintf(name.sun_path, sizeof name.sun_path, "%s", path.c_str());
         const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (bind(fd, reinterpret_cast<sockaddr *>(&name), sizeof name) != 0) fail("bind " + path);
+        if (bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0) fail("bind " + path);
         if (listen(fd, 16) != 0) fail("listen " + path);
         watch(fd, Kind::control);
     }
@@ -242,11 +245,11 @@ private:
         const auto found = handles_.find(fd);
         if (found == handles_.end()) return;  // dropped by an earlier event of this round
         switch (found->second.kind) {
-        case Kind::udp: read_udp(fd, found->second.generation); break;
-        case Kind::listener: accept_all(fd, Kind::connection); break;
-        case Kind::control: accept_all(fd, Kind::control_connection); break;
-        case Kind::connection: read_tcp(fd, found->second); break;
-        case Kind::control_connection: read_control(fd, found->second.connection); break;
+            case Kind::udp: read_udp(fd, found->second.generation); break;
+            case Kind::listener: accept_all(fd, Kind::connection); break;
+            case Kind::control: accept_all(fd, Kind::control_connection); break;
+            case Kind::connection: read_tcp(fd, found->second); break;
+            case Kind::control_connection: read_control(fd, found->second.connection); break;
         }
     }
 
@@ -254,7 +257,7 @@ private:
         for (;;) {
             Address peer;
             peer.length = sizeof peer.storage;
-            const int fd = accept4(listener, reinterpret_cast<sockaddr *>(&peer.storage),
+            const int fd = accept4(listener, reinterpret_cast<sockaddr*>(&peer.storage),
                                    &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
             if (fd < 0) return;
             watch(fd, kind, peer);
@@ -281,24 +284,25 @@ private:
         for (int i = 0; i < count; ++i) {
             peers[i].length = messages[i].msg_hdr.msg_namelen;
             this->count(peers[i], false);
-            for (Bytes &reply : replies_to(settings_, buffers[i], messages[i].msg_len, false))
-                send_or_wait(fd, generation, peers[i], asked_address(messages[i].msg_hdr), std::move(reply));
+            for (Bytes& reply : replies_to(settings_, buffers[i], messages[i].msg_len, false))
+                send_or_wait(fd, generation, peers[i], asked_address(messages[i].msg_hdr),
+                             std::move(reply));
         }
     }
 
-    void read_tcp(int fd, Handle &handle) {
+    void read_tcp(int fd, Handle& handle) {
         std::uint8_t buffer[4096];
         const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
         if (got <= 0) {
             if (got == 0 || errno != EAGAIN) drop(fd);
             return;
         }
-        Bytes &in = handle.connection.in;
+        Bytes& in = handle.connection.in;
         in.insert(in.end(), buffer, buffer + got);
         while (in.size() >= 2 && in.size() >= 2u + dnswire::get16(in.data())) {
             const std::size_t size = dnswire::get16(in.data());
             count(handle.connection.peer, true);
-            for (const Bytes &reply : replies_to(settings_, in.data() + 2, size, true)) {
+            for (const Bytes& reply : replies_to(settings_, in.data() + 2, size, true)) {
                 Bytes framed;
                 dnswire::put16(framed, unsigned(reply.size()));
                 framed.insert(framed.end(), reply.begin(), reply.end());
@@ -308,38 +312,40 @@ private:
         }
     }
 
-    static in6_pktinfo asked_address(msghdr &message) {
+    static in6_pktinfo asked_address(msghdr& message) {
         in6_pktinfo info{};
-        for (cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+        for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
             if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO)
                 std::memcpy(&info, CMSG_DATA(c), sizeof info);
         info.ipi6_ifindex = 0;  // the way back is the routing table's choice
         return info;
     }
 
-    void send_or_wait(int fd, std::uint64_t generation, const Address &to, in6_pktinfo from,
+    void send_or_wait(int fd, std::uint64_t generation, const Address& to, in6_pktinfo from,
                       Bytes data) {
         Late late{Clock::now() + settings_.delay, fd, generation, to, from, std::move(data)};
-        if (settings_.delay.count() == 0) send_now(late);
-        else late_.push(std::move(late));
+        if (settings_.delay.count() == 0)
+            send_now(late);
+        else
+            late_.push(std::move(late));
     }
 
-    void send_now(const Late &late) {
+    void send_now(const Late& late) {
         // A reply fits the socket's buffer by far; where it does not, it is lost
         // as on a wire, and the load generator tells.
-        iovec part{const_cast<std::uint8_t *>(late.data.data()), late.data.size()};
+        iovec part{const_cast<std::uint8_t*>(late.data.data()), late.data.size()};
         alignas(cmsghdr) char control[CMSG_SPACE(sizeof late.from)] = {};
         msghdr message{};
         message.msg_iov = &part;
         message.msg_iovlen = 1;
         if (late.to.length) {
-            message.msg_name = const_cast<sockaddr *>(late.to.get());
+            message.msg_name = const_cast<sockaddr*>(late.to.get());
             message.msg_namelen = late.to.length;
         }
         if (late.to.length && late.to.family() == AF_INET6) {
             message.msg_control = control;
             message.msg_controllen = sizeof control;
-            cmsghdr *header = CMSG_FIRSTHDR(&message);
+            cmsghdr* header = CMSG_FIRSTHDR(&message);
             header->cmsg_level = SOL_IPV6;
             header->cmsg_type = IPV6_PKTINFO;
             header->cmsg_len = CMSG_LEN(sizeof late.from);
@@ -350,7 +356,7 @@ private:
 
     void send_late() {
         while (!late_.empty() && late_.top().due <= Clock::now()) {
-            const Late &late = late_.top();
+            const Late& late = late_.top();
             const auto found = handles_.find(late.fd);
             if (found != handles_.end() && found->second.generation == late.generation)
                 send_now(late);
@@ -364,13 +370,13 @@ private:
         return std::max(0, int(std::chrono::ceil<std::chrono::milliseconds>(left).count()));
     }
 
-    void count(const Address &peer, bool tcp) {
-        Count &client = clients_[peer.text()];
+    void count(const Address& peer, bool tcp) {
+        Count& client = clients_[peer.text()];
         ++(tcp ? client.tcp : client.udp);
         ++(tcp ? total_.tcp : total_.udp);
     }
 
-    void read_control(int fd, Connection &connection) {
+    void read_control(int fd, Connection& connection) {
         char buffer[512];
         const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
         if (got > 0) connection.in.insert(connection.in.end(), buffer, buffer + got);
@@ -384,7 +390,7 @@ private:
         drop(fd);
     }
 
-    std::string command(const std::string &line) {
+    std::string command(const std::string& line) {
         std::istringstream words(line);
         std::string verb, value;
         unsigned number = 0;
@@ -405,12 +411,18 @@ private:
         return "error: what is \"" + line + "\"? See tools/dnsanswer.cc";
     }
 
-    std::string set_mode(const std::string &mode, std::istringstream &words) {
-        static const char *known[] = {"answer", "rcode", "wrong-id", "wrong-question",
-                                      "wrong-id-then-right", "wrong-question-then-right",
-                                      "silent", "garbage", "truncate"};
+    std::string set_mode(const std::string& mode, std::istringstream& words) {
+        static const char* known[] = {"answer",
+                                      "rcode",
+                                      "wrong-id",
+                                      "wrong-question",
+                                      "wrong-id-then-right",
+                                      "wrong-question-then-right",
+                                      "silent",
+                                      "garbage",
+                                      "truncate"};
         unsigned rcode = 0;
-        for (const char *name : known) {
+        for (const char* name : known) {
             if (mode != name) continue;
             if (mode == "rcode" && !(words >> rcode && rcode < 16))
                 return "error: mode rcode N, N below 16";
@@ -425,8 +437,8 @@ private:
         std::ostringstream out;
         out << "{\"name\": \"" << settings_.name << "\", \"udp\": " << total_.udp
             << ", \"tcp\": " << total_.tcp << ", \"clients\": {";
-        const char *comma = "";
-        for (const auto &[address, count] : clients_) {
+        const char* comma = "";
+        for (const auto& [address, count] : clients_) {
             out << comma << '"' << address << "\": {\"udp\": " << count.udp
                 << ", \"tcp\": " << count.tcp << '}';
             comma = ", ";
@@ -448,20 +460,29 @@ private:
 
 }  // namespace
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     Settings settings;
     std::vector<std::string> addresses;
     std::string control;
     unsigned port = 53;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string option = argv[i], value = argv[i + 1];
-        if (option == "--name") settings.name = value;
-        else if (option == "--address") addresses.push_back(value);
-        else if (option == "--port") port = unsigned(std::atoi(value.c_str()));
-        else if (option == "--control") control = value;
-        else if (option == "--answer") inet_pton(AF_INET, value.c_str(), settings.a.data());
-        else if (option == "--answer6") inet_pton(AF_INET6, value.c_str(), settings.aaaa.data());
-        else { std::fprintf(stderr, "dnsanswer: unknown option %s\n", option.c_str()); return 2; }
+        if (option == "--name")
+            settings.name = value;
+        else if (option == "--address")
+            addresses.push_back(value);
+        else if (option == "--port")
+            port = unsigned(std::atoi(value.c_str()));
+        else if (option == "--control")
+            control = value;
+        else if (option == "--answer")
+            inet_pton(AF_INET, value.c_str(), settings.a.data());
+        else if (option == "--answer6")
+            inet_pton(AF_INET6, value.c_str(), settings.aaaa.data());
+        else {
+            std::fprintf(stderr, "dnsanswer: unknown option %s\n", option.c_str());
+            return 2;
+        }
     }
     if (addresses.empty() || control.empty()) {
         std::fprintf(stderr, "usage: dnsanswer --name NAME --address ADDRESS… --control SOCKET\n");

@@ -37,14 +37,15 @@ using dnswire::Address;
 using dnswire::Bytes;
 using Nanoseconds = std::int64_t;
 
-constexpr std::size_t kListed = 2000;   // losses and wrong replies listed one by one
+constexpr std::size_t kListed = 2000;  // losses and wrong replies listed one by one
 constexpr unsigned kBatch = 32;
 constexpr Nanoseconds kGap = 50'000'000;  // a server silent for longer was out
 
-constexpr unsigned kSpread = 40503;  // odd, near 2^16 / golden ratio
+constexpr unsigned kSpread = 40503;              // odd, near 2^16 / golden ratio
 constexpr unsigned inverse_of(unsigned value) {  // modulo 2^16, by Newton's method
     unsigned x = value;
-    for (int i = 0; i < 5; ++i) x *= 2 - value * x;
+    for (int i = 0; i < 5; ++i)
+        x *= 2 - value * x;
     return x & 0xffff;
 }
 constexpr unsigned kSpreadInverse = inverse_of(kSpread);
@@ -77,7 +78,7 @@ Nanoseconds now() {
     return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
 }
 
-[[noreturn]] void fail(const std::string &what) {
+[[noreturn]] void fail(const std::string& what) {
     std::fprintf(stderr, "dnsload: %s: %s\n", what.c_str(), std::strerror(errno));
     std::exit(1);
 }
@@ -89,7 +90,8 @@ public:
         if (target_.length == 0) fail(o_.target + " is no address");
         poll_ = epoll_create1(EPOLL_CLOEXEC);
         if (!o_.tcp)
-            for (unsigned i = 0; i < o_.sockets; ++i) open_udp();
+            for (unsigned i = 0; i < o_.sockets; ++i)
+                open_udp();
     }
 
     void run() {
@@ -99,7 +101,8 @@ public:
             const Nanoseconds time = now();
             const auto due = std::min<std::uint64_t>(
                 o_.count, std::uint64_t(double(time - start_) * o_.rate / 1e9) + 1);
-            while (sent < due) sent = o_.tcp ? send_tcp(sent) : send_udp(sent, due);
+            while (sent < due)
+                sent = o_.tcp ? send_tcp(sent) : send_udp(sent, due);
             receive(sent < o_.count ? 1 : 20);
             expire(sent);
         }
@@ -178,11 +181,14 @@ private:
         if (done <= 0) {
             // A pending ICMP error is reported once, in place of sending; it is
             // some earlier query's, and that one is already waiting.
-            if (errno == ECONNREFUSED || errno == EHOSTUNREACH || errno == ENETUNREACH) ++errors_;
-            else if (errno != EAGAIN && errno != ENOBUFS) fail("sendmmsg");
+            if (errno == ECONNREFUSED || errno == EHOSTUNREACH || errno == ENETUNREACH)
+                ++errors_;
+            else if (errno != EAGAIN && errno != ENOBUFS)
+                fail("sendmmsg");
             return first;
         }
-        for (int i = 0; i < done; ++i) sent(first + unsigned(i), time);
+        for (int i = 0; i < done; ++i)
+            sent(first + unsigned(i), time);
         return first + unsigned(done);
     }
 
@@ -204,8 +210,8 @@ private:
         queries_[number].sent = time;
         queries_[number].state = State::waiting;
         sent_ = number + 1;
-        latest_start_ = std::max(
-            latest_start_, time - start_ - Nanoseconds(double(number) * 1e9 / o_.rate));
+        latest_start_ =
+            std::max(latest_start_, time - start_ - Nanoseconds(double(number) * 1e9 / o_.rate));
     }
 
     void receive(int wait_ms) {
@@ -229,15 +235,21 @@ private:
         if (count < 0 && errno != EAGAIN) ++errors_;
         const Nanoseconds time = now();
         for (int i = 0; i < count; ++i) {
-            if (messages[i].msg_len < dnswire::kHeaderSize) { ++strays_; continue; }
+            if (messages[i].msg_len < dnswire::kHeaderSize) {
+                ++strays_;
+                continue;
+            }
             const std::uint64_t number = query_of(dnswire::get16(buffers[i]));
-            if (number >= sent_ || queries_[number].state != State::waiting) { ++strays_; continue; }
+            if (number >= sent_ || queries_[number].state != State::waiting) {
+                ++strays_;
+                continue;
+            }
             judge(number, buffers[i], messages[i].msg_len, time);
         }
     }
 
     void progress_tcp(int fd) {
-        Connection &c = connections_[fd];
+        Connection& c = connections_[fd];
         if (!c.asked) {
             const Bytes query = make_query(c.query);
             Bytes framed;
@@ -268,15 +280,16 @@ private:
 
     /// Closes a connection; `state` holds where the query is still waiting.
     void finish_tcp(int fd, State state) {
-        Query &query = queries_[connections_[fd].query];
+        Query& query = queries_[connections_[fd].query];
         if (query.state == State::waiting) query.state = state;
         connections_.erase(fd);
         close(fd);
     }
 
-    void judge(std::uint64_t number, const std::uint8_t *reply, std::size_t size, Nanoseconds time) {
+    void judge(std::uint64_t number, const std::uint8_t* reply, std::size_t size,
+               Nanoseconds time) {
         using namespace dnswire;
-        Query &query = queries_[number];
+        Query& query = queries_[number];
         query.answered = time;
         query.state = State::wrong;
         if (size < kHeaderSize || get16(reply) != id_of(number)) return count_rcode("wrong id");
@@ -295,8 +308,8 @@ private:
         query.state = State::right;
     }
 
-    void read_records(const std::uint8_t *reply, std::size_t size, std::size_t at, Query &query,
-                      bool &expected) {
+    void read_records(const std::uint8_t* reply, std::size_t size, std::size_t at, Query& query,
+                      bool& expected) {
         using namespace dnswire;
         const unsigned records = get16(reply + 6) + get16(reply + 8) + get16(reply + 10);
         for (unsigned i = 0; i < records; ++i) {
@@ -314,18 +327,18 @@ private:
         }
     }
 
-    void read_nsid(const std::uint8_t *data, std::size_t size, Query &query) {
+    void read_nsid(const std::uint8_t* data, std::size_t size, Query& query) {
         for (std::size_t at = 0; at + 4 <= size;) {
             const unsigned code = dnswire::get16(data + at), length = dnswire::get16(data + at + 2);
             at += 4;
             if (at + length > size) return;
             if (code == dnswire::kOptionNsid)
-                query.server = server_index({reinterpret_cast<const char *>(data + at), length});
+                query.server = server_index({reinterpret_cast<const char*>(data + at), length});
             at += length;
         }
     }
 
-    std::uint8_t server_index(const std::string &name) {
+    std::uint8_t server_index(const std::string& name) {
         const auto found = std::find(servers_.begin(), servers_.end(), name);
         if (found != servers_.end()) return std::uint8_t(found - servers_.begin());
         if (servers_.size() == 255) return 0;
@@ -333,12 +346,12 @@ private:
         return std::uint8_t(servers_.size() - 1);
     }
 
-    void count_rcode(const std::string &what) { ++wrong_kinds_[what]; }
+    void count_rcode(const std::string& what) { ++wrong_kinds_[what]; }
 
     void expire(std::uint64_t sent) {
         const Nanoseconds limit = now() - o_.timeout;
         while (oldest_ < sent) {
-            Query &query = queries_[oldest_];
+            Query& query = queries_[oldest_];
             if (query.state == State::waiting) {
                 if (query.sent > limit) return;
                 query.state = State::lost;
@@ -348,7 +361,7 @@ private:
     }
 
     void print_servers() const;
-    void print_times(const char *key, State state) const;
+    void print_times(const char* key, State state) const;
     double since_start_ms(Nanoseconds time) const { return double(time - start_) / 1e6; }
 
     Options o_;
@@ -367,27 +380,31 @@ private:
 void Load::print() const {
     std::uint64_t counts[6] = {};
     std::vector<Nanoseconds> times;
-    for (const Query &query : queries_) {
+    for (const Query& query : queries_) {
         ++counts[std::size_t(query.state)];
         if (query.state == State::right) times.push_back(query.answered - query.sent);
     }
     std::sort(times.begin(), times.end());
     const auto percentile = [&](double p) {
         if (times.empty()) return 0.0;
-        return double(times[std::min(times.size() - 1, std::size_t(p * double(times.size())))]) / 1e3;
+        return double(times[std::min(times.size() - 1, std::size_t(p * double(times.size())))]) /
+               1e3;
     };
     const auto of = [&](State state) { return (unsigned long long)counts[std::size_t(state)]; };
-    std::printf("{\"sent\": %llu, \"right\": %llu, \"wrong\": %llu, \"refused\": %llu, \"lost\": %llu, "
-                "\"icmp_errors\": %llu, \"strays\": %llu, \"started_ns\": %lld, \"sending_ms\": %.3f, "
-                "\"latest_ms\": %.3f, ",
-                (unsigned long long)sent_, of(State::right), of(State::wrong), of(State::refused),
-                of(State::lost), (unsigned long long)errors_, (unsigned long long)strays_,
-                (long long)start_, since_start_ms(queries_.back().sent), double(latest_start_) / 1e6);
-    std::printf("\"rtt_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}, ",
-                percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999), percentile(1));
+    std::printf(
+        "{\"sent\": %llu, \"right\": %llu, \"wrong\": %llu, \"refused\": %llu, \"lost\": %llu, "
+        "\"icmp_errors\": %llu, \"strays\": %llu, \"started_ns\": %lld, \"sending_ms\": %.3f, "
+        "\"latest_ms\": %.3f, ",
+        (unsigned long long)sent_, of(State::right), of(State::wrong), of(State::refused),
+        of(State::lost), (unsigned long long)errors_, (unsigned long long)strays_,
+        (long long)start_, since_start_ms(queries_.back().sent), double(latest_start_) / 1e6);
+    std::printf(
+        "\"rtt_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": "
+        "%.1f}, ",
+        percentile(0.5), percentile(0.9), percentile(0.99), percentile(0.999), percentile(1));
     std::printf("\"wrong_kinds\": {");
-    const char *comma = "";
-    for (const auto &[kind, count] : wrong_kinds_) {
+    const char* comma = "";
+    for (const auto& [kind, count] : wrong_kinds_) {
         std::printf("%s\"%s\": %llu", comma, kind.c_str(), (unsigned long long)count);
         comma = ", ";
     }
@@ -405,9 +422,9 @@ void Load::print_servers() const {
         std::vector<std::pair<Nanoseconds, Nanoseconds>> spans;
     };
     std::vector<Seen> seen(servers_.size());
-    for (const Query &query : queries_) {
+    for (const Query& query : queries_) {
         if (query.state != State::right && query.state != State::wrong) continue;
-        Seen &server = seen[query.server];
+        Seen& server = seen[query.server];
         if (query.state == State::wrong) {
             ++server.wrong;
             continue;
@@ -418,7 +435,7 @@ void Load::print_servers() const {
         server.spans.back().second = query.sent;
     }
     std::printf("\"servers\": {");
-    const char *comma = "";
+    const char* comma = "";
     for (std::size_t i = 0; i < seen.size(); ++i) {
         if (seen[i].right + seen[i].wrong == 0) continue;
         std::printf("%s\"%s\": {\"right\": %llu, \"wrong\": %llu, \"spans\": [", comma,
@@ -433,10 +450,10 @@ void Load::print_servers() const {
     std::printf("}, ");
 }
 
-void Load::print_times(const char *key, State state) const {
+void Load::print_times(const char* key, State state) const {
     std::printf("\"%s\": [", key);
     std::size_t listed = 0;
-    for (const Query &query : queries_) {
+    for (const Query& query : queries_) {
         if (query.state != state || listed == kListed) continue;
         std::printf("%s%.1f", listed ? ", " : "", since_start_ms(query.sent));
         ++listed;
@@ -444,7 +461,7 @@ void Load::print_times(const char *key, State state) const {
     std::printf("]");
 }
 
-Bytes parse_expected(const std::string &text) {
+Bytes parse_expected(const std::string& text) {
     std::uint8_t raw[16];
     if (inet_pton(AF_INET, text.c_str(), raw) == 1) return {raw, raw + 4};
     if (inet_pton(AF_INET6, text.c_str(), raw) == 1) return {raw, raw + 16};
@@ -452,23 +469,38 @@ Bytes parse_expected(const std::string &text) {
     std::exit(2);
 }
 
-Options parse(int argc, char **argv) {
+Options parse(int argc, char** argv) {
     Options o;
     for (int i = 1; i < argc; ++i) {
         const std::string option = argv[i];
-        if (option == "--tcp") { o.tcp = true; continue; }
+        if (option == "--tcp") {
+            o.tcp = true;
+            continue;
+        }
         if (i + 1 == argc) break;
         const std::string value = argv[++i];
-        if (option == "--target") o.target = value;
-        else if (option == "--port") o.port = unsigned(std::atoi(value.c_str()));
-        else if (option == "--rate") o.rate = std::atof(value.c_str());
-        else if (option == "--count") o.count = std::strtoull(value.c_str(), nullptr, 10);
-        else if (option == "--timeout") o.timeout = std::atoll(value.c_str()) * 1'000'000;
-        else if (option == "--name") o.names.push_back(value);
-        else if (option == "--type") o.type = value == "AAAA" ? dnswire::kTypeAaaa : dnswire::kTypeA;
-        else if (option == "--expect") o.expect.push_back(parse_expected(value));
-        else if (option == "--sockets") o.sockets = unsigned(std::atoi(value.c_str()));
-        else { std::fprintf(stderr, "dnsload: unknown option %s\n", option.c_str()); std::exit(2); }
+        if (option == "--target")
+            o.target = value;
+        else if (option == "--port")
+            o.port = unsigned(std::atoi(value.c_str()));
+        else if (option == "--rate")
+            o.rate = std::atof(value.c_str());
+        else if (option == "--count")
+            o.count = std::strtoull(value.c_str(), nullptr, 10);
+        else if (option == "--timeout")
+            o.timeout = std::atoll(value.c_str()) * 1'000'000;
+        else if (option == "--name")
+            o.names.push_back(value);
+        else if (option == "--type")
+            o.type = value == "AAAA" ? dnswire::kTypeAaaa : dnswire::kTypeA;
+        else if (option == "--expect")
+            o.expect.push_back(parse_expected(value));
+        else if (option == "--sockets")
+            o.sockets = unsigned(std::atoi(value.c_str()));
+        else {
+            std::fprintf(stderr, "dnsload: unknown option %s\n", option.c_str());
+            std::exit(2);
+        }
     }
     if (o.names.empty()) o.names.push_back("www.example.com");
     // Bounded on purpose: this runs on machines that others use too.
@@ -481,7 +513,7 @@ Options parse(int argc, char **argv) {
 
 }  // namespace
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     rlimit files{};
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

@@ -22,22 +22,24 @@ constexpr std::uint16_t kClassIn = 1, kClassChaos = 3;
 constexpr std::uint16_t kOptionNsid = 3;
 constexpr std::size_t kHeaderSize = 12;
 
-inline std::uint16_t get16(const std::uint8_t *at) { return std::uint16_t(at[0] << 8 | at[1]); }
-inline void set16(std::uint8_t *at, unsigned value) {
+inline std::uint16_t get16(const std::uint8_t* at) {
+    return std::uint16_t(at[0] << 8 | at[1]);
+}
+inline void set16(std::uint8_t* at, unsigned value) {
     at[0] = std::uint8_t(value >> 8);
     at[1] = std::uint8_t(value);
 }
-inline void put16(Bytes &out, unsigned value) {
+inline void put16(Bytes& out, unsigned value) {
     out.push_back(std::uint8_t(value >> 8));
     out.push_back(std::uint8_t(value));
 }
-inline void put32(Bytes &out, std::uint32_t value) {
+inline void put32(Bytes& out, std::uint32_t value) {
     put16(out, value >> 16);
     put16(out, value & 0xffff);
 }
 
 /// The offset behind the name at `at`, or 0 where it runs out of the message.
-inline std::size_t skip_name(const std::uint8_t *data, std::size_t size, std::size_t at) {
+inline std::size_t skip_name(const std::uint8_t* data, std::size_t size, std::size_t at) {
     while (at < size) {
         const unsigned length = data[at];
         if (length == 0) return at + 1;
@@ -66,10 +68,10 @@ struct Address {
     sockaddr_storage storage{};
     socklen_t length = 0;
 
-    static Address parse(const std::string &text, unsigned port) {
+    static Address parse(const std::string& text, unsigned port) {
         Address a;
-        auto *four = reinterpret_cast<sockaddr_in *>(&a.storage);
-        auto *six = reinterpret_cast<sockaddr_in6 *>(&a.storage);
+        auto* four = reinterpret_cast<sockaddr_in*>(&a.storage);
+        auto* six = reinterpret_cast<sockaddr_in6*>(&a.storage);
         if (inet_pton(AF_INET, text.c_str(), &four->sin_addr) == 1) {
             four->sin_family = AF_INET;
             four->sin_port = htons(std::uint16_t(port));
@@ -81,13 +83,14 @@ struct Address {
         }
         return a;
     }
-    const sockaddr *get() const { return reinterpret_cast<const sockaddr *>(&storage); }
+    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
     int family() const { return storage.ss_family; }
     std::string text() const {
         char buffer[INET6_ADDRSTRLEN] = "";
-        const void *raw = family() == AF_INET
-            ? static_cast<const void *>(&reinterpret_cast<const sockaddr_in *>(&storage)->sin_addr)
-            : &reinterpret_cast<const sockaddr_in6 *>(&storage)->sin6_addr;
+        const void* raw = family() == AF_INET
+                              ? static_cast<const void*>(
+                                    &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr)
+                              : &reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
         inet_ntop(family(), raw, buffer, sizeof buffer);
         return buffer;
     }
