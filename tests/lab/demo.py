@@ -17,13 +17,15 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import Director, Lab, LabError, missing_privileges, plan  # noqa: E402
-from lab.director import check_block, cluster, director_block  # noqa: E402
+from lab.director import REPOSITORY, check_block, cluster, director_block  # noqa: E402
 from lab.registry import Registry  # noqa: E402
 from lab.system import netns_path  # noqa: E402
 
 MAKES = {"s1": "BIND 9", "s2": "Unbound", "s3": "PowerDNS Recursor"}
 WEIGHTS = {"s1": 2, "s2": 1, "s3": 1}
 RATE = 5000
+TCP_RATE = 50     # new connections a second, one query each
+KEEPALIVED = os.path.join("examples", "keepalived.conf")
 # www.example.com is in the servers' caches; the checks ask for a name with a
 # TTL of one second, so that they notice a server that can no longer recurse.
 CHECK = check_block(name=plan.LOW_TTL_NAME, every="100ms", timeout="100ms")
@@ -46,7 +48,7 @@ class Screen:
 
     def say(self, text: str = ""):
         for line in text.splitlines() or [""]:
-            print(f"   {line}", flush=True)
+            print(f"   {line}".rstrip(), flush=True)
 
     def command(self, *words: str):
         self.say(f"{self.dim}$ dnsdirector {' '.join(words)}{self.plain}")
@@ -55,7 +57,7 @@ class Screen:
 class Demo:
     def __init__(self, screen: Screen, lab: Lab):
         self.screen, self.lab = screen, lab
-        self.rows = []      # of the table at the end
+        self.rows = []      # of the table at the end: (what, result, out ms, back ms)
         self.broken = []    # promises
 
     # The story.
@@ -77,12 +79,15 @@ class Demo:
             self.kill9(director)
             self.show_status(director)
             self.stop(director)
+        self.compatible()
         self.summary()
 
     def show_status(self, director):
+        colour = {"CLICOLOR_FORCE": "1"} if sys.stdout.isatty() else {}
         self.screen.command("status")
-        sys.stdout.flush()
-        subprocess.run(director.argv("status"), check=False)
+        done = subprocess.run(director.argv("status"), check=True, stdout=subprocess.PIPE,
+                              text=True, env={**os.environ, **colour})
+        self.screen.say(done.stdout)
 
     def shares(self, director):
         self.screen.step("Shares: weights 2, 1, 1; every answer looked at")
@@ -114,57 +119,64 @@ class Demo:
                      lambda: self.lab.reconnect("s3"), show=True)
 
     def failure(self, director, name, what, break_it, mend_it, show=False):
-        """A server breaks at 1 s and is mended at 3 s; show: the status between."""
-        with self.lab.load(rate=RATE, seconds=6, timeout_ms=500) as load:
+        """A server breaks at 1 s and is mended 2 s later. show: the status in
+        between, with the server out so long that PKT/S has forgotten it."""
+        out_for = 4.0 if show else 2.0
+        with self.lab.load(rate=RATE, seconds=4 + out_for, timeout_ms=500) as load:
             load.sleep_until(1.0)
             broken_at = time.monotonic()
             break_it()
             director.wait_states(timeout=5, where=UDP4, **{name: "down"})
             server = director.server(name, **UDP4)
             if show:
+                load.sleep_until(0.7 + out_for)
                 self.show_status(director)
-            load.sleep_until(3.0)
+                self.screen.say("PKT/S averages over the last seconds.")
+            load.sleep_until(1.0 + out_for)
             mend_it()
             mended_at = time.monotonic()
             result = load.finish()
-        harmed = result.lost_at + result.wrong_at
         self.screen.say(self.fate(result))
-        if harmed:
-            out = max(harmed) - result.at(broken_at)
-            self.screen.say(f"Out {out:.0f} ms after it broke; the queries sent to it until then "
-                            f"({len(harmed)} of {result.sent}) are all that was harmed.")
-            if out > 400:
-                self.breach(f"{what}: out after {out:.0f} ms, more than 400 ms")
-        self.screen.say(f"{name} was {server['state']} because of: {server['reason']}")
+        harmed = result.lost_at + result.wrong_at
+        out = max(harmed) - result.at(broken_at) if harmed else 0
+        self.screen.say(f"Out {out:.0f} ms after it broke: the last harmed query was sent then, "
+                        f"{len(harmed)} of {result.sent} in all.")
+        if out > 400:
+            self.breach(f"{what}: out after {out:.0f} ms, more than 400 ms")
+        self.screen.say(f"The checks saw: {server['reason']}. The clients saw: {result.lost} "
+                        f"queries without an answer, {result.wrong} wrong answers.")
         spans = result.spans(name)
-        if len(spans) == 2:
-            self.screen.say(f"Mended, and back after {spans[1][0] - result.at(mended_at):.0f} ms.")
+        back = spans[1][0] - result.at(mended_at) if len(spans) == 2 else None
+        if back is not None:
+            self.screen.say(f"Mended, and back after {back:.0f} ms.")
         else:
-            self.breach(f"{what}: {name} did not come back while the load ran")
-        self.row(f"{name} {what}", result, lossless=False)
+            self.breach(f"{what}: {name} did not go and come back while the load ran")
+        self.row(f"{name} {what}", result, lossless=False, out=out, back=back)
 
     def drain(self, director):
         self.screen.step(f"s2, {MAKES['s2']}, is drained for maintenance, and taken back")
-        with self.lab.load(rate=RATE, seconds=3) as load:
+        with self.lab.load(rate=RATE, seconds=3) as load, self.tcp_load(3) as tcp_load:
             load.sleep_until(0.7)
             self.screen.command("drain", "s2")
+            drained_at = time.monotonic()
             self.screen.say(director.command("drain", "s2").stdout)
             load.sleep_until(2.0)
             self.screen.command("undrain", "s2")
+            undrained_at = time.monotonic()
             self.screen.say(director.command("undrain", "s2").stdout)
-            result = load.finish()
+            result, tcp = load.finish(), tcp_load.finish()
         spans = result.spans("s2")
         if len(spans) == 2:
-            self.screen.say(f"s2 got nothing for {spans[1][0] - spans[0][1]:.0f} ms. "
-                            + self.fate(result))
+            self.screen.say(f"{(undrained_at - drained_at) * 1000:.0f} ms from one command to the other; "
+                            f"s2 got no query for {spans[1][0] - spans[0][1]:.0f} ms.")
         else:
             self.breach("drain: s2 was not out and back")
-        self.row("s2 drained and back", result, lossless=True)
+        self.both("s2 drained and back", result, tcp)
 
     def reload(self, director, config):
         self.screen.step("20 reloads under load: weights, servers removed and added")
         steps = [{"s1": 1, "s2": 1, "s3": 1}, {"s1": 1, "s2": 5}, {"s2": 1, "s3": 3}, WEIGHTS]
-        with self.lab.load(rate=RATE, seconds=5) as load:
+        with self.lab.load(rate=RATE, seconds=5) as load, self.tcp_load(5) as tcp_load:
             for number in range(20):
                 load.sleep_until(0.3 + 0.2 * number)
                 done = director.reload(DIRECTOR + cluster(steps[number % len(steps)],
@@ -172,10 +184,9 @@ class Demo:
                 if number == 1:
                     self.screen.command("reload")
                     self.screen.say(done.stdout)
-                    self.screen.say("… 18 more.")
-            result = load.finish()
-        self.screen.say(self.fate(result))
-        self.row("20 reloads", result, lossless=True)
+                    self.screen.say("… and 19 more like it.")
+            result, tcp = load.finish(), tcp_load.finish()
+        self.both("20 reloads", result, tcp)
 
         self.screen.step("A typo in the file")
         with self.lab.load(rate=RATE, seconds=1) as load:
@@ -203,8 +214,9 @@ class Demo:
             states = director.states()
             result = load.finish()
         after = sum(director.packets(**UDP4).values())
+        words = ", ".join(f"{name} {state}" for name, state in states.items())
         self.screen.say("Without the daemon the kernel forwarded by the last table; the new one "
-                        f"adopted it. States right after the start: {states}")
+                        f"adopted it.\nRight after the start: {words}.")
         self.screen.say(self.fate(result))
         self.screen.say(f"Packets counted: {before} before, {after} after, "
                         f"{after - before} in between of {result.sent} sent.")
@@ -224,17 +236,52 @@ class Demo:
         if code != 0 or left:
             self.breach("the clean stop left something behind")
 
+    def compatible(self):
+        self.screen.step(f"A keepalived.conf with dig checks, as it stands: {KEEPALIVED}")
+        with open(os.path.join(REPOSITORY, KEEPALIVED), encoding="utf-8") as file:
+            config = file.read()
+        director = Director(self.lab, config)
+        self.screen.command("check-config", "-f", KEEPALIVED)
+        done = director.tool("check-config", "-f", director.config)
+        self.screen.say((done.stdout + done.stderr).replace(director.config, KEEPALIVED))
+        if done.returncode != 0:
+            self.breach(f"{KEEPALIVED} was refused")
+            return
+        with director:
+            with self.lab.load(rate=2000, seconds=2) as load, self.tcp_load(2) as tcp_load:
+                result, tcp = load.finish(), tcp_load.finish()
+            self.screen.say("In at once, as keepalived does it; then delay_loop 10 passes "
+                            "until dig has asked.")
+            director.wait_states(timeout=25, every=0.2,
+                                 **{name: "up" for name in director.states()})
+            self.show_status(director)
+        self.both("keepalived.conf", result, tcp, settled=True)
+
     # What became of the queries.
+    def tcp_load(self, seconds):
+        return self.lab.load(rate=TCP_RATE, seconds=seconds, tcp=True)
+
+    def both(self, what, udp, tcp, settled=False):
+        """A row for UDP, of which nothing may be lost, and one for TCP, of
+        which connections may be reset unless the servers are settled."""
+        self.screen.say(f"UDP: {self.fate(udp)}")
+        self.screen.say(f"TCP, a new connection for each: {self.fate(tcp)}")
+        self.row(what, udp, lossless=True)
+        self.row("  the same, TCP", tcp, lossless=settled)
+        if tcp.wrong:
+            self.breach(f"{what}: {tcp.wrong} wrong answers over TCP ({tcp})")
+
     @staticmethod
     def fate(result) -> str:
         return (f"{result.sent} queries, {result.lost} lost, {result.wrong} answered wrongly, "
                 f"{result.refused} refused; answer time p50 {result.rtt_us['p50']:.0f} µs, "
                 f"p99 {result.rtt_us['p99']:.0f} µs.")
 
-    def row(self, what, result, lossless):
-        self.rows.append((what, result))
+    def row(self, what, result, lossless, out=None, back=None):
+        self.rows.append((what, result, out, back))
         if lossless and result.failed:
-            self.breach(f"{what}: {result.failed} queries lost or answered wrongly ({result})")
+            self.breach(f"{what}: {result.failed} queries lost, refused or answered wrongly "
+                        f"({result})")
 
     def breach(self, what: str):
         self.broken.append(what)
@@ -242,11 +289,18 @@ class Demo:
 
     def summary(self):
         self.screen.step("Summary")
-        self.screen.say(f"{'':22} {'queries':>8} {'lost':>6} {'wrong':>6} {'p50 µs':>8} {'p99 µs':>8}")
-        for what, result in self.rows:
-            self.screen.say(f"{what:22} {result.sent:8} {result.lost + result.refused:6} "
-                            f"{result.wrong:6} {result.rtt_us['p50']:8.0f} "
-                            f"{result.rtt_us['p99']:8.0f}")
+        heads = ("queries", "lost", "refused", "wrong", "out after ms", "back after ms",
+                 "p50 µs", "p99 µs")
+        self.screen.say(f"{'':22}" + "".join(f"  {head}" for head in heads))
+        for what, result, *times in self.rows:
+            figures = [result.sent, result.lost, result.refused, result.wrong,
+                       *("" if ms is None else f"{ms:.0f}" for ms in times),
+                       f"{result.rtt_us['p50']:.0f}", f"{result.rtt_us['p99']:.0f}"]
+            self.screen.say(f"{what:22}" + "".join(f"  {figure:>{len(head)}}"
+                                                   for head, figure in zip(heads, figures)))
+        self.screen.say("out after: from the break to the last query that was harmed; "
+                        "back after: from the mending,\na server's own start included. "
+                        "TCP refused: connections reset when their server changed.")
 
 
 def leftovers(registry: Registry, namespaces: list) -> list:
