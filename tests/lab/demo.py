@@ -167,8 +167,8 @@ class Demo:
             result, tcp = load.finish(), tcp_load.finish()
         spans = result.spans("s2")
         if len(spans) == 2:
-            self.screen.say(f"{(undrained_at - drained_at) * 1000:.0f} ms from one command to the other; "
-                            f"s2 got no query for {spans[1][0] - spans[0][1]:.0f} ms.")
+            self.screen.say(f"{(undrained_at - drained_at) * 1000:.0f} ms from one command to the "
+                            f"other; s2 got no query for {spans[1][0] - spans[0][1]:.0f} ms.")
         else:
             self.breach("drain: s2 was not out and back")
         self.both("s2 drained and back", result, tcp)

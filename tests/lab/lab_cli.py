@@ -9,8 +9,10 @@
   lab run client dig @192.0.2.53 www.example.com
   lab down                              removes it, and what crashed runs left
 
-On the director, $LAB_RUN_DIR and $LAB_PIN_DIR name directories for a director:
+In a shell, `dnsdirector` is the build ($DNSDIRECTOR, else the release build),
+and $LAB_RUN_DIR and $LAB_PIN_DIR name directories for a director:
   dnsdirector run -f FILE --run-dir $LAB_RUN_DIR --pin-dir $LAB_PIN_DIR
+  dnsdirector status --run-dir $LAB_RUN_DIR
 """
 
 import argparse
@@ -18,6 +20,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lab.director import binary  # noqa: E402
 from lab.lab import MAKES, Lab  # noqa: E402
 from lab.registry import Registry, start_time  # noqa: E402
 from lab.system import LabError, enter, missing_privileges, run  # noqa: E402
@@ -31,7 +34,8 @@ def up(args):
     lab = Lab(servers=makes, interfaces=args.interfaces, native=not args.generic, keep=True)
     lab.up()
     os.mkdir(lab.path("run"))
-    print(f"lab {lab.registry.lab['id']} is up; `lab status` shows it, `lab down` removes it")
+    print(f"lab {lab.registry.lab['id']} is up; scripts/lab status shows it, "
+          f"scripts/lab down removes it")
     return 0
 
 
@@ -39,9 +43,10 @@ def kept(lab_id) -> Registry:
     """The lab that is meant: the named one, or the only one."""
     labs = [r for r in Registry.all() if (r.lab["id"] == lab_id if lab_id else r.lab["keep"])]
     if len(labs) != 1:
-        raise LabError("no lab is up: lab up" if not labs else
-                       "several labs are up, name one with --lab: "
-                       + " ".join(r.lab["id"] for r in labs))
+        raise LabError("no such lab is up: scripts/lab up makes one, scripts/lab status lists them"
+                       if not labs else
+                       "several labs are up, name one, as in scripts/lab shell --lab "
+                       f"{labs[0].lab['id']} director: " + " ".join(r.lab["id"] for r in labs))
     return labs[0]
 
 
@@ -79,22 +84,38 @@ def _netns_inode(name):
         return None
 
 
+DIRECTOR_HINT = """\
+run a director    dnsdirector run -f FILE --run-dir $LAB_RUN_DIR --pin-dir $LAB_PIN_DIR
+talk to it        dnsdirector status --run-dir $LAB_RUN_DIR   (drain, reload, why … likewise)
+from a client     scripts/lab run client dig @192.0.2.53 www.example.com   (another terminal)"""
+
+
 def inside(args, command):
     registry = kept(args.lab)
     hosts = {h["host"]: h["name"] for h in registry.entries("netns")}
     if args.host not in hosts:
         raise LabError(f"no host {args.host}: one of {', '.join(hosts)}")
+    program = os.path.abspath(binary())
     os.environ.update(LAB_DIR=registry.directory,
                       LAB_RUN_DIR=os.path.join(registry.directory, "run"),
                       LAB_PIN_DIR=os.path.join(registry.directory, "bpf", "by-hand"),
+                      PATH=f"{os.path.dirname(program)}:{os.environ.get('PATH', os.defpath)}",
                       PS1=f"[{args.host}] \\w# ")
+    if args.command == "shell":
+        if not os.access(program, os.X_OK):
+            print(f"no {program} yet: scripts/build release")
+        if args.host == "director":
+            print(DIRECTOR_HINT)
     argv = enter(hosts[args.host]) + command
     os.execvp(argv[0], argv)
 
 
 def down(args):
     failed = 0
-    for registry in Registry.all():
+    labs = Registry.all()
+    if args.lab and args.lab not in [r.lab["id"] for r in labs]:
+        raise LabError(f"no lab {args.lab}: scripts/lab status lists them")
+    for registry in labs:
         lab = registry.lab
         if args.lab in (None, lab["id"]) and (lab["keep"] or registry.abandoned()):
             for leak in registry.teardown():
@@ -107,8 +128,11 @@ def down(args):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="lab", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    which = argparse.ArgumentParser(add_help=False)
+    which.add_argument("--lab", default=argparse.SUPPRESS, metavar="ID",
+                       help="the lab that is meant, where several are up")
+    parser.add_argument("--lab", metavar="ID", help="the same, before the command")
     commands = parser.add_subparsers(dest="command", required=True)
-    parser.add_argument("--lab", help="the lab that is meant, where several are up")
     sub = commands.add_parser("up", help="make a lab that stays until `lab down`")
     sub.add_argument("--servers", default="answer,answer", metavar="MAKE,…",
                      help=f"one make per real server: {', '.join(MAKES)}")
@@ -117,12 +141,13 @@ def main() -> int:
     sub.add_argument("--generic", action="store_true",
                      help="leave the switch without XDP programs: for generic mode only")
     commands.add_parser("status", help="labs, hosts, addresses, processes")
-    sub = commands.add_parser("shell", help="a shell on a host")
+    sub = commands.add_parser("shell", parents=[which], help="a shell on a host")
     sub.add_argument("host")
-    sub = commands.add_parser("run", help="a command on a host")
+    sub = commands.add_parser("run", parents=[which], help="a command on a host")
     sub.add_argument("host")
     sub.add_argument("argv", nargs=argparse.REMAINDER)
-    commands.add_parser("down", help="remove kept labs and what crashed runs left")
+    commands.add_parser("down", parents=[which],
+                        help="remove kept labs and what crashed runs left")
     args = parser.parse_args()
 
     why_not = missing_privileges()
