@@ -58,6 +58,7 @@ ApiAnswer call_api(const std::string& run_dir, const std::string& method, const 
     socket.connect(asio::local::stream_protocol::endpoint(socket_path), error);
     if (error) {
         answer.error = error.message();
+        answer.denied = error == boost::system::errc::permission_denied;
         return answer;
     }
     setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -79,10 +80,15 @@ ApiAnswer call_api(const std::string& run_dir, const std::string& method, const 
 
 int print_errors(const ApiAnswer& answer, const std::string& run_dir) {
     if (!answer.reached) {
-        fmt::print(stderr,
-                   "dnsdirector: no director answers at {}/api.sock ({}); is it running, and is "
-                   "this its --run-dir?\n",
-                   run_dir, answer.error);
+        if (answer.denied)
+            fmt::print(stderr, "dnsdirector: {}/api.sock: permission denied; run this as root\n",
+                       run_dir);
+        else
+            fmt::print(
+                stderr,
+                "dnsdirector: no director answers at {}/api.sock ({}); is it running, and is "
+                "this its --run-dir?\n",
+                run_dir, answer.error);
         return no_director;
     }
     if (answer.status == 200) return ok;

@@ -10,6 +10,7 @@ namespace dnsdirector::cli {
 
 struct ApiAnswer {
     bool reached = false;  ///< false: no director answers there
+    bool denied = false;   ///< not for this user
     int status = 0;        ///< HTTP status
     std::string text;      ///< the body as it came
     nlohmann::json body;

@@ -11,6 +11,9 @@ struct DrainOptions {
 };
 
 constexpr const char* target_help =
+    "A drained server gets no new query. In this version its open TCP connections are reset, and\n"
+    "those of a few others: flows are not remembered yet.\n"
+    "\n"
     "TARGET is [CLUSTER/]NAME or ADDRESS[:PORT][/udp|/tcp], IPv6 in brackets; every match in all\n"
     "clusters, families and protocols is meant, and listed. Kept over restarts.\n"
     "Exit status: 0 done, 1 unknown target, 3 no director.\n"
@@ -28,6 +31,8 @@ int send(const DrainOptions& options, const std::string& verb) {
     if (const int status = print_errors(answer, options.run_dir); status != ok) return status;
     for (const auto& match : answer.body.value("matches", nlohmann::json::array()))
         fmt::print("{}ed: {}\n", verb, match.get<std::string>());
+    for (const auto& warning : answer.body.value("warnings", nlohmann::json::array()))
+        fmt::print(stderr, "warning: {}\n", warning.get<std::string>());
     if (options.all) fmt::print("{}ed: this director\n", verb);
     return ok;
 }
@@ -36,7 +41,7 @@ void add(Program program, const std::string& verb, const std::string& help) {
     auto* command = program.app.add_subcommand(verb, help);
     auto options = std::make_shared<DrainOptions>();
     add_run_dir(*command, options->run_dir);
-    auto* target = command->add_option("target", options->target, "TARGET, see below");
+    auto* target = command->add_option("target", options->target, "A real server, see below");
     auto* all = command->add_flag("--all", options->all, "The director itself");
     target->excludes(all);
     command->footer(target_help);
@@ -49,7 +54,7 @@ void add(Program program, const std::string& verb, const std::string& help) {
 }  // namespace
 
 void add_drain(Program program) {
-    add(program, "drain", "No new work for a real server; existing TCP flows go on");
+    add(program, "drain", "No new work for a real server");
     add(program, "undrain", "A drained real server works again");
 }
 

@@ -46,6 +46,14 @@ int main(int argc, char** argv) {
     app.add_subcommand("probe", "Ask one server one DNS question and judge the answer");
     add_reference(program);
 
+    const auto is_named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+    if (argc >= 2 && argv[1][0] != '-' &&
+        app.get_subcommands(std::function<bool(CLI::App*)>(is_named)).empty()) {
+        fmt::print(stderr, "dnsdirector: no command '{}'; `dnsdirector --help` lists them\n",
+                   argv[1]);
+        return failed;
+    }
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -73,13 +73,6 @@ std::time_t parse_time(const std::string& text) {
     return strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &time) == nullptr ? 0 : timegm(&time);
 }
 
-std::string endpoint(const json& object) {
-    const std::string address = text_of(object, "address");
-    const int port = static_cast<int>(number_of(object, "port"));
-    return address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port)
-                                                  : fmt::format("[{}]:{}", address, port);
-}
-
 Colour state_colour(const std::string& state, bool held) {
     if (held || state == "drained" || state == "unknown") return Colour::yellow;
     return state == "up" ? Colour::green : Colour::red;
@@ -113,7 +106,7 @@ Row server_row(const json& server, double total_weight, const std::string& now) 
     const double share =
         total_weight > 0 ? 100 * number_of(server, "effective_weight") / total_weight : 0;
     const std::string name = text_of(server, "name");
-    const std::string address = endpoint(server);
+    const std::string address = endpoint_of(server);
     return {{held ? state + " (held)" : state, state_colour(state, held)},
             {name == address ? "" : name, Colour::bold},
             {address},
@@ -133,7 +126,7 @@ std::string service_block(const json& service, const std::string& now, bool colo
     const std::string cluster = text_of(service, "cluster");
     std::string out =
         fmt::format("{}{}  {} {}  {}  {}/s\n",
-                    paint(fmt::format("{}/{}", endpoint(service), text_of(service, "protocol")),
+                    paint(fmt::format("{}/{}", endpoint_of(service), text_of(service, "protocol")),
                           Colour::bold, colour),
                     cluster.empty() ? "" : "  " + cluster, text_of(service, "scheduler"),
                     text_of(service, "forwarding"),
@@ -200,6 +193,13 @@ std::string drops(const json& status) {
 std::string text_of(const json& object, const char* key) {
     const auto found = object.find(key);
     return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::string endpoint_of(const json& object) {
+    const std::string address = text_of(object, "address");
+    const int port = static_cast<int>(number_of(object, "port"));
+    return address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port)
+                                                  : fmt::format("[{}]:{}", address, port);
 }
 
 std::string short_number(double value) {

@@ -14,6 +14,9 @@ namespace dnsdirector::cli {
 /// The text under a key; "" when there is none.
 [[nodiscard]] std::string text_of(const nlohmann::json& object, const char* key);
 
+/// Its "address" and "port": "192.0.2.53:53", "[2001:db8::53]:53".
+[[nodiscard]] std::string endpoint_of(const nlohmann::json& object);
+
 /// "842", "18.2k", "3.41M".
 [[nodiscard]] std::string short_number(double value);
 /// "0.18 ms", "12 ms", "1.20 s".

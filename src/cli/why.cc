@@ -23,9 +23,11 @@ void print_check(const json& check, const std::string& now) {
 
 void print_server(const json& service, const json& server, const std::string& now) {
     const std::string cluster = text_of(service, "cluster");
-    fmt::print("{} {}:{} in {}:{}/{}{}\n", text_of(server, "name"), text_of(server, "address"),
-               server.value("port", 0), text_of(service, "address"), service.value("port", 0),
-               text_of(service, "protocol"), cluster.empty() ? "" : " (" + cluster + ")");
+    const std::string name = text_of(server, "name");
+    const std::string address = endpoint_of(server);
+    fmt::print("{}{} in {}/{}{}\n", name == address ? "" : name + " ", address,
+               endpoint_of(service), text_of(service, "protocol"),
+               cluster.empty() ? "" : " (" + cluster + ")");
     const std::string reason = text_of(server, "reason");
     fmt::print("    {}{}{}{} for {}; weight {} of {}\n", text_of(server, "state"),
                server.value("held", false) ? ", held" : "", reason.empty() ? "" : ": ", reason,

@@ -15,8 +15,13 @@ struct Context {
     PostToLoop post_to_loop;
 };
 
+/// What we echo may hold any bytes: a path, a file's text, a target.
+std::string text_of(const json& body) {
+    return body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 ApiReply error_reply(int status, const std::string& message) {
-    return {status, json{{"errors", {message}}}.dump()};
+    return {status, text_of(json{{"errors", {message}}})};
 }
 
 json texts(const std::vector<config::Message>& messages) {
@@ -28,15 +33,15 @@ json texts(const std::vector<config::Message>& messages) {
 
 ApiReply changes_reply(const Result<std::vector<std::string>>& result, const json& messages) {
     if (!result) return error_reply(409, result.error().message);
-    return {200, json{{"changes", *result}, {"messages", messages}}.dump()};
+    return {200, text_of(json{{"changes", *result}, {"messages", messages}})};
 }
 
-ApiReply matches_reply(const Result<std::vector<TargetMatch>>& result) {
+ApiReply drained_reply(const Result<Drained>& result) {
     if (!result) return error_reply(404, result.error().message);
     json matches = json::array();
-    for (const TargetMatch& match : *result)
+    for (const TargetMatch& match : result->matches)
         matches.push_back(to_string(match));
-    return {200, json{{"matches", matches}}.dump()};
+    return {200, text_of(json{{"matches", matches}, {"warnings", result->warnings}})};
 }
 
 ApiReply rendered(Snapshot snapshot, std::string (*render)(const Snapshot&),
@@ -70,7 +75,7 @@ void reload(const Context& context, const ApiRequest&, Reply reply) {
         const bool broken = !loaded.ok();
         const auto result = commands.reload(loaded);
         if (broken)
-            reply({409, json{{"errors", messages}}.dump()});
+            reply({409, text_of(json{{"errors", messages}})});
         else
             reply(changes_reply(result, messages));
     });
@@ -81,7 +86,7 @@ void plan(const Context& context, const ApiRequest& request, Reply reply) {
     if (!body.is_object() || !body.contains("path") || !body["path"].is_string())
         return reply(error_reply(400, "plan wants {\"path\": \"/absolute/path\"}"));
     config::Loaded loaded = config::load(body["path"].get<std::string>());
-    if (!loaded.ok()) return reply({409, json{{"errors", texts(loaded.messages)}}.dump()});
+    if (!loaded.ok()) return reply({409, text_of(json{{"errors", texts(loaded.messages)}})});
     context.post_to_loop([&commands = context.commands, reply, loaded = std::move(loaded)] {
         reply(changes_reply(commands.plan(loaded), texts(loaded.messages)));
     });
@@ -91,7 +96,7 @@ void set_drained(const Context& context, const ApiRequest& request, Reply reply,
     const json body = json::parse(request.body, nullptr, false);
     if (body.is_object() && body.value("all", json(false)) == json(true))
         return context.post_to_loop([&commands = context.commands, reply, drained] {
-            reply(matches_reply(commands.drain_all(drained)));
+            reply(drained_reply(commands.drain_all(drained)));
         });
     if (!body.is_object() || !body.contains("target") || !body["target"].is_string())
         return reply(error_reply(400, "drain wants {\"target\": \"...\"} or {\"all\": true}"));
@@ -99,7 +104,7 @@ void set_drained(const Context& context, const ApiRequest& request, Reply reply,
     if (!target) return reply(error_reply(404, target.error().message));
     context.post_to_loop(
         [&commands = context.commands, reply, drained, target = std::move(*target)] {
-            reply(matches_reply(commands.drain(target, drained)));
+            reply(drained_reply(commands.drain(target, drained)));
         });
 }
 
@@ -148,7 +153,12 @@ ApiHandler handler(const Paths& paths, Context context) {
         const auto path = paths.find(request.method + " " + request.path);
         if (path == paths.end())
             return reply(error_reply(404, "nothing at " + request.method + " " + request.path));
-        path->second(context, request, std::move(reply));
+        try {
+            path->second(context, request, reply);
+        } catch (const std::exception& error) {
+            // A bug, or no memory; whichever request brings it out, forwarding goes on.
+            reply(error_reply(500, error.what()));
+        }
     };
 }
 

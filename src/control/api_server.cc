@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api_server.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <future>
 #include <optional>
 #include <thread>
 
@@ -23,16 +25,25 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t max_body = 64 * 1024;
+constexpr std::size_t max_sessions = 128;
+constexpr std::chrono::seconds stop_limit{2};
+constexpr std::chrono::milliseconds accept_pause{100};
 constexpr std::chrono::seconds request_limit{10};  // to read one request, or to wait for its reply
 
 /// One connection, any number of requests.
 template <typename Socket>
 class Session : public std::enable_shared_from_this<Session<Socket>> {
 public:
-    Session(Socket socket, ApiHandler handler)
+    Session(Socket socket, ApiHandler handler, std::shared_ptr<std::size_t> sessions)
         : socket_(std::move(socket)),
           timer_(socket_.get_executor()),
-          handler_(std::move(handler)) {}
+          handler_(std::move(handler)),
+          sessions_(std::move(sessions)) {
+        ++*sessions_;
+    }
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+    ~Session() { --*sessions_; }
 
     void read() {
         parser_.emplace();
@@ -97,6 +108,7 @@ private:
     Socket socket_;
     asio::steady_timer timer_;
     ApiHandler handler_;
+    std::shared_ptr<std::size_t> sessions_;  ///< open ones; only the API's thread counts
     boost::beast::flat_buffer buffer_;
     std::optional<http::request_parser<http::string_body>> parser_;
     http::response<http::string_body> response_;
@@ -114,13 +126,18 @@ template <typename Protocol>
 class Listener : public std::enable_shared_from_this<Listener<Protocol>> {
 public:
     Listener(asio::io_context& io, ApiHandler handler)
-        : acceptor(io), handler_(std::move(handler)) {}
+        : acceptor(io), pause_(io), handler_(std::move(handler)) {}
 
     void accept() {
         acceptor.async_accept([self = this->shared_from_this()](error_code error, auto socket) {
             if (error == asio::error::operation_aborted) return;
-            if (!error) self->serve(std::move(socket));
-            self->accept();
+            if (!error) {
+                self->serve(std::move(socket));
+                return self->accept();
+            }
+            // No descriptors left, say: not again at once.
+            self->pause_.expires_after(accept_pause);
+            self->pause_.async_wait([self](error_code) { self->accept(); });
         });
     }
 
@@ -130,10 +147,14 @@ private:
     void serve(typename Protocol::socket socket) {
         if constexpr (std::is_same_v<Protocol, asio::local::stream_protocol>)
             if (!permitted(socket.native_handle())) return;
-        std::make_shared<Session<typename Protocol::socket>>(std::move(socket), handler_)->read();
+        if (*sessions_ >= max_sessions) return;
+        std::make_shared<Session<typename Protocol::socket>>(std::move(socket), handler_, sessions_)
+            ->read();
     }
 
+    asio::steady_timer pause_;
     ApiHandler handler_;
+    std::shared_ptr<std::size_t> sessions_ = std::make_shared<std::size_t>(0);
 };
 
 template <typename Protocol>
@@ -159,7 +180,20 @@ struct ApiServer::Impl {
     std::shared_ptr<Listener<asio::local::stream_protocol>> unix_listener;
     std::shared_ptr<Listener<asio::ip::tcp>> tcp_listener;
     std::string socket_path;
+    ApiHandler socket_handler;
+    std::promise<void> ended;
     std::thread thread;
+
+    void run() {
+        for (;;)
+            try {
+                io.run();
+                break;
+            } catch (const std::exception& error) {
+                spdlog::error("the API dropped a request: {}", error.what());
+            }
+        ended.set_value();
+    }
 };
 
 ApiServer::ApiServer() : impl_(std::make_unique<Impl>()) {}
@@ -174,11 +208,12 @@ Result<void> ApiServer::listen_unix(const std::string& path, ApiHandler handler)
     unlink(path.c_str());
     const mode_t before = umask(0117);
     auto listener = open_listener<asio::local::stream_protocol>(
-        impl_->io, asio::local::stream_protocol::endpoint(path), path, std::move(handler));
+        impl_->io, asio::local::stream_protocol::endpoint(path), path, handler);
     umask(before);
     if (!listener) return tl::unexpected(listener.error());
     impl_->unix_listener = std::move(*listener);
     impl_->socket_path = path;
+    impl_->socket_handler = std::move(handler);
     return {};
 }
 
@@ -195,18 +230,42 @@ Result<void> ApiServer::listen_tcp(const Endpoint& endpoint, ApiHandler handler)
 void ApiServer::start() {
     if (impl_->unix_listener) impl_->unix_listener->accept();
     if (impl_->tcp_listener) impl_->tcp_listener->accept();
-    impl_->thread = std::thread([this] { impl_->io.run(); });
+    impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }
 
 void ApiServer::post(std::function<void()> work) {
     asio::post(impl_->io, std::move(work));
 }
 
+void ApiServer::restore_unix() {
+    if (impl_->socket_path.empty() || access(impl_->socket_path.c_str(), F_OK) == 0) return;
+    asio::post(impl_->io, [this] {
+        const auto old = impl_->unix_listener;
+        if (auto listening = listen_unix(impl_->socket_path, impl_->socket_handler); !listening) {
+            spdlog::error("{}", listening.error().message);
+            return;
+        }
+        error_code ignored;
+        old->acceptor.close(ignored);
+        impl_->unix_listener->accept();
+        spdlog::warn("{} was removed; listening there again", impl_->socket_path);
+    });
+}
+
 void ApiServer::stop() {
+    if (!impl_) return;
+    if (!impl_->socket_path.empty()) unlink(impl_->socket_path.c_str());
+    impl_->socket_path.clear();
     if (!impl_->thread.joinable()) return;
     impl_->io.stop();
-    impl_->thread.join();
-    if (!impl_->socket_path.empty()) unlink(impl_->socket_path.c_str());
+    if (impl_->ended.get_future().wait_for(stop_limit) == std::future_status::ready) {
+        impl_->thread.join();
+        return;
+    }
+    // It hangs in a file system, reading a configuration: not a reason to keep
+    // forwarding. The thread goes with the process, and needs its data until then.
+    impl_->thread.detach();
+    (void)impl_.release();
 }
 
 }  // namespace dnsdirector::control

@@ -45,6 +45,9 @@ public:
     void start();
     /// Runs work on the API's thread, off the event loop.
     void post(std::function<void()> work);
+    /// Somebody removed the socket's file: listens there again.
+    void restore_unix();
+    /// Waits two seconds at most for a request under way.
     void stop();
 
 private:

@@ -14,6 +14,11 @@
 
 namespace dnsdirector::control {
 
+struct Drained {
+    std::vector<TargetMatch> matches;
+    std::vector<std::string> warnings;  ///< services that have no server left
+};
+
 class Commands {
 public:
     virtual ~Commands() = default;
@@ -24,8 +29,8 @@ public:
     virtual Result<std::vector<std::string>> reload(config::Loaded loaded) = 0;
     virtual Result<std::vector<std::string>> plan(const config::Loaded& loaded) = 0;
     /// What was matched; an error when nothing was.
-    virtual Result<std::vector<TargetMatch>> drain(const Target& target, bool drained) = 0;
-    virtual Result<std::vector<TargetMatch>> drain_all(bool drained) = 0;
+    virtual Result<Drained> drain(const Target& target, bool drained) = 0;
+    virtual Result<Drained> drain_all(bool drained) = 0;
 };
 
 }  // namespace dnsdirector::control

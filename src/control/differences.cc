@@ -40,16 +40,21 @@ std::string text(const core::DnsCheck& check) {
 }
 
 std::string text(const core::ScriptCheck& check) {
-    return fmt::format("script {} > '{}' 2> '{}' as '{}'", fmt::join(check.arguments, " "),
-                       check.stdout_to, check.stderr_to, check.user);
+    Lines quoted;
+    for (const std::string& argument : check.arguments)
+        quoted.push_back(fmt::format("'{}'", argument));
+    return fmt::format("script {} > '{}' 2> '{}' as '{}'", fmt::join(quoted, " "), check.stdout_to,
+                       check.stderr_to, check.user);
 }
 
 std::string text(const core::Check& check) {
     const auto& timing = check.timing;
-    return fmt::format("{} to {}, every {}, timeout {}, tries {}, rise {}, fall {}",
-                       std::visit([](const auto& what) { return text(what); }, check.what),
-                       check.target.to_string(), to_text(timing.every), to_text(timing.timeout),
-                       timing.tries, timing.rise, timing.fall);
+    return fmt::format(
+        "{} to {}, every {}, timeout {}, tries {}, rise {}, fall {}, warmup {}, {}",
+        std::visit([](const auto& what) { return text(what); }, check.what),
+        check.target.to_string(), to_text(timing.every), to_text(timing.timeout), timing.tries,
+        timing.rise, timing.fall, to_text(timing.warmup),
+        check.untested == core::Untested::in ? "in until tested" : "out until tested");
 }
 
 std::string checks_of(const core::Configuration& configuration, const core::RealServer& server) {
@@ -158,24 +163,27 @@ std::vector<std::string> differences(const core::Configuration& present,
 
 std::string needs_restart(const core::DirectorSettings& present,
                           const core::DirectorSettings& next) {
+    constexpr const char* reexecute =
+        "send it USR2, which reads the file anew and goes on forwarding";
+    constexpr const char* stop_and_start = "stop the director and start it again";
     struct Fixed {
         const char* name;
         bool differs;
+        const char* mend;
     };
     const Fixed fixed[] = {
-        {"dataplane", present.dataplane != next.dataplane},
-        {"interface", present.interfaces != next.interfaces},
-        {"xdp_mode", present.xdp_mode != next.xdp_mode},
-        {"script_user", present.script_user != next.script_user},
-        {"http listen", present.http_listen != next.http_listen},
-        {"max_services, max_real_servers or max_slots", !(present.limits == next.limits)},
+        {"dataplane", present.dataplane != next.dataplane, stop_and_start},
+        {"interface", present.interfaces != next.interfaces, reexecute},
+        {"xdp_mode", present.xdp_mode != next.xdp_mode, reexecute},
+        {"script_user", present.script_user != next.script_user, reexecute},
+        {"http listen", present.http_listen != next.http_listen, reexecute},
+        {"max_services, max_real_servers or max_slots", !(present.limits == next.limits),
+         stop_and_start},
     };
     for (const Fixed& setting : fixed)
         if (setting.differs)
-            return fmt::format(
-                "'{}' cannot change while the director runs; restart it (a restart "
-                "by kill -9, or USR2, goes on forwarding meanwhile)",
-                setting.name);
+            return fmt::format("'{}' cannot be changed by a reload: {}", setting.name,
+                               setting.mend);
     return "";
 }
 

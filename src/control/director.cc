@@ -9,7 +9,9 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <filesystem>
 #include <set>
+#include <thread>
 
 #include "announce/presence.h"
 #include "config/config.h"
@@ -41,9 +43,20 @@ struct Parts {
     core::Overrides overrides;
 };
 
+/// The event loop, with the signals caught from the very start: one that comes
+/// while the tables are filled is acted upon afterwards.
+struct Loop {
+    Loop() {
+        for (const int number : {SIGHUP, SIGUSR2, SIGTERM, SIGINT})
+            signals.add(number);
+    }
+    asio::io_context io{1};
+    asio::signal_set signals{io};
+};
+
 class Director final : public Commands {
 public:
-    Director(const DirectorOptions& options, RunDir& run_dir, Parts parts,
+    Director(const DirectorOptions& options, Loop& loop, RunDir& run_dir, Parts parts,
              core::Configuration configuration)
         : options_(options),
           run_dir_(run_dir),
@@ -51,8 +64,9 @@ public:
           presence_(*parts_.netlink, run_dir.file("addresses")),
           engine_(*parts_.plane, *parts_.prober, [] { return Now{monotonic_now(), wall_now()}; }),
           first_configuration_(std::move(configuration)),
+          io_(loop.io),
+          signals_(loop.signals),
           driver_(io_),
-          signals_(io_),
           audit_timer_(io_),
           sample_timer_(io_),
           watchdog_timer_(io_),
@@ -65,14 +79,14 @@ public:
     const std::string& config_path() const override { return options_.config_path; }
     Result<std::vector<std::string>> reload(config::Loaded loaded) override;
     Result<std::vector<std::string>> plan(const config::Loaded& loaded) override;
-    Result<std::vector<TargetMatch>> drain(const Target& target, bool drained) override;
-    Result<std::vector<TargetMatch>> drain_all(bool drained) override;
+    Result<Drained> drain(const Target& target, bool drained) override;
+    Result<Drained> drain_all(bool drained) override;
 
 private:
     Result<void> start();
-    Result<void> start_api();
+    Result<void> listen(const core::DirectorSettings& settings);
     void connect();
-    void put_in_force(core::Configuration configuration);
+    Result<void> put_in_force(core::Configuration configuration);
     void hold_service_ips();
     Result<void> override_with(core::Overrides overrides);
 
@@ -83,6 +97,7 @@ private:
     void finish_stop();
     void every(asio::steady_timer& timer, std::function<Nanoseconds()> work, Nanoseconds first);
     Nanoseconds audit();
+    void restore_run_dir();
     Nanoseconds sample();
 
     DirectorOptions options_;
@@ -92,14 +107,15 @@ private:
     Engine engine_;
     core::Configuration first_configuration_;
 
-    asio::io_context io_{1};
+    asio::io_context& io_;
+    asio::signal_set& signals_;
     EventDriver driver_;
-    asio::signal_set signals_;
     asio::steady_timer audit_timer_;
     asio::steady_timer sample_timer_;
     asio::steady_timer watchdog_timer_;
     asio::steady_timer linger_timer_;
     ApiServer api_;
+    std::thread reexec_check_;
 
     Rates rates_;
     WallTime started_at_;
@@ -118,24 +134,34 @@ int Director::run() {
     }
     notify_systemd("READY=1\nSTATUS=Forwarding");
     io_.run();
+    // What waits in either loop holds parts of the other: both end here.
+    api_.stop();
+    if (reexec_check_.joinable()) reexec_check_.join();
     return 0;
 }
 
 Result<void> Director::start() {
     started_at_ = wall_now();
     connect();
+    // Whatever may be refused comes before anything is changed.
+    if (auto listening = listen(first_configuration_.director); !listening) return listening;
     engine_.set_overrides(parts_.overrides);
-    put_in_force(std::move(first_configuration_));
+    const auto found = parts_.plane->read();
+    if (auto forwarding = put_in_force(std::move(first_configuration_)); !forwarding) {
+        // What a predecessor left goes on; what only we began goes again.
+        if (found && found->empty()) {
+            (void)parts_.plane->detach();
+            (void)presence_.release();
+        }
+        return forwarding;
+    }
     first_configuration_ = {};
 
     driver_.add(*parts_.plane);
     driver_.add(*parts_.prober);
     driver_.add(*parts_.monitor);
     driver_.add([this] { return engine_.deadline(); }, [this] { engine_.tick(); });
-    if (auto listening = start_api(); !listening) return listening;
-
-    for (const int number : {SIGHUP, SIGUSR2, SIGTERM, SIGINT})
-        signals_.add(number);
+    api_.start();
     wait_for_signal();
     every(audit_timer_, [this] { return audit(); }, audit_interval);
     every(sample_timer_, [this] { return sample(); }, Nanoseconds{0});
@@ -150,7 +176,7 @@ Result<void> Director::start() {
     return {};
 }
 
-Result<void> Director::start_api() {
+Result<void> Director::listen(const core::DirectorSettings& settings) {
     const PostToLoop post = [this](std::function<void()> work) {
         asio::post(io_, [this, work = std::move(work)] {
             work();
@@ -160,19 +186,18 @@ Result<void> Director::start_api() {
     if (auto listening = api_.listen_unix(run_dir_.file("api.sock"), command_handler(*this, post));
         !listening)
         return listening;
-    if (const auto& endpoint = engine_.configuration().director.http_listen)
-        if (auto listening = api_.listen_tcp(*endpoint, public_handler(*this, post)); !listening)
-            return listening;
-    api_.start();
-    return {};
+    if (!settings.http_listen) return {};
+    return api_.listen_tcp(*settings.http_listen, public_handler(*this, post));
 }
 
 void Director::connect() {
     engine_.on_server_changed = [](const core::Service& service, const core::RealServer& server,
                                    const core::ServerDecision&, const core::ServerDecision& after) {
-        spdlog::info("{}: real server {} {} is {}{}{}{}", service.key.to_string(), server.name,
-                     server.endpoint.to_string(), core::to_string(after.state),
-                     after.held ? ", held" : "", after.reason.empty() ? "" : ": ", after.reason);
+        const std::string address = server.endpoint.to_string();
+        spdlog::info("{}: real server {}{} is {}{}{}{}", service.key.to_string(),
+                     server.name == address ? "" : server.name + " ", address,
+                     core::to_string(after.state), after.held ? ", held" : "",
+                     after.reason.empty() ? "" : ": ", after.reason);
     };
     engine_.on_error = [](const Error& error) {
         spdlog::error("{}; trying again in a second", error.message);
@@ -192,12 +217,14 @@ void Director::connect() {
     parts_.monitor->on_overflow = [this] { hold_service_ips(); };
 }
 
-void Director::put_in_force(core::Configuration configuration) {
-    engine_.configure(std::move(configuration));
+Result<void> Director::put_in_force(core::Configuration configuration) {
+    if (auto configured = engine_.configure(std::move(configuration)); !configured)
+        return configured;
     hold_service_ips();
     generation_ += 1;
     loaded_at_ = wall_now();
     last_error_.reset();
+    return {};
 }
 
 /// The addresses themselves, so that the director answers ping and ARP (and ND,
@@ -237,6 +264,7 @@ Snapshot Director::snapshot() {
     snapshot.interfaces = parts_.plane->interfaces();
     snapshot.services = engine_.services();
     snapshot.all_drained = engine_.overrides().all_drained;
+    snapshot.stopping = stopping_;
     snapshot.checks = parts_.prober->statistics();
     snapshot.last_verdict_to_table = engine_.timings().last_verdict_to_table;
     snapshot.worst_verdict_to_table = engine_.timings().worst_verdict_to_table;
@@ -267,7 +295,12 @@ Result<std::vector<std::string>> Director::reload(config::Loaded loaded) {
         return refuse(std::move(reason));
 
     std::vector<std::string> lines = differences(engine_.configuration(), *loaded.configuration);
-    put_in_force(std::move(*loaded.configuration));
+    core::Configuration before = engine_.configuration();
+    if (auto done = put_in_force(std::move(*loaded.configuration)); !done) {
+        if (auto back = engine_.configure(std::move(before)); !back)
+            spdlog::error("{}", back.error().message);
+        return refuse(done.error().message);
+    }
     spdlog::info("configuration {} in force, {} changes", generation_, lines.size());
     for (const std::string& line : lines)
         spdlog::info("  {}", line);
@@ -282,25 +315,39 @@ Result<std::vector<std::string>> Director::plan(const config::Loaded& loaded) {
     return differences(engine_.configuration(), *loaded.configuration);
 }
 
-Result<std::vector<TargetMatch>> Director::drain(const Target& target, bool drained) {
-    std::vector<TargetMatch> matches = find_matches(engine_.configuration(), target);
-    if (matches.empty()) return tl::unexpected(Error{unknown_target(target)});
+Result<Drained> Director::drain(const Target& target, bool drained) {
     core::Overrides overrides = engine_.overrides();
-    for (const TargetMatch& match : matches) {
+    Drained result{find_matches(engine_.configuration(), target), {}};
+    // A drain may outlive its server's place in the file.
+    if (!drained)
+        for (const core::DrainKey& key : overrides.drained)
+            if (matches(target, key.cluster, key.protocol, "", key.server) &&
+                std::none_of(result.matches.begin(), result.matches.end(),
+                             [&](const TargetMatch& match) { return match.key == key; }))
+                result.matches.push_back({key, {}, key.server.to_string()});
+    if (result.matches.empty()) return tl::unexpected(Error{unknown_target(target)});
+    for (const TargetMatch& match : result.matches) {
         if (drained)
             overrides.drained.insert(match.key);
         else
             overrides.drained.erase(match.key);
     }
     if (auto done = override_with(std::move(overrides)); !done) return tl::unexpected(done.error());
-    return matches;
+    for (const ServiceSnapshot& service : engine_.services())
+        if (drained && std::none_of(service.servers.begin(), service.servers.end(),
+                                    [](const ServerSnapshot& server) {
+                                        return server.decision.effective_weight > 0;
+                                    }))
+            result.warnings.push_back(fmt::format("{} has no server left: its queries are refused",
+                                                  service.key.to_string()));
+    return result;
 }
 
-Result<std::vector<TargetMatch>> Director::drain_all(bool drained) {
+Result<Drained> Director::drain_all(bool drained) {
     core::Overrides overrides = engine_.overrides();
     overrides.all_drained = drained;
     if (auto done = override_with(std::move(overrides)); !done) return tl::unexpected(done.error());
-    return std::vector<TargetMatch>{};
+    return Drained{};
 }
 
 /// Saved first: what the operator was told stays true over a crash.
@@ -323,13 +370,17 @@ void Director::wait_for_signal() {
 }
 
 void Director::on_signal(int number) {
-    switch (number) {
-        case SIGHUP: return reload_off_loop();
-        case SIGUSR2:
-            return check_then_reexec(
-                options_, [this](std::function<void()> work) { asio::post(io_, std::move(work)); });
-        default: return stopping_ ? finish_stop() : begin_stop();
-    }
+    const bool ends = number == SIGTERM || number == SIGINT;
+    if (ends) return stopping_ ? finish_stop() : begin_stop();
+    if (stopping_) return;
+    if (number == SIGHUP) return reload_off_loop();
+    if (reexec_check_.joinable()) return;  // one at a time
+    reexec_check_ = check_then(options_, [this](bool accepted) {
+        asio::post(io_, [this, accepted] {
+            reexec_check_.join();
+            if (accepted && !stopping_) reexec(options_);
+        });
+    });
 }
 
 /// Parsing a large file takes a while: the API's thread does it.
@@ -395,11 +446,24 @@ void Director::every(asio::steady_timer& timer, std::function<Nanoseconds()> wor
 Nanoseconds Director::audit() {
     if (stopping_) return audit_interval;
     const TimePoint before = monotonic_now();
+    hold_service_ips();
+    restore_run_dir();
     if (const auto repaired = engine_.repair())
         for (const std::string& line : *repaired)
             spdlog::warn("repaired: {}", line);
     const Nanoseconds cost = monotonic_now() - before;
     return std::max<Nanoseconds>(audit_interval, cost * audit_cost_ratio);
+}
+
+/// Somebody emptied the run directory: what is in it must outlive us.
+void Director::restore_run_dir() {
+    std::error_code ignored;
+    std::filesystem::create_directories(run_dir_.path(), ignored);
+    const std::string overrides = run_dir_.file("overrides.json");
+    if (!(engine_.overrides() == core::Overrides{}) && !std::filesystem::exists(overrides, ignored))
+        if (auto saved = save_overrides(overrides, engine_.overrides()); !saved)
+            spdlog::error("{}", saved.error().message);
+    api_.restore_unix();
 }
 
 Nanoseconds Director::sample() {
@@ -414,9 +478,16 @@ Nanoseconds Director::sample() {
 Result<Parts> make_parts(const DirectorOptions& options, const core::Configuration& configuration,
                          const RunDir& run_dir) {
     Parts parts;
-    auto overrides = load_overrides(run_dir.file("overrides.json"));
-    if (!overrides) return tl::unexpected(overrides.error());
-    parts.overrides = std::move(*overrides);
+    const std::string overrides_path = run_dir.file("overrides.json");
+    if (auto overrides = load_overrides(overrides_path)) {
+        parts.overrides = std::move(*overrides);
+    } else {
+        // Better to forward and check without drains than not to check at all.
+        spdlog::error("{}; set aside as {}.damaged, starting without drains",
+                      overrides.error().message, overrides_path);
+        std::error_code ignored;
+        std::filesystem::rename(overrides_path, overrides_path + ".damaged", ignored);
+    }
 
     auto socket = netlink::Socket::open();
     if (!socket) return tl::unexpected(socket.error());
@@ -437,20 +508,24 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
 }  // namespace
 
 int run_director(const DirectorOptions& options) {
+    Loop loop;
     config::Loaded loaded = config::load(options.config_path);
     for (const config::Message& message : loaded.messages)
         fmt::print(stderr, "{}\n", message.to_string());
     if (!loaded.ok()) return 1;
 
-    const auto refused = [](const Error& error) {
-        spdlog::error("{}", error.message);
-        return 1;
-    };
     auto run_dir = RunDir::open(options.run_dir);
-    if (!run_dir) return refused(run_dir.error());
+    if (!run_dir) {
+        spdlog::error("{}", run_dir.error().message);
+        return 1;
+    }
     auto parts = make_parts(options, *loaded.configuration, *run_dir);
-    if (!parts) return refused(parts.error());
-    Director director(options, *run_dir, std::move(*parts), std::move(*loaded.configuration));
+    if (!parts) {
+        spdlog::error("{}", parts.error().message);
+        run_dir->clean();
+        return 1;
+    }
+    Director director(options, loop, *run_dir, std::move(*parts), std::move(*loaded.configuration));
     return director.run();
 }
 

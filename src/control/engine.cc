@@ -56,7 +56,7 @@ Engine::Engine(dataplane::DataPlane& plane, probe::Prober& prober, std::function
 
 // ---- configuration ------------------------------------------------------------
 
-void Engine::configure(core::Configuration next) {
+Result<void> Engine::configure(core::Configuration next) {
     // What the kernel holds decides how new checks start, so it is read first:
     // at the start this adopts what a predecessor left behind.
     if (auto actual = plane_.read())
@@ -64,6 +64,7 @@ void Engine::configure(core::Configuration next) {
     else
         failed(actual.error());
 
+    const Members known_out = servers_known_out();
     std::map<core::ServiceKey, ServiceRuntime> before;
     for (std::size_t i = 0; i < services_.size(); ++i)
         before.emplace(configuration_.services[i].key, std::move(services_[i]));
@@ -71,7 +72,7 @@ void Engine::configure(core::Configuration next) {
     std::set<probe::CheckId> kept;
     for (const CheckRuntime& check : checks_)
         kept.insert(check.id);
-    adopt_checks(next);
+    adopt_checks(next, known_out);
     configuration_ = std::move(next);
 
     wakeups_.clear();
@@ -95,16 +96,40 @@ void Engine::configure(core::Configuration next) {
     tracked.erase(std::unique(tracked.begin(), tracked.end()), tracked.end());
     plane_.track(tracked);
 
-    decide_all();
+    auto decided = decide_all();
     follow_checks(kept);
+    return decided;
 }
 
-/// Equal checks keep their id and state; others start anew, as up where the
-/// kernel forwards to their server already.
-void Engine::adopt_checks(const core::Configuration& next) {
+/// Servers that are out for a reason: down when last decided, or (at a start)
+/// known to the kernel's counters, but not forwarded to.
+Engine::Members Engine::servers_known_out() const {
+    Members out;
+    for (std::size_t i = 0; i < services_.size(); ++i) {
+        const core::Service& service = configuration_.services[i];
+        const auto& decisions = services_[i].decision.servers;
+        for (std::size_t j = 0; j < decisions.size(); ++j)
+            if (decisions[j].health == core::Health::down)
+                out.emplace(service.key, service.real_servers[j].endpoint);
+    }
+    if (!services_.empty()) return out;
+    if (const auto counters = plane_.counters())
+        for (const auto& [member, count] : counters->servers)
+            if (!holds(find(actual_, member.first), member.second)) out.insert(member);
+    return out;
+}
+
+/// Equal checks keep their id and state. One that asks the same, only at other
+/// times, takes over the state; the rest start anew.
+void Engine::adopt_checks(const core::Configuration& next, const Members& known_out) {
+    using Question = std::pair<Endpoint, std::variant<core::DnsCheck, core::ScriptCheck>>;
     std::map<core::Check, CheckRuntime> old;
-    for (std::size_t i = 0; i < checks_.size(); ++i)
-        old.emplace(configuration_.checks[i], std::move(checks_[i]));
+    std::map<Question, core::CheckState> alike;
+    for (std::size_t i = 0; i < checks_.size(); ++i) {
+        const core::Check& check = configuration_.checks[i];
+        alike.emplace(Question{check.target, check.what}, checks_[i].state);
+        old.emplace(check, std::move(checks_[i]));
+    }
 
     checks_.assign(next.checks.size(), {});
     for (ServiceIndex index = 0; index < next.services.size(); ++index)
@@ -118,16 +143,31 @@ void Engine::adopt_checks(const core::Configuration& next) {
     check_of_id_.clear();
     for (core::CheckIndex i = 0; i < checks_.size(); ++i) {
         CheckRuntime& check = checks_[i];
-        if (const auto found = old.find(next.checks[i]); found != old.end()) {
-            check.id = found->second.id;
-            check.state = std::move(found->second.state);
+        const core::Check& value = next.checks[i];
+        if (const auto same = old.find(value); same != old.end()) {
+            check.id = same->second.id;
+            check.state = std::move(same->second.state);
         } else {
             check.id = next_id_++;
-            check.state = core::initial_state(
-                next.checks[i], forwarded_now(next, i, check.services), now.monotonic, now.wall);
+            const auto similar = alike.find({value.target, value.what});
+            check.state = similar != alike.end() ? similar->second
+                                                 : start_state(next, i, check, known_out, now);
         }
         check_of_id_.emplace(check.id, i);
     }
+}
+
+core::CheckState Engine::start_state(const core::Configuration& next, core::CheckIndex check,
+                                     const CheckRuntime& runtime, const Members& known_out,
+                                     const Now& now) const {
+    core::CheckState state = core::initial_state(
+        next.checks[check], forwarded_now(next, check, runtime.services), now.monotonic, now.wall);
+    // A server that was out must pass before it gets work again, in the
+    // compatible form too.
+    for (const ServiceIndex index : runtime.services)
+        if (known_out.contains({next.services[index].key, next.checks[check].target}))
+            state.untested = core::Untested::out;
+    return state;
 }
 
 bool Engine::forwarded_now(const core::Configuration& configuration, core::CheckIndex check,
@@ -168,7 +208,7 @@ void Engine::follow_checks(const std::set<probe::CheckId>& kept) {
 
 void Engine::set_overrides(core::Overrides overrides) {
     overrides_ = std::move(overrides);
-    decide_all();
+    (void)decide_all();  // an error was reported, and is tried again
 }
 
 // ---- inputs that change by themselves ---------------------------------------
@@ -196,7 +236,7 @@ void Engine::flush() {
     if (dirty_.empty()) return;
     const std::vector<ServiceIndex> services(dirty_.begin(), dirty_.end());
     dirty_.clear();
-    decide(services);
+    (void)decide(services);
     if (const auto since = std::exchange(oldest_verdict_, std::nullopt)) {
         timings_.last_verdict_to_table = clock_().monotonic - *since;
         timings_.worst_verdict_to_table =
@@ -224,7 +264,7 @@ void Engine::tick() {
         if (at > now) break;
         due.push_back(index);
     }
-    decide(due);
+    (void)decide(due);
 }
 
 void Engine::wake(ServiceIndex index, std::optional<TimePoint> before,
@@ -236,12 +276,12 @@ void Engine::wake(ServiceIndex index, std::optional<TimePoint> before,
 
 // ---- decide → diff → apply ----------------------------------------------------
 
-void Engine::decide_all() {
+Result<void> Engine::decide_all() {
     dirty_.clear();
     oldest_verdict_.reset();
     std::vector<ServiceIndex> all(services_.size());
     std::iota(all.begin(), all.end(), 0U);
-    decide(all);
+    auto decided = decide(all);
     // Services that are not in the configuration any more.
     std::vector<core::Change> changes;
     std::set<core::ServiceKey> wished;
@@ -249,21 +289,23 @@ void Engine::decide_all() {
         wished.insert(service.key);
     for (const auto& [key, service] : actual_)
         if (!wished.contains(key)) changes.emplace_back(core::RemoveService{key});
-    apply(changes);
+    auto removed = apply(changes);
+    return decided ? removed : decided;
 }
 
-void Engine::decide(std::span<const ServiceIndex> services) {
-    if (services.empty()) return;
+Result<void> Engine::decide(std::span<const ServiceIndex> services) {
+    if (services.empty()) return {};
     const Now now = clock_();
     std::vector<core::Change> changes;
     std::vector<core::ServiceDecision> before;
     before.reserve(services.size());
     for (const ServiceIndex index : services)
         before.push_back(decide_one(index, now, changes));
-    apply(changes);
+    auto applied = apply(changes);
     // People are told when the kernel knows.
     for (std::size_t i = 0; i < services.size(); ++i)
         report(services[i], before[i]);
+    return applied;
 }
 
 core::ServiceDecision Engine::decide_one(ServiceIndex index, const Now& now,
@@ -285,12 +327,33 @@ core::ServiceDecision Engine::decide_one(ServiceIndex index, const Now& now,
                                      .now = now.monotonic,
                                      .wall_now = now.wall});
     const core::ServiceForwarding* actual = find(actual_, service.key);
-    if (actual != nullptr && waits_for_verdicts(runtime.decision) && has_work(*actual))
-        runtime.decision.forwarding.destinations = actual->destinations;
+    bridge(service, runtime.decision);
     for (core::Change& change : core::diff(actual, &runtime.decision.forwarding))
         changes.push_back(std::move(change));
     wake(index, before.next_change, runtime.decision.next_change);
     return before;
+}
+
+/// Nobody has work, but somebody may as soon as it was asked: a reload (or a
+/// start with another file) that replaced every server. Until then the kernel
+/// goes on with the old ones; not with one that the operator drained, or that
+/// is known to be down.
+void Engine::bridge(const core::Service& service, core::ServiceDecision& decision) const {
+    const core::ServiceForwarding* actual = find(actual_, service.key);
+    if (actual == nullptr || !waits_for_verdicts(decision)) return;
+    std::vector<core::Destination> kept;
+    for (const core::Destination& old : actual->destinations) {
+        if (old.weight > core::max_weight * core::slow_start_steps) continue;  // damaged
+        const auto configured = std::find_if(
+            service.real_servers.begin(), service.real_servers.end(),
+            [&](const core::RealServer& server) { return server.endpoint == old.server; });
+        if (configured != service.real_servers.end()) continue;  // the decision says all
+        kept.push_back(old);
+    }
+    if (kept.empty()) return;
+    auto& destinations = decision.forwarding.destinations;
+    destinations.insert(destinations.end(), kept.begin(), kept.end());
+    std::sort(destinations.begin(), destinations.end());
 }
 
 void Engine::report(ServiceIndex index, const core::ServiceDecision& before) {
@@ -305,15 +368,16 @@ void Engine::report(ServiceIndex index, const core::ServiceDecision& before) {
     }
 }
 
-void Engine::apply(const std::vector<core::Change>& changes) {
-    if (changes.empty()) return;
+Result<void> Engine::apply(const std::vector<core::Change>& changes) {
+    if (changes.empty()) return {};
     if (auto applied = plane_.apply(changes); !applied) {
         failed(applied.error());
         if (auto actual = plane_.read()) actual_ = std::move(*actual);
-        return;
+        return applied;
     }
     for (const core::Change& change : changes)
         core::apply(actual_, change);
+    return {};
 }
 
 void Engine::failed(const Error& error) {
@@ -336,13 +400,8 @@ Result<std::vector<std::string>> Engine::repair() {
     lines.reserve(changes.size());
     for (const core::Change& change : changes)
         lines.push_back(core::describe(change, actual_));
-    apply(changes);
+    if (auto applied = apply(changes); !applied) return tl::unexpected(applied.error());
     return lines;
-}
-
-bool Engine::settled() const {
-    return std::all_of(checks_.begin(), checks_.end(),
-                       [](const CheckRuntime& check) { return check.state.any_verdict; });
 }
 
 }  // namespace dnsdirector::control

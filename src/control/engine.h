@@ -44,8 +44,9 @@ public:
 
     /// Puts a configuration into force: at the start, and at every reload. What
     /// equals its predecessor goes on undisturbed: checks keep their state and
-    /// phase, servers their weights.
-    void configure(core::Configuration configuration);
+    /// phase, servers their weights. An error is the data plane's: what it could
+    /// not do is tried again until another configuration takes its place.
+    Result<void> configure(core::Configuration configuration);
 
     /// Replaces the operator's overrides; decides all services anew.
     void set_overrides(core::Overrides overrides);
@@ -65,9 +66,6 @@ public:
     [[nodiscard]] const EngineTimings& timings() const { return timings_; }
     /// Services with their decisions, in the order of the configuration.
     [[nodiscard]] std::vector<ServiceSnapshot> services() const;
-    /// Whether every check has had its first verdict.
-    [[nodiscard]] bool settled() const;
-
     /// A server's state changed in a service (for logs and events).
     std::function<void(const core::Service&, const core::RealServer&,
                        const core::ServerDecision& before, const core::ServerDecision& after)>
@@ -87,7 +85,13 @@ private:
         core::ServiceDecision decision;
     };
 
-    void adopt_checks(const core::Configuration& next);
+    using Members = std::set<std::pair<core::ServiceKey, Endpoint>>;
+
+    void adopt_checks(const core::Configuration& next, const Members& known_out);
+    [[nodiscard]] Members servers_known_out() const;
+    [[nodiscard]] core::CheckState start_state(const core::Configuration& next,
+                                               core::CheckIndex check, const CheckRuntime& runtime,
+                                               const Members& known_out, const Now& now) const;
     void index_services();
     void follow_checks(const std::set<probe::CheckId>& kept);
     [[nodiscard]] bool forwarded_now(const core::Configuration& configuration,
@@ -96,14 +100,15 @@ private:
     void on_verdict(probe::CheckId id, core::Verdict verdict);
     void on_reachability(std::span<const IpAddress> servers);
     void flush();
-    void decide(std::span<const ServiceIndex> services);
-    void decide_all();
+    Result<void> decide(std::span<const ServiceIndex> services);
+    Result<void> decide_all();
     /// Returns the decision before.
     core::ServiceDecision decide_one(ServiceIndex index, const Now& now,
                                      std::vector<core::Change>& changes);
     void wake(ServiceIndex index, std::optional<TimePoint> before, std::optional<TimePoint> after);
     void report(ServiceIndex index, const core::ServiceDecision& before);
-    void apply(const std::vector<core::Change>& changes);
+    void bridge(const core::Service& service, core::ServiceDecision& decision) const;
+    Result<void> apply(const std::vector<core::Change>& changes);
     void failed(const Error& error);
 
     dataplane::DataPlane& plane_;

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <thread>
 
 namespace dnsdirector::control {
@@ -47,30 +48,36 @@ bool configuration_accepted(const std::string& binary, const std::string& config
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-void become(const std::string& binary, std::vector<std::string> arguments) {
+}  // namespace
+
+std::thread check_then(const DirectorOptions& options, std::function<void(bool)> done) {
+    return std::thread([options, done = std::move(done)] {
+        const std::string binary = own_path();
+        const bool accepted = configuration_accepted(binary, options.config_path);
+        if (!accepted)
+            spdlog::error("USR2: {} does not accept {}; the running program stays", binary,
+                          options.config_path);
+        done(accepted);
+    });
+}
+
+void reexec(const DirectorOptions& options) {
+    const std::string binary = own_path();
+    std::vector<std::string> arguments = options.arguments;
     spdlog::info("USR2: re-executing {}", binary);
     // A signal between exec and the new program's handlers must not end it.
-    for (const int number : {SIGHUP, SIGUSR2})
-        std::signal(number, SIG_IGN);
+    constexpr int ignored_over_exec[] = {SIGHUP, SIGUSR2};
+    struct sigaction before[std::size(ignored_over_exec)];
+    struct sigaction ignore{};
+    ignore.sa_handler = SIG_IGN;
+    for (std::size_t i = 0; i < std::size(ignored_over_exec); ++i)
+        sigaction(ignored_over_exec[i], &ignore, &before[i]);
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // not closed yet: should exec fail, we go on
     execv(binary.c_str(), pointers(arguments).data());
     spdlog::error("USR2: cannot execute {}: {}; the old program goes on", binary,
                   std::strerror(errno));
-}
-
-}  // namespace
-
-void check_then_reexec(const DirectorOptions& options,
-                       std::function<void(std::function<void()>)> post_to_loop) {
-    std::thread([options, post_to_loop = std::move(post_to_loop)] {
-        const std::string binary = own_path();
-        if (!configuration_accepted(binary, options.config_path)) {
-            spdlog::error("USR2: {} does not accept {}; the running program stays", binary,
-                          options.config_path);
-            return;
-        }
-        post_to_loop([binary, arguments = options.arguments] { become(binary, arguments); });
-    }).detach();
+    for (std::size_t i = 0; i < std::size(ignored_over_exec); ++i)
+        sigaction(ignored_over_exec[i], &before[i], nullptr);
 }
 
 }  // namespace dnsdirector::control

@@ -16,6 +16,7 @@ public:
     RunDir& operator=(RunDir&&) = delete;
     ~RunDir();  ///< lets the lock go; files stay
 
+    [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
     /// After a clean stop: removes the lock file, and the directory if it is
     /// empty then and was made here.

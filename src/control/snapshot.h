@@ -58,6 +58,7 @@ struct Snapshot {
     std::string counters_error;  ///< why counters could not be read; "" when they were
     std::vector<ServiceSnapshot> services;
     bool all_drained = false;
+    bool stopping = false;  ///< forwarding lingers, announcements are withdrawn
     probe::ProberStatistics checks;
     Nanoseconds last_verdict_to_table{0};
     Nanoseconds worst_verdict_to_table{0};

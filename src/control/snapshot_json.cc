@@ -51,7 +51,7 @@ json real_server(const ServerSnapshot& server) {
             {"checks", checks}};
 }
 
-json service(const ServiceSnapshot& service, bool all_drained) {
+json service(const ServiceSnapshot& service, bool leaving) {
     json servers = json::array();
     for (const ServerSnapshot& server : service.servers)
         servers.push_back(real_server(server));
@@ -66,7 +66,7 @@ json service(const ServiceSnapshot& service, bool all_drained) {
               {"up", service.quorum.up},
               {"servers_up", service.quorum.servers_up},
               {"met", service.quorum.met}}},
-            {"announced", service.quorum.met && !all_drained},
+            {"announced", service.quorum.met && !leaving},
             {"counters", count(service.count)},
             {"packets_per_second", service.packets_per_second},
             {"real_servers", servers}};
@@ -85,13 +85,21 @@ json announcements(const Snapshot& snapshot) {
     }
     json list = json::array();
     for (const auto& [address, lack] : lacking) {
-        const bool draining = lack.empty() && snapshot.all_drained;
+        std::string state = "announced";
+        std::string reason = lack;
+        if (!lack.empty()) {
+            state = "withdrawn";
+        } else if (snapshot.stopping) {
+            state = "withdrawn";
+            reason = "the director stops";
+        } else if (snapshot.all_drained) {
+            state = "draining";
+            reason = "director drained by the operator";
+        }
         list.push_back(
             {{"prefix", fmt::format("{}/{}", address.to_string(), address.host_prefix_length())},
-             {"state", !lack.empty() ? "withdrawn"
-                       : draining    ? "draining"
-                                     : "announced"},
-             {"reason", draining ? "director drained by the operator" : lack},
+             {"state", state},
+             {"reason", reason},
              {"neighbors", json::array()}});
     }
     return list;
@@ -109,7 +117,7 @@ std::string to_json(const Snapshot& snapshot) {
         drops[reason] = packets;
     json services = json::array();
     for (const ServiceSnapshot& entry : snapshot.services)
-        services.push_back(service(entry, snapshot.all_drained));
+        services.push_back(service(entry, snapshot.all_drained || snapshot.stopping));
 
     const json root = {
         {"version", snapshot.version},

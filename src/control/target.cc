@@ -79,6 +79,8 @@ std::vector<TargetMatch> find_matches(const core::Configuration& configuration,
 std::string to_string(const TargetMatch& match) {
     const std::string server = match.key.server.to_string();
     const std::string who = match.name == server ? server : match.name + " " + server;
+    if (match.service.address.is_unspecified())
+        return fmt::format("{}, which is not configured now", who);
     if (match.key.cluster.empty()) return fmt::format("{} in {}", who, match.service.to_string());
     return fmt::format("{} in {} ({})", who, match.service.to_string(), match.key.cluster);
 }

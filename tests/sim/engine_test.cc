@@ -112,6 +112,62 @@ TEST(Engine, AReloadThatReplacesEveryServerKeepsTheOldOnesUntilANewOneIsJudged) 
     EXPECT_FALSE(sim.weight(b)) << "judged, and down: the old set is not for ever";
 }
 
+TEST(Engine, AServerThatIsDownStaysOutWhenAReloadChangesItsCheck) {
+    Simulation sim;
+    core::Configuration configuration = cluster({{a, 1}, {b, 1}});
+    for (core::Check& check : configuration.checks)
+        check.untested = core::Untested::in;
+    sim.engine.configure(configuration);
+    sim.pass(b);
+    sim.fail(a);
+    ASSERT_FALSE(sim.weight(a));
+    for (core::Check& check : configuration.checks)
+        check.timing.every = Seconds(7);
+    sim.engine.configure(configuration);
+    EXPECT_FALSE(sim.weight(a)) << "the same question at other times: the state stays";
+    for (core::Check& check : configuration.checks)
+        std::get<core::DnsCheck>(check.what).type = 1;
+    sim.engine.configure(configuration);
+    EXPECT_FALSE(sim.weight(a)) << "another question: it has to pass first";
+    sim.pass(a, 2);
+    EXPECT_EQ(sim.weight(a), 1U);
+}
+
+TEST(Engine, AStartKeepsOutWhatThePredecessorHadTakenOut) {
+    core::Forwarding found = left_behind();
+    found.begin()->second.destinations.pop_back();
+    Simulation sim(found);
+    dataplane::Counters counters;
+    counters.servers[{service_key(), endpoint(a)}] = {10, 1000};
+    counters.servers[{service_key(), endpoint(b)}] = {10, 1000};
+    sim.plane.set_counters(counters);
+    core::Configuration configuration = cluster({{a, 1}, {b, 1}});
+    for (core::Check& check : configuration.checks)
+        check.untested = core::Untested::in;
+    sim.engine.configure(configuration);
+    EXPECT_EQ(sim.weight(a), 1U);
+    EXPECT_FALSE(sim.weight(b));
+}
+
+TEST(Engine, ADrainHoldsWhileANewServerWaitsForItsVerdict) {
+    Simulation sim;
+    sim.engine.configure(cluster({{a, 1}}));
+    sim.pass(a, 2);
+    sim.engine.configure(cluster({{a, 1}, {b, 1}}));
+    core::Overrides overrides;
+    overrides.drained.insert({"resolvers", endpoint(a), Protocol::udp});
+    sim.engine.set_overrides(overrides);
+    EXPECT_EQ(sim.weight(a), 0U);
+}
+
+TEST(Engine, SaysWhatThePlaneCouldNotDo) {
+    Simulation sim;
+    sim.plane.fail_change(1, "no room");
+    const auto configured = sim.engine.configure(cluster({{a, 1}}));
+    ASSERT_FALSE(configured);
+    EXPECT_EQ(configured.error().message, "no room");
+}
+
 TEST(Engine, ADrainTakesEffectAndIsTakenBack) {
     Simulation sim;
     sim.engine.configure(cluster({{a, 1}, {b, 1}}));

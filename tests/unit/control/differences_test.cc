@@ -48,6 +48,32 @@ TEST(Differences, AChangedCheckIsAChange) {
     EXPECT_NE(lines[0].find("every 5s"), std::string::npos);
 }
 
+TEST(Differences, EveryFieldOfACheckCounts) {
+    core::Configuration present = parse(one);
+    const auto changed = [&](auto change) {
+        core::Configuration next = present;
+        change(next.checks[0]);
+        return differences(present, next).size() == 1;
+    };
+    EXPECT_TRUE(changed([](core::Check& c) { c.timing.timeout += Milliseconds(1); }));
+    EXPECT_TRUE(changed([](core::Check& c) { c.timing.tries += 1; }));
+    EXPECT_TRUE(changed([](core::Check& c) { c.timing.rise += 1; }));
+    EXPECT_TRUE(changed([](core::Check& c) { c.timing.fall += 1; }));
+    EXPECT_TRUE(changed([](core::Check& c) { c.timing.warmup += Seconds(1); }));
+    EXPECT_TRUE(changed([](core::Check& c) { c.untested = core::Untested::in; }));
+    const auto question = [](core::Check& c) -> core::DnsCheck& {
+        return std::get<core::DnsCheck>(c.what);
+    };
+    EXPECT_TRUE(changed([&](core::Check& c) { question(c).type += 1; }));
+    EXPECT_TRUE(changed([&](core::Check& c) { question(c).klass += 1; }));
+    EXPECT_TRUE(changed([&](core::Check& c) { question(c).recursion_desired = false; }));
+    EXPECT_TRUE(changed([&](core::Check& c) { question(c).expect_answers = {"192.0.2.1"}; }));
+    EXPECT_TRUE(
+        changed([&](core::Check& c) { question(c).on_truncated = core::OnTruncated::fail; }));
+    EXPECT_TRUE(
+        changed([&](core::Check& c) { c.what = core::ScriptCheck{{"/a", "b c"}, "", "", ""}; }));
+}
+
 TEST(Differences, SettingsOfTheRunningProcessNeedARestart) {
     core::DirectorSettings present;
     core::DirectorSettings next = present;

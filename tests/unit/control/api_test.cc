@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api.h"
+
+#include <gtest/gtest.h>
+
+namespace dnsdirector::control {
+namespace {
+
+/// A director with no services, whose commands all fail.
+class NoDirector final : public Commands {
+public:
+    Snapshot snapshot() override { throw std::bad_alloc(); }
+    [[nodiscard]] const std::string& config_path() const override { return path_; }
+    Result<std::vector<std::string>> reload(config::Loaded) override { return refused(); }
+    Result<std::vector<std::string>> plan(const config::Loaded&) override { return refused(); }
+    Result<Drained> drain(const Target& target, bool) override {
+        return tl::unexpected(Error{unknown_target(target)});
+    }
+    Result<Drained> drain_all(bool) override { return Drained{}; }
+
+private:
+    static tl::unexpected<Error> refused() { return tl::unexpected(Error{"refused"}); }
+    std::string path_ = "/nonexistent/dnsdirector.conf";
+};
+
+ApiReply ask(const std::string& method, const std::string& path, const std::string& body = "") {
+    NoDirector director;
+    ApiReply answer;
+    command_handler(director, [](const std::function<void()>& work) { work(); })(
+        {method, path, body}, [&answer](ApiReply reply) { answer = std::move(reply); });
+    return answer;
+}
+
+TEST(Api, AnswersBytesThatAreNoTextWithAnError) {
+    EXPECT_EQ(ask("GET", "/\xff").status, 404);
+    EXPECT_EQ(ask("POST", "/v1/drain", "{\"target\": \"\xff\"}").status, 400);
+    EXPECT_EQ(ask("POST", "/v1/plan", "{\"path\": \"/no/such\\u0000\\ud800\"}").status, 400);
+    EXPECT_EQ(ask("POST", "/v1/drain", "").status, 400);
+    EXPECT_EQ(ask("POST", "/v1/drain", "[{}]").status, 400);
+}
+
+TEST(Api, AnUnknownTargetIsNotFound) {
+    const ApiReply reply = ask("POST", "/v1/drain", R"({"target": "ns1"})");
+    EXPECT_EQ(reply.status, 404);
+    EXPECT_NE(reply.body.find("ns1"), std::string::npos);
+}
+
+TEST(Api, ABrokenFileIsRefusedWithItsMessages) {
+    const ApiReply reply = ask("POST", "/v1/reload");
+    EXPECT_EQ(reply.status, 409);
+    EXPECT_NE(reply.body.find("/nonexistent/dnsdirector.conf"), std::string::npos);
+}
+
+TEST(Api, AnExceptionIsAReplyNotTheEnd) {
+    EXPECT_EQ(ask("GET", "/v1/status").status, 500);
+}
+
+}  // namespace
+}  // namespace dnsdirector::control
