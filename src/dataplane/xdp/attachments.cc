@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "dataplane/xdp/offloads.h"
 #include "dataplane/xdp/pin_dir.h"
@@ -33,6 +34,17 @@ bool is_veth(const netlink::Link& link) {
 constexpr const char* why_generic_on_veth =
     "native XDP on veth forwards only when the peer end takes part; choose xdp_mode native to "
     "force it";
+
+/// Whether a program of this id is our kernel program, by its name.
+bool is_a_director(std::uint32_t program_id) {
+    const Fd program{bpf_prog_get_fd_by_id(program_id)};
+    const Program ours{abi::director__open()};
+    bpf_prog_info info{};
+    std::uint32_t length = sizeof info;
+    if (!program || !ours || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
+        return false;
+    return std::string_view{info.name} == bpf_program__name(ours->progs.director);
+}
 
 abi::instance instance_for(const netlink::Link& link, bool generic) {
     abi::instance instance{};
@@ -98,6 +110,17 @@ Result<Fd> Attachments::load(const netlink::Link& link, bool generic) const {
 }
 
 Result<void> Attachments::attach(const netlink::Link& link) {
+    auto done = attach_or_replace(link);
+    const auto found = attached_.find(link.index);
+    if (found != attached_.end()) found->second.not_current = done ? "" : done.error().message;
+    if (done || found != attached_.end())
+        down_.erase(link.name);
+    else
+        down_[link.name] = "the program is not attached: " + done.error().message;
+    return done;
+}
+
+Result<void> Attachments::attach_or_replace(const netlink::Link& link) {
     const auto found = attached_.find(link.index);
     if (found == attached_.end() || interface_of(found->second.link) != link.index)
         return attach_new(link);
@@ -123,12 +146,11 @@ Result<void> Attachments::replace(const netlink::Link& link, Attached& attached)
     attached.mac = link.mac;
     attached.current = true;
     if (attached.generic) prepare_generic(link, attached);
-    down_.erase(link.name);
     return {};
 }
 
 Result<void> Attachments::attach_new(const netlink::Link& link) {
-    lost(link.index);
+    forget(link.index);
     Attached attached;
     attached.name = link.name;
     attached.mac = link.mac;
@@ -143,21 +165,45 @@ Result<void> Attachments::attach_new(const netlink::Link& link) {
             spdlog::warn("{}: {}", link.name, attached.warning);
         }
     }
-    if (!done) {
-        down_[link.name] = done.error().message;
-        return done;
+    if (!done) return done;
+    if (auto pinned = pin(link.index, attached); !pinned) {
+        attached.unpinned = pinned.error().message;
+        spdlog::warn("{}: {}", link.name, attached.unpinned);
     }
-    const std::string pin = pin_of(link.index);
-    unlink(pin.c_str());
-    if (bpf_obj_pin(attached.link.get(), pin.c_str()) != 0)
-        return fail_errno("cannot pin the program's link at " + pin, errno);
     remember(link.index, {attached.generic ? 1U : 0U, 0, 0, 0});
     if (attached.generic) prepare_generic(link, attached);
     attached.current = true;
-    down_.erase(link.name);
     spdlog::info("forwarding on {} ({} XDP)", link.name, attached.generic ? "generic" : "native");
     attached_[link.index] = std::move(attached);
     return {};
+}
+
+Result<void> Attachments::pin(int ifindex, const Attached& attached) const {
+    constexpr const char* consequence =
+        "forwarding would stop for a moment when the director is started again: ";
+    if (auto made = maps_->make_place_for_pins(); !made)
+        return fail("{}{}", consequence, made.error().message);
+    const std::string path = pin_of(ifindex);
+    unlink(path.c_str());
+    if (bpf_obj_pin(attached.link.get(), path.c_str()) != 0)
+        return fail("{}cannot pin the program's link at {}: {}", consequence, path,
+                    std::strerror(errno));
+    return {};
+}
+
+std::vector<std::string> Attachments::restore_pins() {
+    std::vector<std::string> restored;
+    for (auto& [ifindex, attached] : attached_) {
+        if (attached.unpinned.empty() && maps_->owns_pins() && is_there(pin_of(ifindex))) continue;
+        const std::string before = attached.unpinned;
+        const auto pinned = pin(ifindex, attached);
+        attached.unpinned = pinned ? "" : pinned.error().message;
+        if (pinned)
+            restored.push_back(pin_of(ifindex));
+        else if (attached.unpinned != before)
+            spdlog::warn("{}: {}", attached.name, attached.unpinned);
+    }
+    return restored;
 }
 
 Result<void> Attachments::try_mode(const netlink::Link& link, bool generic, Attached& attached) {
@@ -169,11 +215,17 @@ Result<void> Attachments::try_mode(const netlink::Link& link, bool generic, Atta
     attached.generic = generic;
     if (attached.link) return {};
     const int error = errno;
-    if (error == EBUSY || error == EEXIST)
+    if (error == EBUSY || error == EEXIST) {
+        if (is_a_director(link.xdp_program_id))
+            return fail(
+                "another dnsdirector forwards on {}: stop it, or give this one another interface "
+                "(its XDP program has the id {})",
+                link.name, link.xdp_program_id);
         return fail(
             "another XDP program (id {}) is attached to {}: detach it (ip link set dev {} xdp off, "
             "or end the program that holds it), or name another interface",
             link.xdp_program_id, link.name, link.name);
+    }
     if (!generic && (error == EOPNOTSUPP || error == EINVAL || error == ERANGE || error == ENOMEM))
         return fail(
             "the driver of {} refuses native XDP ({}): it has none, or needs other settings "
@@ -206,20 +258,22 @@ Result<void> Attachments::detach(int ifindex) {
     const abi::attachment what = remembered(ifindex);
     if (bpf_link_detach(found->second.link.get()) != 0 && errno != ENOLINK)
         spdlog::warn("cannot detach the program from {}: {}", name, std::strerror(errno));
-    lost(ifindex);
+    forget(ifindex);
     down_.erase(name);
     return turn_on(name, {what.gro_was_on != 0, what.lro_was_on != 0});
 }
 
 void Attachments::lost(int ifindex) {
-    const std::string pin = pin_of(ifindex);
-    unlink(pin.c_str());
+    const auto found = attached_.find(ifindex);
+    if (found != attached_.end()) down_[found->second.name] = "the interface is gone";
+    forget(ifindex);
+}
+
+void Attachments::forget(int ifindex) {
+    if (maps_->owns_pins()) unlink(pin_of(ifindex).c_str());
     const auto index = static_cast<std::uint32_t>(ifindex);
     (void)bpf_map_delete_elem(maps_->fd(MapId::attachments), &index);
-    const auto found = attached_.find(ifindex);
-    if (found == attached_.end()) return;
-    down_[found->second.name] = "the interface is gone";
-    attached_.erase(found);
+    attached_.erase(ifindex);
 }
 
 void Attachments::remember(int ifindex, const abi::attachment& what) const {
@@ -236,9 +290,12 @@ abi::attachment Attachments::remembered(int ifindex) const {
 
 std::vector<AttachedInterface> Attachments::list() const {
     std::vector<AttachedInterface> interfaces;
-    for (const auto& [ifindex, attached] : attached_)
-        interfaces.push_back(
-            {attached.name, attached.generic ? "generic" : "native", attached.warning});
+    for (const auto& [ifindex, attached] : attached_) {
+        std::string warning;
+        for (const std::string& each : {attached.not_current, attached.unpinned, attached.warning})
+            if (!each.empty()) warning += (warning.empty() ? "" : "; ") + each;
+        interfaces.push_back({attached.name, attached.generic ? "generic" : "native", warning});
+    }
     for (const auto& [name, why] : down_)
         interfaces.push_back({name, "down", why});
     return interfaces;

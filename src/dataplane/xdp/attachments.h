@@ -20,7 +20,7 @@ namespace dnsdirector::dataplane::xdp {
 
 class Attachments {
 public:
-    Attachments(const Maps& maps, core::XdpMode mode) : maps_(&maps), mode_(mode) {}
+    Attachments(Maps& maps, core::XdpMode mode) : maps_(&maps), mode_(mode) {}
 
     /// Opens the links that a predecessor pinned, whose interfaces are `links`;
     /// dead ones are removed. The programs on them are not touched yet.
@@ -29,13 +29,14 @@ public:
 
     /// Attaches this version's program, or puts it in the place of the one that
     /// is attached by us. Errors: another program is there; the driver can't.
+    /// list() shows them, too. A link that can't be pinned is only warned of.
     Result<void> attach(const netlink::Link& link);
+    /// Pins links again whose pins somebody removed, and says which.
+    std::vector<std::string> restore_pins();
     /// Takes it off and puts back what was changed on the interface.
     Result<void> detach(int ifindex);
     /// The interface is gone: forgets it, and remembers its name as down.
     void lost(int ifindex);
-    /// An interface that is wanted but can't be attached (yet), and why.
-    void set_down(const std::string& name, const std::string& why) { down_[name] = why; }
 
     [[nodiscard]] bool has(int ifindex) const { return attached_.contains(ifindex); }
     /// False when the program is no longer on it (somebody detached the link, or
@@ -50,20 +51,25 @@ private:
         netlink::Mac mac{};
         bool generic = false;
         std::string warning;
+        std::string unpinned;     ///< why the link is not pinned; "": it is
+        std::string not_current;  ///< why the program could not be replaced
         Fd link;
         bool current = false;  ///< runs this version's program
     };
 
     [[nodiscard]] std::string pin_of(int ifindex) const;
     [[nodiscard]] Result<Fd> load(const netlink::Link& link, bool generic) const;
+    Result<void> attach_or_replace(const netlink::Link& link);
     Result<void> attach_new(const netlink::Link& link);
+    Result<void> pin(int ifindex, const Attached& attached) const;
+    void forget(int ifindex);
     Result<void> try_mode(const netlink::Link& link, bool generic, Attached& attached);
     Result<void> replace(const netlink::Link& link, Attached& attached);
     void prepare_generic(const netlink::Link& link, Attached& attached);
     void remember(int ifindex, const abi::attachment& what) const;
     [[nodiscard]] abi::attachment remembered(int ifindex) const;
 
-    const Maps* maps_;
+    Maps* maps_;
     core::XdpMode mode_;
     std::map<int, Attached> attached_;
     std::map<std::string, std::string> down_;

@@ -90,7 +90,7 @@ Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::
     std::unique_ptr<Maps> maps{new Maps};
     maps->pin_dir_ = pin_dir;
     maps->pins_ = pin_dir + "/v" + std::to_string(abi::ABI_VERSION);
-    if (auto made = make_pin_dir(maps->pins_); !made) return tl::unexpected(made.error());
+    if (auto made = maps->make_place_for_pins(); !made) return tl::unexpected(made.error());
     if (auto found = maps->find_pinned(); !found) return tl::unexpected(found.error());
     auto ready = maps->adopted_ ? maps->check_sizes(limits) : maps->create(limits);
     if (!ready) {
@@ -202,7 +202,30 @@ Result<void> Maps::lend_to(abi::director& program) const {
     return {};
 }
 
+Result<void> Maps::make_place_for_pins() {
+    if (!owns_pins()) {
+        auto lock = PinLock::take(pin_dir_);
+        if (!lock) return tl::unexpected(lock.error());
+        lock_ = std::move(*lock);
+    }
+    return is_there(pins_) ? Result<void>{} : make_pin_dir(pins_);
+}
+
+Result<std::vector<std::string>> Maps::restore_pins() {
+    if (auto made = make_place_for_pins(); !made) return tl::unexpected(made.error());
+    std::vector<std::string> restored;
+    for (std::size_t i = 0; i < map_count; ++i) {
+        const std::string path = pins_ + "/" + descriptions[i].pin;
+        if (is_there(path)) continue;
+        if (bpf_obj_pin(fds_[i].get(), path.c_str()) != 0)
+            return fail_errno("cannot pin a BPF map again at " + path, errno);
+        restored.push_back(path);
+    }
+    return restored;
+}
+
 Result<void> Maps::unpin() {
+    if (!owns_pins()) return {};  // removed, or another director's by now
     for (const Description& map : descriptions) {
         const std::string path = pins_ + "/" + map.pin;
         if (unlink(path.c_str()) != 0 && errno != ENOENT)

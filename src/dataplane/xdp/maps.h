@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "core/model.h"
 #include "dataplane/xdp/fd.h"
+#include "dataplane/xdp/pin_dir.h"
 #include "dataplane/xdp/program.h"
 
 namespace dnsdirector::dataplane::xdp {
@@ -59,7 +60,8 @@ private:
 class Maps {
 public:
     /// Errors: no bpffs at `pin_dir`, no permission, pinned maps that are smaller
-    /// than `limits` ask for. Larger ones are used as they are.
+    /// than `limits` ask for, another director on the same directory. Larger maps
+    /// are used as they are.
     static Result<std::unique_ptr<Maps>> open(const core::Limits& limits,
                                               const std::string& pin_dir);
 
@@ -86,6 +88,14 @@ public:
     /// The maps were there already: a predecessor's tables are in them.
     [[nodiscard]] bool adopted() const { return adopted_; }
 
+    /// Makes the directories again where somebody removed them. Errors: it can't
+    /// be; another director has taken the place meanwhile.
+    Result<void> make_place_for_pins();
+    /// False when what lies under the pin directory's path is not ours (any more).
+    [[nodiscard]] bool owns_pins() const { return lock_.holds(pin_dir_); }
+    /// Pins again what somebody removed, and says which.
+    Result<std::vector<std::string>> restore_pins();
+
     /// Takes the pins and the directories away. The memory stays until the end.
     Result<void> unpin();
 
@@ -96,6 +106,7 @@ private:
     Result<void> create(const core::Limits& limits);
     Result<void> map_memory();
 
+    PinLock lock_;
     std::string pin_dir_;
     std::string pins_;
     bool adopted_ = false;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/xdp/pin_dir.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -40,12 +42,47 @@ void remove_pin_dir(const std::string& path) {
     (void)rmdir(path.c_str());
 }
 
+bool is_there(const std::string& path) {
+    return access(path.c_str(), F_OK) == 0;
+}
+
 std::vector<std::string> names_in(const std::string& path) {
     std::vector<std::string> names;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(path, error))
         names.push_back(entry.path().filename().string());
     return names;
+}
+
+Result<PinLock> PinLock::take(const std::string& path) {
+    // A director that ends removes the directory: what was opened may be no more
+    // what the path names when the lock is had.
+    for (int attempt = 0; attempt < 10; ++attempt) {
+        if (auto made = make_pin_dir(path); !made) return tl::unexpected(made.error());
+        PinLock lock;
+        lock.directory_ = Fd{open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+        if (!lock.directory_) {
+            if (errno == ENOENT) continue;
+            return fail_errno("cannot open the pin directory " + path, errno);
+        }
+        if (flock(lock.directory_.get(), LOCK_EX | LOCK_NB) != 0) {
+            if (errno == EWOULDBLOCK)
+                return fail(
+                    "another director uses the pin directory {}; give this one its own "
+                    "--pin-dir, or stop that one",
+                    path);
+            return fail_errno("cannot lock the pin directory " + path, errno);
+        }
+        if (lock.holds(path)) return lock;
+    }
+    return fail("the pin directory {} is removed again and again by somebody", path);
+}
+
+bool PinLock::holds(const std::string& path) const {
+    struct stat locked{};
+    struct stat named{};
+    return directory_ && fstat(directory_.get(), &locked) == 0 && stat(path.c_str(), &named) == 0 &&
+           locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
 }
 
 }  // namespace dnsdirector::dataplane::xdp

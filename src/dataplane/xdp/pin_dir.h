@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "dataplane/xdp/fd.h"
 
 namespace dnsdirector::dataplane::xdp {
 
@@ -15,7 +16,26 @@ namespace dnsdirector::dataplane::xdp {
 Result<void> make_pin_dir(const std::string& path);
 /// Removes it if it is empty and no mount point.
 void remove_pin_dir(const std::string& path);
+/// Whether something of that name is there.
+[[nodiscard]] bool is_there(const std::string& path);
 /// The names in it.
 [[nodiscard]] std::vector<std::string> names_in(const std::string& path);
+
+/// One director for one pin directory: an exclusive flock(2) on the directory
+/// itself. It ends with the process, also by a crash or an exec.
+class PinLock {
+public:
+    PinLock() = default;  ///< holds nothing
+
+    /// Makes the directory where it is missing, and locks it. Errors: those of
+    /// make_pin_dir(); another director holds it.
+    static Result<PinLock> take(const std::string& path);
+
+    /// False also when the directory was removed, or is another one by now.
+    [[nodiscard]] bool holds(const std::string& path) const;
+
+private:
+    Fd directory_;
+};
 
 }  // namespace dnsdirector::dataplane::xdp

@@ -73,7 +73,9 @@ private:
     [[nodiscard]] bool is_wanted(const netlink::Link& link) const;
     void attach_wanted();
     void attach_again(const netlink::Link& link, const std::string& why);
+    Result<void> attach_or_retry(const netlink::Link& link);
     void check_links();
+    void check_pins();
 
     const std::set<std::string> wanted_;  ///< empty: the interfaces that lead to servers
     std::unique_ptr<Maps> maps_;
@@ -85,6 +87,7 @@ private:
     Services services_;
     std::set<int> seen_interfaces_;  ///< of hops_, when attach_wanted() ran last
     std::optional<TimePoint> retry_at_;
+    std::string pin_trouble_;  ///< as it was logged last
     bool tracked_ = false;
     bool detached_ = false;
 };
@@ -147,6 +150,7 @@ Result<void> Plane::detach() {
 
 Result<core::Forwarding> Plane::read() {
     check_links();
+    check_pins();
     return services_.read();
 }
 
@@ -261,13 +265,15 @@ void Plane::link_changed(const netlink::Link& link, bool gone) {
 }
 
 void Plane::attach_again(const netlink::Link& link, const std::string& why) {
-    if (auto done = attachments_.attach(link); !done) {
-        spdlog::error("{}", done.error().message);
-        attachments_.set_down(link.name, done.error().message);
-        retry_at_ = time_now() + retry_attach;
-        return;
-    }
-    if (on_disturbed) on_disturbed(why);
+    if (attach_or_retry(link) && on_disturbed) on_disturbed(why);
+}
+
+Result<void> Plane::attach_or_retry(const netlink::Link& link) {
+    auto done = attachments_.attach(link);
+    if (done) return done;
+    spdlog::error("{}", done.error().message);
+    retry_at_ = time_now() + retry_attach;
+    return done;
 }
 
 /// Links that somebody detached send no event: found when the tables are read.
@@ -277,9 +283,26 @@ void Plane::check_links() {
     for (const netlink::Link& link : *links)
         if (attachments_.has(link.index) && !attachments_.intact(link)) {
             spdlog::warn("the program on {} was taken off; attaching it again", link.name);
-            if (auto done = attachments_.attach(link); !done)
-                spdlog::error("{}", done.error().message);
+            (void)attach_or_retry(link);
         }
+}
+
+/// Without pins the next start would not find what is in force.
+void Plane::check_pins() {
+    if (detached_) return;
+    std::vector<std::string> restored;
+    std::string trouble;
+    if (auto maps = maps_->restore_pins())
+        restored = std::move(*maps);
+    else
+        trouble = maps.error().message;
+    for (std::string& link : attachments_.restore_pins())
+        restored.push_back(std::move(link));
+    if (!restored.empty())
+        spdlog::warn("pins that somebody removed were made again: {}", fmt::join(restored, ", "));
+    if (!trouble.empty() && trouble != pin_trouble_)
+        spdlog::error("the next start will not find what is in force: {}", trouble);
+    pin_trouble_ = trouble;
 }
 
 /// Attaches where it is wanted and is not; without named interfaces takes it off
@@ -291,11 +314,7 @@ void Plane::attach_wanted() {
     for (const netlink::Link& link : *links) {
         const bool has = attachments_.has(link.index);
         if (is_wanted(link) && !has) {
-            if (auto done = attachments_.attach(link); !done) {
-                spdlog::error("{}", done.error().message);
-                attachments_.set_down(link.name, done.error().message);
-                retry_at_ = time_now() + retry_attach;
-            }
+            (void)attach_or_retry(link);
         } else if (has && wanted_.empty() && !is_wanted(link) && hops_.settled()) {
             if (auto done = attachments_.detach(link.index); !done)
                 spdlog::warn("{}", done.error().message);

@@ -32,7 +32,9 @@ namespace dnsdirector::dataplane {
 /// already are replaced by this version's without a gap, the tables stay.
 /// Named interfaces are attached at once. Errors: no permission, no bpffs, an
 /// interface that does not exist or has another XDP program, pinned tables that
-/// are smaller than the configuration's limits.
+/// are smaller than the configuration's limits, another director on `pin_dir`
+/// (locked while the plane lives). Pins that somebody removes are made again by
+/// read().
 [[nodiscard]] Result<std::unique_ptr<DataPlane>> make_xdp(const core::DirectorSettings& settings,
                                                           const std::string& pin_dir);
 

@@ -62,6 +62,7 @@ public:
     /// What a new daemon does: opens the same pins with nothing in its memory.
     void restart() {
         services.reset();
+        maps.reset();
         auto opened = Maps::open(limits, pins_);
         ASSERT_TRUE(opened.has_value()) << opened.error().message;
         maps = std::move(*opened);

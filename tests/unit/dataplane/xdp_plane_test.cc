@@ -353,12 +353,17 @@ TEST(XdpPlaneStart, refuses_with_an_error_that_says_what_would_be_right) {
     EXPECT_FALSE(pins.exists());  // nothing is left of it
 
     lab.start();
+    expect_words(error_of(lab.settings, pins.path()),
+                 {"another director uses the pin directory", pins.path().c_str(), "--pin-dir"});
+    EXPECT_TRUE(lab.plane->read().has_value());
+    lab.plane.reset();  // killed: what it pinned stays, and its lock is gone
     core::DirectorSettings larger = lab.settings;
     larger.limits.real_servers *= 2;  // than the maps that are there now
     expect_words(error_of(larger, pins.path()), {"real_servers", "stop the director cleanly"});
 
     const PinDir others;
-    expect_words(error_of(lab.settings, others.path()), {"another XDP program", "eth0"});
+    expect_words(error_of(lab.settings, others.path()),
+                 {"another dnsdirector forwards on eth0: stop it"});
 }
 
 TEST(XdpPlaneReach, says_why_a_server_can_not_be_reached) {
