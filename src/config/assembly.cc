@@ -36,6 +36,15 @@ Assembly::Assembly(const Drafts& drafts, Diagnostics& diagnostics)
     configuration_.director = drafts.director.settings;
     for (const CheckDraft& draft : drafts.checks)
         named_checks_.emplace(draft.name, &draft);
+    const auto add_service_ip = [this](const IpAddress& address, const Position& at) {
+        const auto [first, fresh] = service_ips_.emplace(address, at);
+        if (!fresh && at.order < first->second.order) first->second = at;
+    };
+    for (const ClusterDraft& cluster : drafts.clusters)
+        for (const Placed<IpAddress>& service_ip : cluster.service_ips)
+            add_service_ip(service_ip.value, service_ip.position);
+    for (const VirtualServerDraft& server : drafts.virtual_servers)
+        if (server.endpoint.port != 0) add_service_ip(server.endpoint.address, server.position);
 }
 
 const CheckDraft* Assembly::named_check(std::string_view name) const {
@@ -79,6 +88,17 @@ bool Assembly::usable(const IpAddress& address, const Position& at, std::string_
     if (reason.empty()) return true;
     diagnostics_.error(at, "{}: {} {}", role, address.to_string(), reason);
     return false;
+}
+
+void Assembly::not_a_service_ip(const IpAddress& address, const Position& at,
+                                std::string_view role) {
+    if (!xdp()) return;
+    const auto found = service_ips_.find(address);
+    if (found != service_ips_.end())
+        diagnostics_.error(at,
+                           "{}: {} is a service IP, too, at {}, and the xdp plane would take what "
+                           "it sends there for a client's; write the server's own address",
+                           role, address.to_string(), diagnostics_.where(found->second));
 }
 
 void Assembly::check_scheduler(core::Scheduler scheduler, const Position& at,

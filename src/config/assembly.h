@@ -37,6 +37,10 @@ public:
     /// "service_ip", "address" or the like, for the message.
     bool usable(const IpAddress& address, const Position& at, std::string_view role);
 
+    /// Says so when another block's service has the address of this real server: on the
+    /// xdp plane that would loop, since the director takes what is sent there for a client's.
+    void not_a_service_ip(const IpAddress& address, const Position& at, std::string_view role);
+
     /// Whether the plane has the scheduler and the forwarding method.
     void check_scheduler(core::Scheduler scheduler, const Position& at, std::string_view hint);
     void check_method(core::ForwardingMethod method, const Position& at, std::string_view hint);
@@ -63,6 +67,7 @@ private:
     core::Configuration configuration_;
     std::set<core::CheckIndex, CheckOrder> known_checks_;
     std::unordered_map<core::ServiceKey, Position> known_services_;
+    std::unordered_map<IpAddress, Position> service_ips_;  ///< of all blocks, the first of each
     std::unordered_map<std::string_view, const CheckDraft*> named_checks_;
 };
 

@@ -88,7 +88,9 @@ const BlockInfo blocks[] = {
      "    }\n",
      in_cluster, a_server},
     {Block::virtual_server, "virtual_server ADDRESS PORT",
-     "The compatible form: one service, as keepalived.conf has it. Defaults and the rules of "
+     "The compatible form: one service, as keepalived.conf has it. A keepalived.conf with "
+     "`lb_algo wrr`, `lb_kind DR` and MISC_CHECK or DNS_CHECK runs as it stands unless it uses a "
+     "keyword listed as not supported yet. Defaults and the rules of "
      "start and return are keepalived's; when all servers are down, none is sent to.",
      "virtual_server 192.0.2.53 53 {\n"
      "    delay_loop 10\n"

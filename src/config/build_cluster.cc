@@ -44,6 +44,7 @@ private:
     [[nodiscard]] const CheckDraft* find_named(const CheckDraft& use) const;
     void judge_servers();
     void judge_quorum();
+    void judge_sources();
     [[nodiscard]] std::uint16_t port_of(const ServerDraft& server) const {
         return server.port ? server.port->value : cluster_.port;
     }
@@ -120,13 +121,17 @@ void ClusterBuilder::judge_servers() {
                     address->position,
                     "address: {} is given a second time in this cluster; the first is at {}",
                     address->value.to_string(), diagnostics_.where(first->second));
-            for (const Placed<IpAddress>& service_ip : cluster_.service_ips)
-                if (service_ip.value == address->value)
-                    diagnostics_.error(
-                        address->position,
-                        "address: {} is a service_ip of this cluster; write the server's own "
-                        "address",
-                        address->value.to_string());
+            const auto own = std::find_if(
+                cluster_.service_ips.begin(), cluster_.service_ips.end(),
+                [&](const auto& service_ip) { return service_ip.value == address->value; });
+            if (own != cluster_.service_ips.end())
+                diagnostics_.error(
+                    address->position,
+                    "address: {} is a service_ip of this cluster, at {}; write the server's own "
+                    "address",
+                    address->value.to_string(), diagnostics_.where(own->position));
+            else
+                assembly_.not_a_service_ip(address->value, address->position, "address");
         }
     }
 }
@@ -144,6 +149,26 @@ void ClusterBuilder::judge_quorum() {
         diagnostics_.warning(cluster_.quorum.position,
                              "quorum {} can never be met: the weights add up to {}",
                              cluster_.quorum.value, weights);
+}
+
+/// A source of one family alone says nothing of the questions to the other's addresses.
+void ClusterBuilder::judge_sources() {
+    for (const Family family : {Family::ipv4, Family::ipv6}) {
+        const bool served = std::any_of(
+            cluster_.service_ips.begin(), cluster_.service_ips.end(),
+            [&](const auto& service_ip) { return service_ip.value.family() == family; });
+        const bool used = std::any_of(
+            cluster_.servers.begin(), cluster_.servers.end(),
+            [&](const ServerDraft& server) { return server.address[index(family)].has_value(); });
+        if (!served || !used) continue;
+        for (const CheckDraft* check : checks_)
+            if (check->source_at && !check->source[index(family)])
+                diagnostics_.warning(*check->source_at,
+                                     "source: there is no {0} address in it, so that questions to "
+                                     "the {0} addresses of dns_cluster {1} leave from one that the "
+                                     "system chooses; add one",
+                                     to_string(family), cluster_.name);
+    }
 }
 
 core::DnsCheck ClusterBuilder::question_of(const CheckDraft& draft, Family family,
@@ -242,6 +267,7 @@ void ClusterBuilder::build() {
     resolve_checks();
     judge_servers();
     judge_quorum();
+    judge_sources();
     assembly_.check_scheduler(cluster_.scheduler.value, cluster_.scheduler.position, "");
     assembly_.check_method(cluster_.method.value, cluster_.method.position, "");
     server_checks_.resize(cluster_.servers.size());

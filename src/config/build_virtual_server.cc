@@ -105,8 +105,10 @@ void VirtualServerBuilder::judge_server(const CompatibleServerDraft& server) {
     if (address == draft_.endpoint.address)
         diagnostics_.error(
             server.position,
-            "real_server: {} is the virtual_server's own address; write the server's",
-            address.to_string());
+            "real_server: {} is the address of this virtual_server, at {}; write the server's",
+            address.to_string(), diagnostics_.where(draft_.position));
+    else
+        assembly_.not_a_service_ip(address, server.position, "real_server");
     if (server.endpoint.port != draft_.endpoint.port && assembly_.xdp() &&
         method == core::ForwardingMethod::dr)
         diagnostics_.error(

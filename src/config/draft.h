@@ -53,6 +53,7 @@ struct CheckDraft : Draft {
     Position every_at;  ///< where the times are set, or the block
     PerProtocol<bool> transports = {true, true};
     PerFamily<std::optional<IpAddress>> source;
+    std::optional<Position> source_at;  ///< of the first one
     std::optional<Placed<std::vector<std::uint16_t>>> fail_on;
     std::optional<Placed<std::uint16_t>> expect_rcode;
     std::vector<Placed<std::vector<std::string>>> expect_answers;  ///< words, not yet read
@@ -138,6 +139,7 @@ struct Drafts {
 struct Current {
     Drafts drafts;
     CheckDraft* check = nullptr;
+    bool global_skipped = false;  ///< the global_defs being read has words that are not read
 
     [[nodiscard]] ClusterDraft& cluster() { return drafts.clusters.back(); }
     [[nodiscard]] ServerDraft& server() { return cluster().servers.back(); }

@@ -32,13 +32,13 @@ private:
 };
 
 Result<std::string> read_file(const std::string& path) {
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    // Without O_NONBLOCK the open of a FIFO waits for a writer, and a reload with it.
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (file.get() < 0) return fail_errno("cannot open " + path, errno);
     struct stat status{};
     if (::fstat(file.get(), &status) != 0) return fail_errno("cannot look at " + path, errno);
-    // A pipe is fine: `-f /dev/stdin`.
-    if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode))
-        return fail("{} is not a file; name a configuration file", path);
+    if (!S_ISREG(status.st_mode))
+        return fail("{} is not a regular file; name a configuration file", path);
 
     std::string text;
     char buffer[65536];

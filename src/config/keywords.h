@@ -135,6 +135,12 @@ struct BlockInfo {
     std::string_view after;    ///< … and what closes it
 };
 
+/// Hints for unsupported keywords that stand in several blocks.
+inline constexpr std::string_view without_alpha =
+    "remove it: a server serves untested until its first verdict; the native form takes servers "
+    "in after their first passes";
+inline constexpr std::string_view without_inhibit = "remove it: a failed server gets no new work";
+
 /// The parts of the table, a file for each.
 [[nodiscard]] std::span<const Keyword> director_keywords();
 [[nodiscard]] std::span<const Keyword> cluster_keywords();

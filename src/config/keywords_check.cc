@@ -109,6 +109,7 @@ void set_transports(const Call& call) {
 }
 
 void add_sources(const Call& call) {
+    if (!check(call).source_at) check(call).source_at = call.arguments.argument_at;
     for (const Placed<IpAddress>& address : call.arguments.addresses) {
         auto& place = check(call).source[index(address.value.family())];
         if (address.value.is_unspecified() || address.value.is_multicast())

@@ -128,8 +128,8 @@ const Keyword keywords[] = {
     {.in = Block::dns_cluster,
      .name = "quorum",
      .kind = Kind::number,
-     .help =
-         "The least sum of weights of servers that are up; below it the service IP is withdrawn",
+     .help = "The least sum of weights of servers that are up; below it `status` says that the "
+             "quorum is not met; forwarding goes on to whoever is left",
      .standard = "1",
      .minimum = 1,
      .maximum = 4294967295,

@@ -75,8 +75,8 @@ const Keyword keywords[] = {
     {.in = Block::director,
      .name = "dataplane",
      .kind = Kind::one_of,
-     .help = "What forwards the packets; `none` only checks and announces, `ipvs` and `proxy` are "
-             "not in this version",
+     .help = "What forwards the packets; `none` only checks, `ipvs` and `proxy` are not "
+             "in this version",
      .standard = "xdp",
      .choices = "xdp ipvs proxy none",
      .handle = set_dataplane},

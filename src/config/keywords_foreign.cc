@@ -18,8 +18,13 @@ constexpr Keyword foreign(std::string_view name) {
 }
 
 void open_global_defs(const Call& call) {
-    call.diagnostics.warning(call.arguments.position,
-                             "of global_defs only script_user has an effect here");
+    call.current.global_skipped = false;
+}
+
+void finish_global_defs(const Call& call, bool) {
+    if (call.current.global_skipped)
+        call.diagnostics.warning(call.arguments.position,
+                                 "of global_defs only script_user has an effect here");
 }
 
 void set_script_user(const Call& call) {
@@ -36,7 +41,8 @@ const Keyword keywords[] = {
      .help = "Of keepalived's global choices only script_user is read, the rest is skipped",
      .repeats = true,
      .opens = Block::global_defs,
-     .handle = open_global_defs},
+     .handle = open_global_defs,
+     .finish = finish_global_defs},
     {.in = Block::global_defs,
      .name = "script_user",
      .kind = Kind::user,

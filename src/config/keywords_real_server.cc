@@ -54,7 +54,7 @@ void set_user(const Call& call) {
     check(call).user = call.arguments.text;
 }
 
-constexpr Keyword unsupported(Block in, std::string_view name, std::string_view instead = "",
+constexpr Keyword unsupported(Block in, std::string_view name, std::string_view instead,
                               Kind kind = Kind::anything) {
     return {.in = in,
             .name = name,
@@ -76,6 +76,10 @@ constexpr Keyword ignored(std::string_view name, std::string_view why) {
 constexpr std::string_view other_check =
     "a DNS_CHECK asks the question that matters, a MISC_CHECK "
     "runs any script";
+
+constexpr std::string_view without_notify =
+    "remove it: no script is run; the log says when a server goes up or down";
+constexpr std::string_view without_threshold = "remove it: connections are not counted";
 
 constexpr Keyword refused(std::string_view name) {
     return {.in = Block::real_server,
@@ -128,7 +132,8 @@ const Keyword keywords[] = {
     ignored("smtp_alert", "no mail is sent; the log and status tell what happens"),
     ignored("virtualhost", "it belongs to HTTP checks"),
     ignored("snmp_name", "there is no SNMP"),
-    unsupported(Block::real_server, "TCP_CHECK", other_check),
+    unsupported(Block::real_server, "TCP_CHECK",
+                "write a MISC_CHECK with `dig +tcp`, or a DNS_CHECK, which asks over UDP"),
     unsupported(Block::real_server, "UDP_CHECK", other_check),
     unsupported(Block::real_server, "PING_CHECK", other_check),
     unsupported(Block::real_server, "FILE_CHECK", "`dnsdirector drain` takes a server out"),
@@ -137,13 +142,13 @@ const Keyword keywords[] = {
     refused("SMTP_CHECK"),
     refused("BFD_CHECK"),
     unsupported(Block::real_server, "delay_before_retry", "a retry waits for delay_loop"),
-    unsupported(Block::real_server, "alpha"),
-    unsupported(Block::real_server, "inhibit_on_failure"),
+    unsupported(Block::real_server, "alpha", without_alpha),
+    unsupported(Block::real_server, "inhibit_on_failure", without_inhibit),
     unsupported(Block::real_server, "lvs_method", "lb_kind of the virtual_server holds for all"),
-    unsupported(Block::real_server, "notify_up", "", Kind::script),
-    unsupported(Block::real_server, "notify_down", "", Kind::script),
-    unsupported(Block::real_server, "uthreshold"),
-    unsupported(Block::real_server, "lthreshold"),
+    unsupported(Block::real_server, "notify_up", without_notify, Kind::script),
+    unsupported(Block::real_server, "notify_down", without_notify, Kind::script),
+    unsupported(Block::real_server, "uthreshold", without_threshold),
+    unsupported(Block::real_server, "lthreshold", without_threshold),
 
     {.in = Block::misc_check,
      .name = "misc_path",
@@ -169,9 +174,10 @@ const Keyword keywords[] = {
     delay_loop_keyword(Block::misc_check),
     retry_keyword(Block::misc_check),
     warmup_keyword(Block::misc_check),
-    unsupported(Block::misc_check, "misc_dynamic"),
+    unsupported(Block::misc_check, "misc_dynamic",
+                "remove it: exit status 0 passes, any other fails, and none is a weight"),
     unsupported(Block::misc_check, "delay_before_retry", "a retry waits for delay_loop"),
-    unsupported(Block::misc_check, "alpha"),
+    unsupported(Block::misc_check, "alpha", without_alpha),
 
     {.in = Block::dns_check,
      .name = "type",
@@ -215,10 +221,11 @@ const Keyword keywords[] = {
     retry_keyword(Block::dns_check),
     warmup_keyword(Block::dns_check),
     unsupported(Block::dns_check, "delay_before_retry", "a retry waits for delay_loop"),
-    unsupported(Block::dns_check, "bind_port"),
-    unsupported(Block::dns_check, "bind_if"),
-    unsupported(Block::dns_check, "fwmark"),
-    unsupported(Block::dns_check, "alpha"),
+    unsupported(Block::dns_check, "bind_port", "remove it: each question has a port of its own"),
+    unsupported(Block::dns_check, "bind_if", "write bindto with an address of that interface"),
+    unsupported(Block::dns_check, "fwmark",
+                "remove it; a rule of routing may go by the address of bindto"),
+    unsupported(Block::dns_check, "alpha", without_alpha),
 };
 
 }  // namespace

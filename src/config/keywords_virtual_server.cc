@@ -55,17 +55,13 @@ void set_protocol(const Call& call) {
 }
 
 void set_persistence(const Call& call) {
-    if (call.arguments.number == 0)
-        call.diagnostics.warning(
-            call.arguments.position,
-            "persistence_timeout 0 has no effect here: there is no persistence");
-    else
-        call.diagnostics.error(
-            call.arguments.position,
-            "persistence_timeout is not supported on the xdp plane, which chooses a "
-            "server for each query; it needs the ipvs plane, which is not in this "
-            "version; remove it, or write lb_algo sh to keep a client's flow with one "
-            "server");
+    if (call.arguments.number == 0) return;  // off, as it is here anyway
+    call.diagnostics.error(
+        call.arguments.position,
+        "persistence_timeout is not supported on the xdp plane, which chooses a "
+        "server for each query; it needs the ipvs plane, which is not in this "
+        "version; remove it, or write lb_algo sh to keep a client's flow with one "
+        "server");
 }
 
 constexpr Keyword ignored(std::string_view name, std::string_view why) {
@@ -77,7 +73,7 @@ constexpr Keyword ignored(std::string_view name, std::string_view why) {
             .instead = why};
 }
 
-constexpr Keyword unsupported(std::string_view name, std::string_view instead = "",
+constexpr Keyword unsupported(std::string_view name, std::string_view instead,
                               Kind kind = Kind::anything) {
     return {.in = Block::virtual_server,
             .name = name,
@@ -86,6 +82,11 @@ constexpr Keyword unsupported(std::string_view name, std::string_view instead = 
             .status = Status::unsupported,
             .instead = instead};
 }
+
+constexpr std::string_view without_fallback =
+    "remove it: flows of a failed server go to the others anyway";
+constexpr std::string_view without_quorum_script =
+    "remove it: no script is run; `dnsdirector status` says whether the quorum is met";
 
 const Keyword keywords[] = {
     {.in = Block::top,
@@ -152,8 +153,8 @@ const Keyword keywords[] = {
     {.in = Block::virtual_server,
      .name = "quorum",
      .kind = Kind::number,
-     .help =
-         "The least sum of weights of servers that are up; below it the service IP is withdrawn",
+     .help = "The least sum of weights of servers that are up; below it `status` says that the "
+             "quorum is not met; forwarding goes on to whoever is left",
      .standard = "1",
      .minimum = 1,
      .maximum = 4294967295,
@@ -199,19 +200,21 @@ const Keyword keywords[] = {
      .status = Status::refused,
      .instead = "it is about SIP; lb_algo sh keeps a flow with one server"},
     unsupported("sh-port", "flows are hashed with their ports"),
-    unsupported("sh-fallback"),
+    unsupported("sh-fallback", without_fallback),
     unsupported("mh-port", "flows are hashed with their ports"),
-    unsupported("mh-fallback"),
+    unsupported("mh-fallback", without_fallback),
     unsupported("delay_before_retry", "a retry waits for delay_loop"),
-    unsupported("alpha"),
-    unsupported("omega"),
-    unsupported("inhibit_on_failure"),
-    unsupported("quorum_up", "", Kind::script),
-    unsupported("quorum_down", "", Kind::script),
-    unsupported("sorry_server"),
-    unsupported("sorry_server_inhibit"),
-    unsupported("sorry_server_lvs_method"),
-    unsupported("ha_suspend"),
+    unsupported("alpha", without_alpha),
+    unsupported("omega", "remove it: no notify script runs at a stop, as none runs at all"),
+    unsupported("inhibit_on_failure", without_inhibit),
+    unsupported("quorum_up", without_quorum_script, Kind::script),
+    unsupported("quorum_down", without_quorum_script, Kind::script),
+    unsupported("sorry_server",
+                "remove it; a dns_cluster goes on with its last servers when all are down "
+                "(on_all_down hold)"),
+    unsupported("sorry_server_inhibit", "remove it together with sorry_server"),
+    unsupported("sorry_server_lvs_method", "remove it together with sorry_server"),
+    unsupported("ha_suspend", "remove it: checks run whoever holds the service IP"),
 };
 
 }  // namespace

@@ -65,7 +65,10 @@ void Reader::statement(Block block, const Statement& statement, Seen& seen) {
     const Keyword* keyword = word.quoted ? nullptr : find_keyword(block, word.text);
     if (keyword == nullptr) {
         // global_defs is full of words about things that are not ours.
-        if (block == Block::global_defs) return;
+        if (block == Block::global_defs) {
+            current_.global_skipped = true;
+            return;
+        }
         // The keyword that was meant is not missing as well.
         if (const auto meant = unknown(block, word); !meant.empty())
             seen.emplace(meant, word.position);

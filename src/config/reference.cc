@@ -59,7 +59,8 @@ A file of one's own is best written in the native form:
         real_server ns2 { address 203.0.113.12 2001:db8:1::12 }
     }
 
-An existing keepalived.conf with `lb_algo wrr` and `lb_kind DR` runs as it stands.
+An existing keepalived.conf with `lb_algo wrr`, `lb_kind DR` and MISC_CHECK or DNS_CHECK
+runs as it stands, unless it uses a keyword that is listed below as not supported yet.
 Choices of the director go into a small file before it:
 
     director {
@@ -69,6 +70,26 @@ Choices of the director go into a small file before it:
 
 Without a `director` block, or without `interface` in it, the director attaches to
 every interface that has a route to a real server, and says so in a warning.
+
+## From the compatible form to the native one
+
+| keepalived.conf | native form |
+| --- | --- |
+| a `virtual_server` for each address and protocol | one `dns_cluster NAME { … }` with every `service_ip` and `protocol udp tcp` |
+| `real_server A P { … }` | `real_server NAME { address A }`, and `port P` in the cluster |
+| MISC_CHECK with a dig line, DNS_CHECK | `check { query "NAME TYPE" }` |
+| `delay_loop` | `every` |
+| dig's `+time`, `connect_timeout` | `timeout` |
+| dig's `+tries` | `tries` |
+| dig's `-b`, `bindto` | `source` |
+| dig's `+tcp` | `transport tcp` |
+| `retry N` | `fall N+1` |
+| MISC_CHECK without `retry` | `fall 1`, `rise 1` |
+| DNS_CHECK without `retry` | `fall 4`, `rise 1` |
+| what keepalived does when all servers are down | `on_all_down empty` |
+
+One thing cannot be converted: in the compatible form a server serves untested until its
+first verdict; the native form takes it in after its first passes.
 )";
 
 /// A table's cell: `|` would end it.

@@ -195,9 +195,17 @@ TEST(CompatibleForm, ASharedFileLoadsWithAWarningForEachForeignBlock) {
         "t.conf:18:1: warning: smtp_alert has no effect here: no mail is sent; the log and "
         "status tell what happens\n"
         "t.conf:19:1: warning: ops has no effect here: UDP is spread packet by packet anyway\n"
-        "t.conf:20:1: warning: persistence_timeout 0 has no effect here: there is no "
-        "persistence\n"
         "t.conf:21:13: warning: real_server 203.0.113.11:53 has no check: it is used unchecked\n");
+}
+
+TEST(CompatibleForm, WhatHasItsEffectIsNotWarnedOf) {
+    const std::string server = virtual_server("persistence_timeout 0", "DNS_CHECK {\n}");
+    says(server, "");
+    says("global_defs {\n  script_user nobody\n}\n" + server, "");
+    says("global_defs {\n}\n" + server, "");
+    // Each block is judged by what it holds itself.
+    says("global_defs { router_id a\n}\nglobal_defs {\n  script_user nobody\n}\n" + server,
+         "t.conf:1:1: warning: of global_defs only script_user has an effect here\n");
 }
 
 TEST(CompatibleForm, TheDirectorsOwnScriptUserCountsMore) {

@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include "unit/config/support.h"
 
 namespace dnsdirector::config {
@@ -184,6 +191,47 @@ TEST(Include, AFileThatCannotBeReadIsAMessageWithoutAPosition) {
     EXPECT_EQ(loaded.messages[0].to_string(),
               "gone.conf: error: cannot open gone.conf: No such file or directory");
     EXPECT_FALSE(load("/").ok());
+}
+
+/// A FIFO without a writer, which an open would wait for.
+class IncludedFifo : public ::testing::Test {
+protected:
+    void SetUp() override {
+        char name[] = "/tmp/dnsdirector-config-XXXXXX";
+        ASSERT_NE(::mkdtemp(name), nullptr);
+        directory = name;
+        ASSERT_EQ(::mkfifo((directory + "/a.fifo").c_str(), 0600), 0);
+        // Were the open to wait, this ends the test and names it.
+        ::alarm(30);
+    }
+    void TearDown() override {
+        ::alarm(0);
+        std::filesystem::remove_all(directory);
+    }
+    static std::string first_of(const std::string& path) {
+        const Loaded loaded = load(path);
+        return loaded.messages.empty() ? "" : loaded.messages[0].to_string();
+    }
+    std::string directory;
+};
+
+TEST_F(IncludedFifo, IsRefusedWithoutWaitingForAWriter) {
+    const std::string main = directory + "/main.conf";
+    std::ofstream(main) << "director { interface eth0 }\ninclude *.fifo\n";
+    EXPECT_EQ(first_of(main), main + ":2:9: error: " + directory +
+                                  "/a.fifo is not a regular file; name a configuration file");
+    std::ofstream(main) << "include /dev/null\n";
+    EXPECT_EQ(first_of(main), main +
+                                  ":1:9: error: /dev/null is not a regular file; name a "
+                                  "configuration file");
+}
+
+TEST_F(IncludedFifo, IsRefusedAsTheMainFileToo) {
+    const std::string fifo = directory + "/a.fifo";
+    EXPECT_EQ(first_of(fifo),
+              fifo + ": error: " + fifo + " is not a regular file; name a configuration file");
+    EXPECT_EQ(first_of("/dev/zero"),
+              "/dev/zero: error: /dev/zero is not a regular file; name a configuration file");
 }
 
 }  // namespace

@@ -182,7 +182,8 @@ TEST(Messages, TellAddressesApart) {
         "127.0.0.1 is a loopback address, which direct routing by the xdp plane cannot reach; "
         "dataplane none takes it");
     server_says("192.0.2.53",
-                "192.0.2.53 is a service_ip of this cluster; write the server's own address");
+                "192.0.2.53 is a service_ip of this cluster, at t.conf:3:12; write the server's "
+                "own address");
     check_says("source 0.0.0.0",
                "t.conf:6:43: error: source: 0.0.0.0 cannot be sent from; write an address of this "
                "machine, "
@@ -190,6 +191,54 @@ TEST(Messages, TellAddressesApart) {
     check_says("source 203.0.113.1 203.0.113.2",
                "t.conf:6:55: error: source: one IPv4 address is enough, and 203.0.113.1 is given "
                "already\n");
+}
+
+TEST(Messages, AServiceIpIsNoServersAddressAnywhereInTheFile) {
+    const std::string rest =
+        ", and the xdp plane would take what it sends there for a client's; write the server's own "
+        "address\n";
+    // Native and native, in both orders of the text.
+    says(cluster("") +
+             "dns_cluster d {\nservice_ip 192.0.2.54 203.0.113.12\n"
+             "check { query \". SOA\" }\nreal_server x { address 192.0.2.53 }\n}\n",
+         "t.conf:5:25: error: address: 203.0.113.12 is a service IP, too, at t.conf:10:23" + rest +
+             "t.conf:12:25: error: address: 192.0.2.53 is a service IP, too, at t.conf:3:12" +
+             rest);
+    // Native and compatible, each with the other's.
+    says(cluster("") +
+             "virtual_server 203.0.113.11 53 {\nlb_algo wrr\nlb_kind DR\n"
+             "real_server 192.0.2.53 53 {\nDNS_CHECK {\n}\n}\n}\n",
+         "t.conf:4:25: error: address: 203.0.113.11 is a service IP, too, at t.conf:9:1" + rest +
+             "t.conf:12:13: error: real_server: 192.0.2.53 is a service IP, too, at t.conf:3:12" +
+             rest);
+    says(virtual_server("real_server 192.0.2.53 53 { DNS_CHECK {\n} }", "DNS_CHECK {\n}"),
+         "t.conf:5:13: error: real_server: 192.0.2.53 is the address of this virtual_server, at "
+         "t.conf:2:1; write the server's\n");
+    // Without a forwarding plane nothing loops.
+    says("director { dataplane none }\n" + cluster("").substr(28) +
+             "dns_cluster d {\nservice_ip 192.0.2.54\n"
+             "check { query \". SOA\" }\nreal_server x { address 192.0.2.53 }\n}\n",
+         "");
+}
+
+TEST(Messages, ASourceHasAnAddressOfEachFamilyThatIsAsked) {
+    check_says("source 203.0.113.1", "");
+    check_says("source 203.0.113.1 2001:db8:1::1", "");
+    check_says("source 2001:db8:1::1",
+               "t.conf:6:43: warning: source: there is no IPv4 address in it, so that questions "
+               "to the IPv4 addresses of dns_cluster c leave from one that the system chooses; add "
+               "one\n");
+    const auto both = [](const std::string& service_ips) {
+        return "director { interface eth0 }\ncheck soa {\nquery \". SOA\"\nsource "
+               "203.0.113.1\n}\ndns_cluster c {\nservice_ip " +
+               service_ips +
+               "\ncheck soa\nreal_server a { address 203.0.113.11 2001:db8:1::11 }\n}\n";
+    };
+    says(both("192.0.2.53 2001:db8::53"),
+         "t.conf:4:8: warning: source: there is no IPv6 address in it, so that questions to the "
+         "IPv6 addresses of dns_cluster c leave from one that the system chooses; add one\n");
+    // No service asks the servers' IPv6 addresses.
+    says(both("192.0.2.53"), "");
 }
 
 TEST(Messages, FamiliesMustFit) {

@@ -20,7 +20,7 @@ const DnsCheck& dns(const core::Configuration& configuration, std::size_t check)
 TEST(NativeForm, TheExampleMakesFourServices) {
     const auto c = configuration_of(R"(
 director {
-    dataplane xdp            # xdp | ipvs | proxy | none (checks and announces only)
+    dataplane xdp            # xdp | ipvs | proxy | none (checks only)
     interface eth0 eth1      # where clients' packets arrive
     xdp_mode auto            # native | generic | auto
 }

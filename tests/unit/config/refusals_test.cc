@@ -97,18 +97,39 @@ TEST(Refusals, KnownWordsOfKeepalivedThatAreNotReadSaySo) {
         "address, or a dns_cluster with all of them\n"
         "t.conf:4:16: error: virtual_server: `fwmark` is not supported yet; write an address and a "
         "port\n"
-        "t.conf:6:1: error: TCP_CHECK is not supported yet; a DNS_CHECK asks the question that "
-        "matters, a "
-        "MISC_CHECK runs any script\n"
+        "t.conf:6:1: error: TCP_CHECK is not supported yet; write a MISC_CHECK with `dig +tcp`, or "
+        "a DNS_CHECK, which asks over UDP\n"
         "t.conf:8:1: error: SMTP_CHECK is not supported: a DNS_CHECK asks the question that "
         "matters, a "
         "MISC_CHECK runs any script\n"
-        "t.conf:10:1: error: notify_up is not supported yet\n"
-        "t.conf:12:1: error: sorry_server is not supported yet\n"
+        "t.conf:10:1: error: notify_up is not supported yet; remove it: no script is run; the "
+        "log says when a server goes up or down\n"
+        "t.conf:12:1: error: sorry_server is not supported yet; remove it; a dns_cluster goes on "
+        "with its last servers when all are down (on_all_down hold)\n"
         "t.conf:13:10: error: protocol SCTP is not supported: DNS uses UDP and TCP\n"
         "t.conf:14:9: error: lb_algo dh is not supported: write wrr, rr, mh or sh\n");
     says(virtual_server("hysteresis 1", "DNS_CHECK {\n}"),
          "t.conf:5:12: error: hysteresis 1 must be less than the quorum, 1\n");
+}
+
+TEST(Refusals, HintsSayWhatBecomesOfAWord) {
+    const std::string alpha =
+        "error: alpha is not supported yet; remove it: a server serves untested until its first "
+        "verdict; the native form takes servers in after their first passes\n";
+    const std::string inhibit =
+        "error: inhibit_on_failure is not supported yet; remove it: a failed server gets no new "
+        "work\n";
+    says(virtual_server("alpha\nomega\ninhibit_on_failure\nquorum_up \"/bin/x\"",
+                        "alpha\ninhibit_on_failure\nDNS_CHECK {\nalpha\n}"),
+         "t.conf:5:1: " + alpha +
+             "t.conf:6:1: error: omega is not supported yet; remove it: no notify script runs at a "
+             "stop, as none runs at all\n"
+             "t.conf:7:1: " +
+             inhibit +
+             "t.conf:8:1: error: quorum_up is not supported yet; remove it: no script is run; "
+             "`dnsdirector status` says whether the quorum is met\n"
+             "t.conf:10:1: " +
+             alpha + "t.conf:11:1: " + inhibit + "t.conf:13:1: " + alpha);
 }
 
 TEST(Refusals, ScriptsAreReadWithCare) {
