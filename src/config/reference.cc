@@ -77,12 +77,13 @@ every interface that has a route to a real server, and says so in a warning.
 | --- | --- |
 | a `virtual_server` for each address and protocol | one `dns_cluster NAME { … }` with every `service_ip` and `protocol udp tcp` |
 | `real_server A P { … }` | `real_server NAME { address A }`, and `port P` in the cluster |
-| MISC_CHECK with a dig line, DNS_CHECK | `check { query "NAME TYPE" }` |
+| MISC_CHECK with a dig line | `check { query "NAME TYPE" }`, which SERVFAIL and REFUSED fail, too |
+| DNS_CHECK | `check { query "NAME TYPE" }` with `transport udp`, `expect rcode NOERROR` and `on_truncated pass` |
 | `delay_loop` | `every` |
 | dig's `+time`, `connect_timeout` | `timeout` |
 | dig's `+tries` | `tries` |
 | dig's `-b`, `bindto` | `source` |
-| dig's `+tcp` | `transport tcp` |
+| dig's `+tcp` | `transport tcp`; without it `transport udp`, and by default both are asked |
 | `retry N` | `fall N+1` |
 | MISC_CHECK without `retry` | `fall 1`, `rise 1` |
 | DNS_CHECK without `retry` | `fall 4`, `rise 1` |

@@ -51,6 +51,10 @@ void check_messages(const config::Loaded& loaded) {
 void check_consistency(const core::Configuration& configuration) {
     require(!configuration.services.empty());
     std::unordered_set<core::ServiceKey> keys;
+    std::unordered_set<IpAddress> service_ips;
+    if (configuration.director.dataplane == core::DataPlaneKind::xdp)
+        for (const core::Service& service : configuration.services)
+            service_ips.insert(service.key.address);
     for (const core::Service& service : configuration.services) {
         require(keys.insert(service.key).second);
         require(service.key.port != 0 && !service.key.address.is_unspecified());
@@ -58,6 +62,7 @@ void check_consistency(const core::Configuration& configuration) {
         std::unordered_set<Endpoint> servers;
         for (const core::RealServer& server : service.real_servers) {
             require(servers.insert(server.endpoint).second);
+            require(!service_ips.contains(server.endpoint.address));  // the xdp plane would loop
             require(server.weight <= core::max_weight && !server.name.empty());
             for (const core::CheckIndex check : server.checks)
                 require(check < configuration.checks.size());

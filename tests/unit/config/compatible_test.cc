@@ -178,6 +178,25 @@ TEST(CompatibleForm, BothFormsMeanTheSame) {
     EXPECT_EQ(native, compatible);
 }
 
+/// By the table of conversion in the manual.
+TEST(CompatibleForm, AConvertedCheckAsksTheSame) {
+    const auto native = configuration_of(
+        checked("every 10; timeout 2; tries 1; rise 1; fall 4; source 203.0.113.1; transport udp; "
+                "expect rcode NOERROR; on_truncated pass"));
+    const auto compatible = configuration_of(
+        virtual_server("delay_loop 10",
+                       "DNS_CHECK {\ntype A\nname www.example.com\nconnect_timeout 2\nretry 3\n"
+                       "bindto 203.0.113.1\n}"));
+    auto asked = std::get<core::DnsCheck>(native.checks.at(0).what);
+    EXPECT_EQ(asked.fail_on, (std::vector<std::uint16_t>{2, 5}));  // idle beside expect rcode
+    asked.fail_on.clear();
+    EXPECT_EQ(asked, std::get<core::DnsCheck>(compatible.checks.at(0).what));
+    auto timing = native.checks[0].timing;
+    timing.warmup = compatible.checks[0].timing.warmup;
+    EXPECT_EQ(timing, compatible.checks[0].timing);
+    EXPECT_EQ(native.checks[0].target, compatible.checks[0].target);
+}
+
 TEST(CompatibleForm, ASharedFileLoadsWithAWarningForEachForeignBlock) {
     EXPECT_EQ(
         messages_of("global_defs {\n  router_id LVS_1\n  script_user nobody nogroup\n}\n"
