@@ -52,8 +52,9 @@ public:
     virtual Result<core::Forwarding> read() = 0;
 
     /// Applies changes in order. Each is idempotent. A plane may put the
-    /// consecutive changes of one service into force at one stroke. On an error
-    /// what was applied stays: read() tells.
+    /// consecutive changes of one service into force at one stroke. An error of
+    /// one service does not keep it from the others; it is returned in the end,
+    /// and read() tells what holds.
     virtual Result<void> apply(std::span<const core::Change> changes) = 0;
 
     virtual Result<Counters> counters() = 0;

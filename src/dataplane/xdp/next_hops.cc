@@ -220,7 +220,8 @@ void NextHops::on_route(TimePoint now) {
 }
 
 void NextHops::look_up_later(const IpAddress& address, TimePoint when) {
-    if (waiting_.empty() || when > not_before_) not_before_ = when;
+    // The first wish counts: later ones must not put it off for ever.
+    if (waiting_.empty()) not_before_ = when;
     if (is_waiting_.insert(address).second) waiting_.push_back(address);
 }
 

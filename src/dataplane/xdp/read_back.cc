@@ -62,6 +62,7 @@ public:
             if (!read_table(key, service)) {
                 for (auto& [server, member] : service.members)
                     member.record = 0;
+                keep_what_is_in_force(service);
                 found_.broken.insert(key);
             }
         return std::move(found_);
@@ -134,6 +135,22 @@ private:
         service.blocks = blocks;
         service.records = records;
         return true;
+    }
+
+    /// A table that is not what it should be (a predecessor was killed between
+    /// two steps of a change) is still being walked: until another one takes its
+    /// place, nobody else may write where it lies.
+    void keep_what_is_in_force(MirrorService& service) {
+        const std::uint64_t word = maps_.services()[service.record].table;
+        const std::uint32_t length = abi::table_length(word);
+        const Range blocks{abi::table_block(word), blocks_for(length)};
+        if (length == 0 || !lies_in(blocks, maps_.slots().size())) return;
+        const std::uint16_t* slots = maps_.slots().data()[blocks.first].position;
+        const Range records{abi::table_record(word),
+                            *std::max_element(slots, slots + length) + std::uint32_t{1}};
+        if (!lies_in(records, maps_.destinations().size())) return;
+        service.blocks = blocks;
+        service.records = records;
     }
 
     static bool lies_in(Range range, std::size_t size) {

@@ -71,13 +71,15 @@ void Services::adopt(ReadBack found) {
         visible_[service.record] = true;
         for (const auto& [server, member] : service.members)
             (void)counters_.take_exactly({member.counter, 1});
-        // Ranges that another service has, too, stay that one's.
-        if (!take_ranges(service)) {
-            service.blocks = service.records = {};
-            for (auto& [server, member] : service.members)
-                member.record = 0;
-        }
     }
+    // Ranges that two services name stay that one's whose table is sound.
+    for (const bool sound : {true, false})
+        for (auto& [key, service] : mirror_)
+            if (found.broken.contains(key) != sound && !take_ranges(service)) {
+                service.blocks = service.records = {};
+                for (auto& [server, member] : service.members)
+                    member.record = 0;
+            }
     std::set<IpAddress> in_use;
     for (const auto& [key, service] : mirror_)
         if (in_use.insert(key.address).second) (void)hold_address(key.address);
@@ -129,20 +131,26 @@ Result<void> Services::count(Counters& counters) const {
 
 // ---- changing -----------------------------------------------------------------
 
+/// A service that cannot be changed does not keep the others from it.
 Result<void> Services::apply(std::span<const core::Change> changes, TimePoint now) {
+    Result<void> result;
     while (!changes.empty()) {
         const core::ServiceKey& key = core::service_of(changes.front());
         const auto end = std::find_if(
             changes.begin(), changes.end(),
             [&](const core::Change& change) { return core::service_of(change) != key; });
         const auto own = changes.first(static_cast<std::size_t>(end - changes.begin()));
-        for (const core::Change& change : own)
-            if (auto done = apply_one(change, now); !done) return done;
-        if (const auto entry = mirror_.find(key); entry != mirror_.end())
-            if (auto done = commit(*entry, now); !done) return done;
+        if (auto done = apply_to_one_service(own, now); !done && result) result = done;
         changes = changes.subspan(own.size());
     }
-    return {};
+    return result;
+}
+
+Result<void> Services::apply_to_one_service(std::span<const core::Change> changes, TimePoint now) {
+    for (const core::Change& change : changes)
+        if (auto done = apply_one(change, now); !done) return done;
+    const auto entry = mirror_.find(core::service_of(changes.front()));
+    return entry == mirror_.end() ? Result<void>{} : commit(*entry, now);
 }
 
 Result<void> Services::apply_one(const core::Change& change, TimePoint now) {

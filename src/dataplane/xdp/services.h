@@ -54,6 +54,7 @@ public:
 private:
     using Entry = Mirror::value_type;
 
+    Result<void> apply_to_one_service(std::span<const core::Change> changes, TimePoint now);
     Result<void> apply_one(const core::Change& change, TimePoint now);
     Result<void> add_service(const core::ServiceKey& key, core::Scheduler scheduler,
                              core::ForwardingMethod method);
