@@ -304,8 +304,7 @@ class Demo:
 
     def summary(self):
         self.screen.step("Summary")
-        heads = ("queries", "lost", "refused", "wrong", "out after ms", "back after ms",
-                 "p50 µs", "p99 µs")
+        heads = "queries,lost,refused,wrong,out after ms,back after ms,p50 µs,p99 µs".split(",")
         self.screen.say(f"{'':22}" + "".join(f"  {head}" for head in heads))
         for what, result, *times in self.rows:
             figures = [result.sent, result.lost, result.refused, result.wrong,
