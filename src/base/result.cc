@@ -5,7 +5,7 @@
 
 namespace dnsdirector {
 
-Error system_error(std::string what, int errno_value) {
+Error system_error(const std::string& what, int errno_value) {
     return Error{what + ": " + std::generic_category().message(errno_value)};
 }
 

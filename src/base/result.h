@@ -30,11 +30,11 @@ template <typename... Args>
 }
 
 /// "what: strerror(errno_value)". `what` says the operation and its object.
-[[nodiscard]] Error system_error(std::string what, int errno_value);
+[[nodiscard]] Error system_error(const std::string& what, int errno_value);
 
 /// As system_error, ready to be returned from a function that yields Result<T>.
-[[nodiscard]] inline tl::unexpected<Error> fail_errno(std::string what, int errno_value) {
-    return tl::unexpected<Error>(system_error(std::move(what), errno_value));
+[[nodiscard]] inline tl::unexpected<Error> fail_errno(const std::string& what, int errno_value) {
+    return tl::unexpected<Error>(system_error(what, errno_value));
 }
 
 }  // namespace dnsdirector

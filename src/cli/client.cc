@@ -55,7 +55,7 @@ ApiAnswer call_api(const std::string& run_dir, const std::string& method, const 
         answer.error = "the path is too long for a Unix socket";
         return answer;
     }
-    socket.connect(asio::local::stream_protocol::endpoint(socket_path), error);
+    error = socket.connect(asio::local::stream_protocol::endpoint(socket_path), error);
     if (error) {
         answer.error = error.message();
         answer.denied = error == boost::system::errc::permission_denied;

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/probe.h"
 
+namespace dnsdirector::cli {
 namespace {
 
 constexpr const char* description =
@@ -23,9 +24,8 @@ constexpr const char* examples =
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    using namespace dnsdirector::cli;
-
+/// The program but for its name.
+int run_command_line(int argc, char** argv) {
     // probe has a positional form of its own, older than this program's options.
     if (argc >= 2 && std::string_view(argv[1]) == "probe") return run_probe(argc - 2, argv + 2);
 
@@ -60,4 +60,10 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? ok : failed;
     }
     return action();
+}
+
+}  // namespace dnsdirector::cli
+
+int main(int argc, char** argv) {
+    return dnsdirector::cli::run_command_line(argc, argv);
 }

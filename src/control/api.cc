@@ -52,23 +52,23 @@ ApiReply rendered(Snapshot snapshot, std::string (*render)(const Snapshot&),
 
 // ---- the paths ----------------------------------------------------------------
 
-void status(const Context& context, const ApiRequest&, Reply reply) {
+void status(const Context& context, const ApiRequest&, const Reply& reply) {
     context.post_to_loop(
         [&commands = context.commands, reply] { reply({200, to_json(commands.snapshot())}); });
 }
 
-void metrics(const Context& context, const ApiRequest&, Reply reply) {
+void metrics(const Context& context, const ApiRequest&, const Reply& reply) {
     context.post_to_loop([&commands = context.commands, reply] {
         reply(rendered(commands.snapshot(), to_metrics, "text/plain; version=0.0.4"));
     });
 }
 
 /// Answers when the event loop does.
-void healthz(const Context& context, const ApiRequest&, Reply reply) {
+void healthz(const Context& context, const ApiRequest&, const Reply& reply) {
     context.post_to_loop([reply] { reply({200, "ok\n", "text/plain"}); });
 }
 
-void reload(const Context& context, const ApiRequest&, Reply reply) {
+void reload(const Context& context, const ApiRequest&, const Reply& reply) {
     config::Loaded loaded = config::load(context.commands.config_path());
     context.post_to_loop([&commands = context.commands, reply, loaded = std::move(loaded)] {
         const json messages = texts(loaded.messages);
@@ -81,7 +81,7 @@ void reload(const Context& context, const ApiRequest&, Reply reply) {
     });
 }
 
-void plan(const Context& context, const ApiRequest& request, Reply reply) {
+void plan(const Context& context, const ApiRequest& request, const Reply& reply) {
     const json body = json::parse(request.body, nullptr, false);
     if (!body.is_object() || !body.contains("path") || !body["path"].is_string())
         return reply(error_reply(400, "plan wants {\"path\": \"/absolute/path\"}"));
@@ -92,7 +92,8 @@ void plan(const Context& context, const ApiRequest& request, Reply reply) {
     });
 }
 
-void set_drained(const Context& context, const ApiRequest& request, Reply reply, bool drained) {
+void set_drained(const Context& context, const ApiRequest& request, const Reply& reply,
+                 bool drained) {
     const json body = json::parse(request.body, nullptr, false);
     if (body.is_object() && body.value("all", json(false)) == json(true))
         return context.post_to_loop([&commands = context.commands, reply, drained] {
@@ -108,16 +109,16 @@ void set_drained(const Context& context, const ApiRequest& request, Reply reply,
         });
 }
 
-void drain(const Context& context, const ApiRequest& request, Reply reply) {
-    set_drained(context, request, std::move(reply), true);
+void drain(const Context& context, const ApiRequest& request, const Reply& reply) {
+    set_drained(context, request, reply, true);
 }
 
-void undrain(const Context& context, const ApiRequest& request, Reply reply) {
-    set_drained(context, request, std::move(reply), false);
+void undrain(const Context& context, const ApiRequest& request, const Reply& reply) {
+    set_drained(context, request, reply, false);
 }
 
 /// The part of the status that a target means.
-void why(const Context& context, const ApiRequest& request, Reply reply) {
+void why(const Context& context, const ApiRequest& request, const Reply& reply) {
     const json body = json::parse(request.body, nullptr, false);
     if (!body.is_object() || !body.contains("target") || !body["target"].is_string())
         return reply(error_reply(400, "why wants {\"target\": \"...\"}"));
@@ -137,7 +138,7 @@ void why(const Context& context, const ApiRequest& request, Reply reply) {
     });
 }
 
-using Path = void (*)(const Context&, const ApiRequest&, Reply);
+using Path = void (*)(const Context&, const ApiRequest&, const Reply&);
 using Paths = std::map<std::string, Path>;  // "METHOD /path"
 
 const Paths public_paths = {{"GET /metrics", metrics}, {"GET /healthz", healthz}};
@@ -149,7 +150,7 @@ const Paths command_paths = {
 };
 
 ApiHandler handler(const Paths& paths, Context context) {
-    return [&paths, context = std::move(context)](ApiRequest request, Reply reply) {
+    return [&paths, context = std::move(context)](const ApiRequest& request, const Reply& reply) {
         const auto path = paths.find(request.method + " " + request.path);
         if (path == paths.end())
             return reply(error_reply(404, "nothing at " + request.method + " " + request.path));

@@ -24,7 +24,7 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-constexpr std::size_t max_body = 64 * 1024;
+constexpr std::size_t max_body = std::size_t{64} * 1024;
 constexpr std::size_t max_sessions = 128;
 constexpr std::chrono::seconds stop_limit{2};
 constexpr std::chrono::milliseconds accept_pause{100};

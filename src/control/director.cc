@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/director.h"
 
+#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -508,6 +509,8 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
 }  // namespace
 
 int run_director(const DirectorOptions& options) {
+    spdlog::set_default_logger(spdlog::stderr_color_mt("dnsdirector"));
+    spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
     Loop loop;
     config::Loaded loaded = config::load(options.config_path);
     for (const config::Message& message : loaded.messages)

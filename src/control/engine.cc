@@ -328,8 +328,8 @@ core::ServiceDecision Engine::decide_one(ServiceIndex index, const Now& now,
                                      .wall_now = now.wall});
     const core::ServiceForwarding* actual = find(actual_, service.key);
     bridge(service, runtime.decision);
-    for (core::Change& change : core::diff(actual, &runtime.decision.forwarding))
-        changes.push_back(std::move(change));
+    const std::vector<core::Change> own = core::diff(actual, &runtime.decision.forwarding);
+    changes.insert(changes.end(), own.begin(), own.end());
     wake(index, before.next_change, runtime.decision.next_change);
     return before;
 }

@@ -27,6 +27,7 @@ std::string own_path() {
 
 std::vector<char*> pointers(std::vector<std::string>& arguments) {
     std::vector<char*> list;
+    list.reserve(arguments.size() + 1);
     for (std::string& argument : arguments)
         list.push_back(argument.data());
     list.push_back(nullptr);

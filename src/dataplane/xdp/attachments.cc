@@ -65,7 +65,7 @@ std::string Attachments::pin_of(int ifindex) const {
 
 void Attachments::adopt(const std::vector<netlink::Link>& links) {
     for (const std::string& name : names_in(maps_->directory_of_pins())) {
-        if (name.rfind(pin_prefix, 0) != 0) continue;
+        if (!name.starts_with(pin_prefix)) continue;
         const std::string path = maps_->directory_of_pins() + "/" + name;
         Fd link{bpf_obj_get(path.c_str())};
         const int ifindex = link ? interface_of(link) : 0;
@@ -85,6 +85,7 @@ void Attachments::adopt(const std::vector<netlink::Link>& links) {
 
 std::vector<int> Attachments::indices() const {
     std::vector<int> indices;
+    indices.reserve(attached_.size());
     for (const auto& [ifindex, attached] : attached_)
         indices.push_back(ifindex);
     return indices;
@@ -290,6 +291,7 @@ abi::attachment Attachments::remembered(int ifindex) const {
 
 std::vector<AttachedInterface> Attachments::list() const {
     std::vector<AttachedInterface> interfaces;
+    interfaces.reserve(attached_.size() + down_.size());
     for (const auto& [ifindex, attached] : attached_) {
         std::string warning;
         for (const std::string& each : {attached.not_current, attached.unpinned, attached.warning})

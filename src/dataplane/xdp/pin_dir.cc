@@ -27,7 +27,7 @@ Result<void> make_pin_dir(const std::string& path) {
         return fail(
             "the pin directory {} does not lie on a BPF file system, where the tables outlive the "
             "daemon; mount one: mount -t bpf bpf {}",
-            path, path.rfind("/sys/fs/bpf", 0) == 0 ? "/sys/fs/bpf" : there.string());
+            path, path.starts_with("/sys/fs/bpf") ? "/sys/fs/bpf" : there.string());
     fs::path made;
     for (const fs::path& part : fs::absolute(path, error)) {
         made /= part;

@@ -120,13 +120,21 @@ Result<void> Plane::start() {
                                 return names;
                             }(),
                             ", "));
+    std::vector<int> fresh;
     for (const netlink::Link& link : *links) {
-        if (attachments_.has(link.index) && !wanted_.empty() && !wanted_.contains(link.name)) {
-            if (auto done = attachments_.detach(link.index); !done) return done;
-        } else if (attachments_.has(link.index) || wanted_.contains(link.name)) {
-            if (auto done = attachments_.attach(link); !done) return done;
+        const bool adopted = attachments_.has(link.index);
+        if (!wanted_.contains(link.name) && !(adopted && wanted_.empty())) continue;
+        if (auto done = attachments_.attach(link); !done) {
+            for (const int ifindex : fresh)
+                (void)attachments_.detach(ifindex);
+            return done;
         }
+        if (!adopted) fresh.push_back(link.index);
     }
+    // A predecessor's other interfaces go when all that are wanted forward.
+    for (const netlink::Link& link : *links)
+        if (attachments_.has(link.index) && !wanted_.empty() && !wanted_.contains(link.name))
+            if (auto done = attachments_.detach(link.index); !done) return done;
     if (maps_->adopted()) {
         if (auto found = services_.read(); !found) return tl::unexpected(found.error());
         for (const auto& [address, hop] : services_.hops_in_use())

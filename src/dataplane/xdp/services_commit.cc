@@ -22,6 +22,7 @@ Result<void> Services::commit(Entry& entry, TimePoint now) {
             {fmt::format("{} has {} real servers; the XDP plane takes at most {}", key.to_string(),
                          count, static_cast<int>(abi::TABLE_RECORDS_MAX))});
     std::vector<std::uint32_t> before;
+    before.reserve(service.members.size());
     for (const auto& [server, member] : service.members)
         before.push_back(member.record);
     const auto records = write_records(service, count);
