@@ -246,7 +246,7 @@ void ApiServer::restore_unix() {
             return;
         }
         error_code ignored;
-        old->acceptor.close(ignored);
+        ignored = old->acceptor.close(ignored);
         impl_->unix_listener->accept();
         spdlog::warn("{} was removed; listening there again", impl_->socket_path);
     });
@@ -265,7 +265,7 @@ void ApiServer::stop() {
     // It hangs in a file system, reading a configuration: not a reason to keep
     // forwarding. The thread goes with the process, and needs its data until then.
     impl_->thread.detach();
-    (void)impl_.release();
+    [[maybe_unused]] const Impl* kept = impl_.release();
 }
 
 }  // namespace dnsdirector::control
