@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "announce/presence.h"
 
+#include <filesystem>
 #include <optional>
 
 #include "announce/presence_file.h"
@@ -39,6 +40,11 @@ Result<std::vector<std::string>> Presence::hold(const std::string& interface,
     std::vector<std::string> log;
     log.swap(complaints_);
     std::optional<Error> first;
+    // Somebody emptied the run directory: the next start must know what is ours.
+    std::error_code ignored;
+    if (!own_.empty() && !std::filesystem::exists(state_file_, ignored))
+        if (const auto written = write_presence_file(state_file_, own_); !written)
+            note(first, written.error());
     // Additions first: an address that moves between interfaces is never away.
     if (const auto added = add_missing(**link, service_ips, log); !added)
         note(first, added.error());

@@ -36,8 +36,8 @@ Refusal refusal_of(const nlmsghdr& header) {
 
 }  // namespace
 
-Error Refusal::as_error(std::string what) const {
-    Error result = system_error(std::move(what), error);
+Error Refusal::as_error(const std::string& what) const {
+    Error result = system_error(what, error);
     if (!detail.empty()) result.message += " (" + detail + ")";
     return result;
 }

@@ -26,7 +26,7 @@ struct Refusal {
     std::string detail;  ///< its own words (extended acknowledgement), often ""
 
     /// "what: strerror (detail)"
-    [[nodiscard]] Error as_error(std::string what) const;
+    [[nodiscard]] Error as_error(const std::string& what) const;
 };
 
 struct MessageDeleter {

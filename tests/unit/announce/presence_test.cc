@@ -51,6 +51,25 @@ protected:
     std::string state_file;
 };
 
+TEST_F(PresenceTest, writes_down_again_what_is_ours_after_the_file_was_lost) {
+    DNSDIRECTOR_NEEDS_NAMESPACE(here);
+    ip("link set lo up");
+    const auto socket = open();
+    const IpAddress one[] = {v4};
+    {
+        Presence presence{*socket, state_file};
+        ASSERT_TRUE(presence.hold("lo", one).has_value());
+        std::filesystem::remove(state_file);
+        const auto again = presence.hold("lo", one);
+        ASSERT_TRUE(again.has_value()) << again.error().message;
+        EXPECT_TRUE(again->empty()) << "nothing changed on the interface";
+        EXPECT_EQ(file(), "lo 192.0.2.53\n");
+    }
+    Presence next{*socket, state_file};
+    ASSERT_TRUE(next.release().has_value());
+    EXPECT_FALSE(holds(*socket, "lo", v4)) << "the next run knew that it is ours";
+}
+
 TEST_F(PresenceTest, adds_removes_and_says_each_change_once) {
     DNSDIRECTOR_NEEDS_NAMESPACE(here);
     ip("link set lo up");
