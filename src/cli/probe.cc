@@ -136,7 +136,7 @@ Result<Question> understand(const Words& words) {
         return tl::unexpected(read.error());
     Result<std::optional<IpAddress>> source = parse_source(words.source, server->address.family());
     if (!source) return tl::unexpected(source.error());
-    question.check.source = *source;
+    question.check.via.source = *source;
     Result<Nanoseconds> timeout =
         config::parse_duration(words.timeout, Milliseconds{1}, Seconds{3600});
     if (!timeout) return tl::unexpected(timeout.error());

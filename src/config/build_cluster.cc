@@ -178,7 +178,7 @@ core::DnsCheck ClusterBuilder::question_of(const CheckDraft& draft, Family famil
     check.type = draft.question.type;
     check.klass = draft.question.klass;
     check.transport = transport;
-    check.source = draft.source[index(family)];
+    check.via.source = draft.source[index(family)];
     check.recursion_desired = draft.recursion;
     check.on_truncated = draft.on_truncated;
     if (draft.expect_rcode) check.expect_rcode = draft.expect_rcode->value;

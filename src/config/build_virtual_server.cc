@@ -172,7 +172,7 @@ std::optional<core::Check> VirtualServerBuilder::check_of(const CompatibleServer
                 check.target.address.to_string(), to_string(check.target.address.family()));
             return std::nullopt;
         }
-        question.source = draft.bind_to->value;
+        question.via.source = draft.bind_to->value;
     }
     check.what = std::move(question);
     return check;

@@ -8,59 +8,16 @@
 #include <set>
 
 #include "base/result.h"
-#include "core/mnemonics.h"
 
 namespace dnsdirector::control {
 namespace {
 
 using Lines = std::vector<std::string>;
 
-// ---- values as text: two values differ exactly when their texts do --------------
-
-std::string text(const std::optional<IpAddress>& address) {
-    return address ? address->to_string() : "any";
-}
-
-std::string rcodes(const std::vector<std::uint16_t>& list) {
-    Lines names;
-    for (const std::uint16_t rcode : list)
-        names.push_back(core::rcode_name(rcode));
-    return fmt::format("{}", fmt::join(names, " "));
-}
-
-std::string text(const core::DnsCheck& check) {
-    return fmt::format(
-        "dns {} {} {} over {}, source {}, fail_on [{}], expect rcode {}, answers "
-        "[{}], recursion {}, on_truncated {}",
-        check.name, core::class_name(check.klass), core::type_name(check.type),
-        to_string(check.transport), text(check.source), rcodes(check.fail_on),
-        check.expect_rcode ? core::rcode_name(*check.expect_rcode) : "any",
-        fmt::join(check.expect_answers, ", "), check.recursion_desired ? "on" : "off",
-        static_cast<int>(check.on_truncated));
-}
-
-std::string text(const core::ScriptCheck& check) {
-    Lines quoted;
-    for (const std::string& argument : check.arguments)
-        quoted.push_back(fmt::format("'{}'", argument));
-    return fmt::format("script {} > '{}' 2> '{}' as '{}'", fmt::join(quoted, " "), check.stdout_to,
-                       check.stderr_to, check.user);
-}
-
-std::string text(const core::Check& check) {
-    const auto& timing = check.timing;
-    return fmt::format(
-        "{} to {}, every {}, timeout {}, tries {}, rise {}, fall {}, warmup {}, {}",
-        std::visit([](const auto& what) { return text(what); }, check.what),
-        check.target.to_string(), to_text(timing.every), to_text(timing.timeout), timing.tries,
-        timing.rise, timing.fall, to_text(timing.warmup),
-        check.untested == core::Untested::in ? "in until tested" : "out until tested");
-}
-
 std::string checks_of(const core::Configuration& configuration, const core::RealServer& server) {
     Lines lines;
     for (const core::CheckIndex index : server.checks)
-        lines.push_back(text(configuration.checks[index]));
+        lines.push_back(core::full_text(configuration.checks[index]));
     return fmt::format("{}", fmt::join(lines, "; "));
 }
 

@@ -122,7 +122,7 @@ Engine::Members Engine::servers_known_out() const {
 /// Equal checks keep their id and state. One that asks the same, only at other
 /// times, takes over the state; the rest start anew.
 void Engine::adopt_checks(const core::Configuration& next, const Members& known_out) {
-    using Question = std::pair<Endpoint, std::variant<core::DnsCheck, core::ScriptCheck>>;
+    using Question = std::pair<Endpoint, core::Check::What>;
     std::map<core::Check, CheckRuntime> old;
     std::map<Question, core::CheckState> alike;
     for (std::size_t i = 0; i < checks_.size(); ++i) {

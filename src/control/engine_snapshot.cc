@@ -2,7 +2,6 @@
 //
 // Engine::services(): the engine's state as values for status and metrics.
 #include "control/engine.h"
-#include "core/mnemonics.h"
 
 namespace dnsdirector::control {
 namespace {
@@ -10,15 +9,8 @@ namespace {
 CheckSnapshot describe(const core::Check& check, const core::CheckState& state,
                        std::size_t services) {
     CheckSnapshot snapshot;
-    if (const auto* dns = std::get_if<core::DnsCheck>(&check.what)) {
-        snapshot.kind = "dns";
-        snapshot.what = fmt::format("{} {} {}", dns->name, core::type_name(dns->type),
-                                    to_string(dns->transport));
-    } else {
-        snapshot.kind = "misc";
-        const auto& script = std::get<core::ScriptCheck>(check.what);
-        snapshot.what = script.arguments.empty() ? "" : script.arguments.front();
-    }
+    snapshot.kind = core::kind_of(check.what);
+    snapshot.what = core::summary_of(check.what);
     snapshot.health = state.health;
     snapshot.any_verdict = state.any_verdict;
     if (state.any_verdict) snapshot.last = state.last;

@@ -4,7 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 #include "core/model.h"
@@ -31,6 +34,11 @@ struct Verdict {
     Microseconds rtt{0};  ///< of the try that decided; 0 when there was no reply
     TimePoint at;         ///< when it was known
     WallTime wall_at;
+    /// The DNS message that failed, as it came; absent where none came or it passed.
+    std::shared_ptr<const std::vector<std::uint8_t>> reply = {};
+    /// What the check says of the server's weight (misc_dynamic, FILE_CHECK).
+    std::optional<Weight> weight = {};  ///< instead of the configured one
+    std::int32_t weight_change = 0;     ///< added to it
 
     [[nodiscard]] bool passed() const { return failure == Failure::none; }
 };

@@ -13,11 +13,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "base/address.h"
 #include "base/time.h"
+#include "core/check.h"
 
 namespace dnsdirector::core {
 
@@ -37,78 +37,6 @@ enum class OnAllDown : std::uint8_t { hold, empty };
 [[nodiscard]] std::string_view to_string(XdpMode mode);             ///< "auto" …
 [[nodiscard]] std::string_view to_string(OnAllDown policy);         ///< "hold" …
 
-// ---- checks -----------------------------------------------------------------
-
-/// What to do with a reply whose TC bit is set, over UDP.
-enum class OnTruncated : std::uint8_t { ask_over_tcp, pass, fail };
-
-/// One DNS question to one server over one transport.
-struct DnsCheck {
-    std::string name = ".";   ///< presentation form, absolute, lower case kept as written
-    std::uint16_t type = 6;   ///< RR TYPE number (RFC 1035); 6 is SOA
-    std::uint16_t klass = 1;  ///< CLASS number; 1 is IN
-    Protocol transport = Protocol::udp;
-    std::optional<IpAddress> source;  ///< of the target's family
-    bool recursion_desired = true;
-    OnTruncated on_truncated = OnTruncated::ask_over_tcp;
-    std::vector<std::uint16_t> fail_on;  ///< RCODEs that are failures, sorted
-    std::optional<std::uint16_t> expect_rcode;
-    /// Record data in presentation form; one of them must be among the answers.
-    /// Empty: any answer will do.
-    std::vector<std::string> expect_answers;
-
-    friend auto operator<=>(const DnsCheck&, const DnsCheck&) = default;
-    friend bool operator==(const DnsCheck&, const DnsCheck&) = default;
-};
-
-/// MISC_CHECK: a command whose exit status is the verdict (0 passes).
-struct ScriptCheck {
-    std::vector<std::string> arguments;  ///< argv; arguments[0] is an absolute path
-    std::string stdout_to;               ///< file that a `>` redirection named; "" is /dev/null
-    std::string stderr_to;               ///< likewise; "&1" follows stdout
-    std::string user;                    ///< "" is the director's `script_user`
-
-    friend auto operator<=>(const ScriptCheck&, const ScriptCheck&) = default;
-    friend bool operator==(const ScriptCheck&, const ScriptCheck&) = default;
-};
-
-struct CheckTiming {
-    Nanoseconds every = Seconds{1};           ///< start to start; 50 ms to 1 day
-    Nanoseconds timeout = Milliseconds{500};  ///< for one try
-    std::uint32_t tries = 2;                  ///< per round, 1 to 10
-    std::uint32_t rise = 2;                   ///< passed rounds in a row until up
-    std::uint32_t fall = 2;                   ///< failed rounds in a row until down
-    /// Zero: the first rounds run at once and back to back (native form). Else
-    /// the first one starts 1 s plus a random part of it after the start
-    /// (keepalived's `warmup`).
-    Nanoseconds warmup{0};
-
-    friend auto operator<=>(const CheckTiming&, const CheckTiming&) = default;
-    friend bool operator==(const CheckTiming&, const CheckTiming&) = default;
-};
-
-/// How a check counts that has no verdict yet, of a server that the kernel does
-/// not forward to (interface.md, "Start").
-enum class Untested : std::uint8_t {
-    out,  ///< native form: in after `rise` passes
-    in,   ///< compatible form without `alpha`: in at once, the first failure removes it
-};
-
-/// A check is a value: equal checks are one check, however many services list it.
-struct Check {
-    Endpoint target;  ///< the server asked; a script knows its target itself, here it is what it
-                      ///< stands for
-    std::variant<DnsCheck, ScriptCheck> what;
-    CheckTiming timing;
-    Untested untested = Untested::out;
-
-    friend auto operator<=>(const Check&, const Check&) = default;
-    friend bool operator==(const Check&, const Check&) = default;
-};
-
-/// Index into Configuration::checks.
-using CheckIndex = std::uint32_t;
-
 // ---- services ---------------------------------------------------------------
 
 struct ServiceKey {
@@ -124,12 +52,36 @@ struct ServiceKey {
     friend bool operator==(const ServiceKey&, const ServiceKey&) = default;
 };
 
+/// A program that is told what happened (notify_up, quorum_down …). No shell.
+struct Command {
+    std::vector<std::string> arguments;  ///< argv; arguments[0] is an absolute path
+    std::string user;                    ///< "" is the director's `script_user`
+
+    friend bool operator==(const Command&, const Command&) = default;
+};
+
+/// Of RealServer::checks from `first` on, `count` of them: at least `required`
+/// must be up, instead of all.
+struct SomeOf {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint32_t required = 1;
+
+    friend bool operator==(const SomeOf&, const SomeOf&) = default;
+};
+
 /// A real server as one service sees it: one address of the service's family.
 struct RealServer {
     std::string name;  ///< "ns1"; in the compatible form "203.0.113.11:53"
     Endpoint endpoint;
     Weight weight = 1;
     std::vector<CheckIndex> checks;  ///< all must pass; none: always up
+    /// Ranges of `checks` of which not all must; sorted, disjoint.
+    std::vector<SomeOf> some_of = {};
+    /// Down: stays listed with weight 0 instead of being removed.
+    bool inhibit_on_failure = false;
+    std::optional<Command> notify_up = {};
+    std::optional<Command> notify_down = {};
 
     friend bool operator==(const RealServer&, const RealServer&) = default;
 };
@@ -141,9 +93,19 @@ struct Quorum {
     friend bool operator==(const Quorum&, const Quorum&) = default;
 };
 
+/// Used instead of all others while the quorum is not met (keepalived.conf(5)).
+struct SorryServer {
+    Endpoint endpoint;
+    /// The servers that are left stay listed with weight 0 instead of going.
+    bool inhibit = false;
+
+    friend bool operator==(const SorryServer&, const SorryServer&) = default;
+};
+
 struct Service {
     ServiceKey key;
     std::string cluster;  ///< dns_cluster's name; "" in the compatible form
+    std::string group;    ///< virtual_server_group's name; "" where there is none
     Scheduler scheduler = Scheduler::wrr;
     ForwardingMethod method = ForwardingMethod::dr;
     Quorum quorum;
@@ -151,6 +113,14 @@ struct Service {
     std::uint32_t max_out_percent = 100;   ///< 0 to 100
     Nanoseconds slow_start{0};             ///< 0: off
     std::vector<RealServer> real_servers;  ///< in the order of the file, endpoints unique
+    std::optional<SorryServer> sorry_server;
+    /// The hash of `sh` takes the client's port in, that of `mh` leaves it out
+    /// (keepalived's sh-port; mh without mh-port).
+    bool other_hash = false;
+    std::optional<Command> quorum_up;
+    std::optional<Command> quorum_down;
+    /// A clean stop runs notify_down and quorum_down.
+    bool omega = false;
 
     friend bool operator==(const Service&, const Service&) = default;
 };

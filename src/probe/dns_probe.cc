@@ -29,9 +29,9 @@ Result<std::unique_ptr<Probe>> DnsProbe::make(Environment& environment, std::uin
     if (!query) return tl::unexpected(query.error());
     Result<dns::Criteria> criteria = dns::Criteria::make(check);
     if (!criteria) return tl::unexpected(criteria.error());
-    if (check.source && check.source->family() != target.address.family())
+    if (check.via.source && check.via.source->family() != target.address.family())
         return fail("cannot send from {} to {}: not of one address family",
-                    check.source->to_string(), target.address.to_string());
+                    check.via.source->to_string(), target.address.to_string());
     return std::unique_ptr<Probe>(new DnsProbe(environment, token, target, check, timing,
                                                std::move(*query), std::move(*criteria)));
 }
@@ -41,7 +41,7 @@ DnsProbe::DnsProbe(Environment& environment, std::uint64_t token, const Endpoint
                    dns::Criteria criteria)
     : environment_(environment),
       token_(token),
-      path_(make_path(target, check.source)),
+      path_(make_path(target, check.via.source)),
       timeout_(timing.timeout),
       tries_(std::clamp<std::size_t>(timing.tries, 1, max_tries)),
       query_(std::move(query)),

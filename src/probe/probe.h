@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/time.h"
 #include "core/health.h"
@@ -21,7 +23,11 @@ struct Outcome {
     core::Failure failure = core::Failure::none;
     std::string reason;
     Microseconds rtt{0};
-    std::optional<std::uint16_t> rcode;  ///< of the reply that decided
+    std::optional<std::uint16_t> rcode = {};  ///< of the reply that decided
+    /// As core::Verdict's.
+    std::shared_ptr<const std::vector<std::uint8_t>> reply = {};
+    std::optional<core::Weight> weight = {};
+    std::int32_t weight_change = 0;
 };
 
 /// How many sockets the probes may hold open, and how many they do.

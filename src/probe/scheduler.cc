@@ -93,8 +93,11 @@ std::unique_ptr<Probe> Scheduler::make_probe(std::uint64_t token, const core::Ch
         return std::make_unique<ScriptProbe>(*environment_, *scripts_, token, *script,
                                              check.timing.timeout);
     }
-    Result<std::unique_ptr<Probe>> probe = DnsProbe::make(
-        *environment_, token, check.target, std::get<core::DnsCheck>(check.what), check.timing);
+    const auto* dns = std::get_if<core::DnsCheck>(&check.what);
+    if (dns == nullptr)
+        return std::make_unique<ImpossibleProbe>("this kind of check is not in this version");
+    Result<std::unique_ptr<Probe>> probe =
+        DnsProbe::make(*environment_, token, check.target, *dns, check.timing);
     if (!probe) return std::make_unique<ImpossibleProbe>(probe.error().message);
     return std::move(*probe);
 }
@@ -196,8 +199,10 @@ void Scheduler::follow(Entry& entry, Probe::Progress progress) {
     wheel_.arm(entry.timer, entry.schedule.due());
     ++environment_->statistics.rounds;
     if (on_verdict)
-        on_verdict(entry.id, core::Verdict{progress->failure, std::move(progress->reason),
-                                           progress->rtt, time, wall_now()});
+        on_verdict(entry.id,
+                   core::Verdict{progress->failure, std::move(progress->reason), progress->rtt,
+                                 time, wall_now(), std::move(progress->reply), progress->weight,
+                                 progress->weight_change});
 }
 
 }  // namespace dnsdirector::probe

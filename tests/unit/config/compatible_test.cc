@@ -97,7 +97,7 @@ TEST(CompatibleForm, DnsChecksPassOnNoerrorAlone) {
     core::DnsCheck question;
     question.name = "www.example.com.";
     question.type = 1;
-    question.source = IpAddress::parse("203.0.113.1");
+    question.via.source = IpAddress::parse("203.0.113.1");
     question.expect_rcode = 0;
     question.on_truncated = core::OnTruncated::pass;
     EXPECT_EQ(std::get<core::DnsCheck>(c.checks.at(0).what), question);

@@ -71,7 +71,7 @@ dns_cluster resolvers {
             EXPECT_EQ(question.name, "www.example.com.");
             EXPECT_EQ(question.type, 1);
             EXPECT_EQ(question.fail_on, (std::vector<std::uint16_t>{2, 5}));
-            EXPECT_EQ(question.source,
+            EXPECT_EQ(question.via.source,
                       address(service.key.address.is_v4() ? "203.0.113.1" : "2001:db8:1::1"));
         }
     }
@@ -152,7 +152,7 @@ TEST(NativeForm, EveryCheckKeywordReachesTheModel) {
     EXPECT_EQ(question.expect_answers,
               (std::vector<std::string>{"198.51.100.80", "198.51.100.81"}));
     EXPECT_EQ(question.transport, Protocol::udp);
-    EXPECT_EQ(question.source, address("203.0.113.1"));
+    EXPECT_EQ(question.via.source, address("203.0.113.1"));
     EXPECT_EQ(question.on_truncated, core::OnTruncated::fail);
     EXPECT_FALSE(question.recursion_desired);
 }
@@ -224,8 +224,8 @@ TEST(NativeForm, ASourceIsUsedForItsFamilyOnly) {
         "check { query \". SOA\"; source 2001:db8:1::1; transport udp }\n"
         "real_server a { address 203.0.113.11 2001:db8:1::11 } }");
     ASSERT_EQ(c.checks.size(), 2U);
-    EXPECT_EQ(dns(c, 0).source, std::nullopt);
-    EXPECT_EQ(dns(c, 1).source, address("2001:db8:1::1"));
+    EXPECT_EQ(dns(c, 0).via.source, std::nullopt);
+    EXPECT_EQ(dns(c, 1).via.source, address("2001:db8:1::1"));
 }
 
 TEST(NativeForm, EqualChecksOfSeveralClustersAreOne) {

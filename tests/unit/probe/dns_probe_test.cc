@@ -166,9 +166,9 @@ TEST(UdpProbe, SendsFromTheSourceAddress) {
     Responder server(right, {}, Responder::Tcp::answers, "127.0.0.9");
     Recorder recorder;
     core::Check check = check_of(server.endpoint());
-    dns_of(check).source = IpAddress::parse("127.0.0.5");
+    dns_of(check).via.source = IpAddress::parse("127.0.0.5");
     EXPECT_EQ(recorder.ask(check).failure, Failure::none);
-    dns_of(check).source = IpAddress::parse("203.0.113.1");
+    dns_of(check).via.source = IpAddress::parse("203.0.113.1");
     for (const Protocol transport : {Protocol::udp, Protocol::tcp}) {
         dns_of(check).transport = transport;
         const core::Verdict verdict = recorder.ask(check);
@@ -190,7 +190,7 @@ TEST(UdpProbe, AsksOverIpv6Too) {
     Responder server(truncated, right, Responder::Tcp::answers, "::1");
     Recorder recorder;
     core::Check check = check_of(server.endpoint());
-    dns_of(check).source = IpAddress::parse("::1");
+    dns_of(check).via.source = IpAddress::parse("::1");
     EXPECT_EQ(recorder.ask(check).failure, Failure::none);
     EXPECT_EQ(server.udp_queries(), 1);
     EXPECT_EQ(server.tcp_queries(), 1);
