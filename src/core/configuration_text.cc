@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The structures are taken apart with structured bindings: a member that is
+// added to one of them does not compile here until it has its words.
+#include "core/configuration_text.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <iterator>
+#include <string_view>
+#include <vector>
+
+namespace dnsdirector::core {
+namespace {
+
+/// In quotes, so that no text can look like another or spread over lines.
+std::string quoted(std::string_view text) {
+    std::string out = "'";
+    for (const char c : text) {
+        if (c == '\'' || c == '\\')
+            out += {'\\', c};
+        else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        else
+            out += c;
+    }
+    return out += '\'';
+}
+
+std::string quoted(const std::vector<std::string>& words) {
+    std::vector<std::string> parts;
+    parts.reserve(words.size());
+    for (const std::string& word : words)
+        parts.push_back(quoted(word));
+    return fmt::format("{}", fmt::join(parts, " "));
+}
+
+/// Parts of a line, those that say something.
+class Parts {
+public:
+    template <typename... Args>
+    void add_if(bool says, fmt::format_string<Args...> format, Args&&... args) {
+        if (says) parts_.push_back(fmt::format(format, std::forward<Args>(args)...));
+    }
+    [[nodiscard]] bool empty() const { return parts_.empty(); }
+    [[nodiscard]] std::string text() const { return fmt::format("{}", fmt::join(parts_, ", ")); }
+
+private:
+    std::vector<std::string> parts_;
+};
+
+class Writer {
+public:
+    explicit Writer(const Configuration& configuration) : configuration_(configuration) {}
+
+    [[nodiscard]] std::string text();
+
+private:
+    template <typename... Args>
+    void line(std::size_t depth, fmt::format_string<Args...> format, Args&&... args) {
+        out_.append(depth * 2, ' ');
+        fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
+        out_ += '\n';
+    }
+    void command(std::size_t depth, std::string_view name, const std::optional<Command>& command);
+    void director(const DirectorSettings& settings);
+    void service(const Service& service);
+    void sorry_server(const SorryServer& server);
+    void real_server(const RealServer& server);
+    void checks(const std::vector<CheckIndex>& checks, const std::vector<SomeOf>& some_of);
+
+    const Configuration& configuration_;
+    std::string out_;
+};
+
+void Writer::command(std::size_t depth, std::string_view name,
+                     const std::optional<Command>& command) {
+    if (!command) return;
+    const auto& [arguments, user] = *command;
+    line(depth, "{} {}{}", name, quoted(arguments), user.empty() ? "" : " as " + quoted(user));
+}
+
+void Writer::director(const DirectorSettings& settings) {
+    const auto& [dataplane, interfaces, xdp_mode, service_interface, script_user, drain_time,
+                 http_listen, limits] = settings;
+    const auto& [services, real_servers, slots] = limits;
+    const DirectorSettings standard;
+    Parts parts;
+    parts.add_if(dataplane != standard.dataplane, "dataplane {}", to_string(dataplane));
+    parts.add_if(!interfaces.empty(), "interfaces {}", quoted(interfaces));
+    parts.add_if(xdp_mode != standard.xdp_mode, "xdp_mode {}", to_string(xdp_mode));
+    parts.add_if(service_interface != standard.service_interface, "service_interface {}",
+                 quoted(service_interface));
+    parts.add_if(!script_user.empty(), "script_user {}", quoted(script_user));
+    parts.add_if(drain_time != standard.drain_time, "drain_time {}", to_text(drain_time));
+    parts.add_if(http_listen.has_value(), "http {}", http_listen.value_or(Endpoint{}).to_string());
+    parts.add_if(services != standard.limits.services, "max_services {}", services);
+    parts.add_if(real_servers != standard.limits.real_servers, "max_real_servers {}", real_servers);
+    parts.add_if(slots != standard.limits.slots, "max_slots {}", slots);
+    if (!parts.empty()) line(0, "director: {}", parts.text());
+}
+
+void Writer::sorry_server(const SorryServer& server) {
+    const auto& [endpoint, inhibit] = server;
+    line(1, "sorry_server {}{}", endpoint.to_string(), inhibit ? ": inhibit" : "");
+}
+
+void Writer::checks(const std::vector<CheckIndex>& checks, const std::vector<SomeOf>& some_of) {
+    auto range = some_of.begin();
+    for (std::size_t at = 0; at < checks.size(); ++at) {
+        while (range != some_of.end() && at >= std::size_t{range->first} + range->count)
+            ++range;
+        const bool within = range != some_of.end() && at >= range->first;
+        if (within && at == range->first)
+            line(2, "at least {} of {}", range->required, range->count);
+        line(within ? 3 : 2, "check {}", full_text(configuration_.checks.at(checks[at])));
+    }
+}
+
+void Writer::real_server(const RealServer& server) {
+    const auto& [name, endpoint, weight, own_checks, some_of, inhibit_on_failure, notify_up,
+                 notify_down] = server;
+    line(1, "real_server {} {}: weight {}{}", quoted(name), endpoint.to_string(), weight,
+         inhibit_on_failure ? ", inhibit_on_failure" : "");
+    command(2, "notify_up", notify_up);
+    command(2, "notify_down", notify_down);
+    checks(own_checks, some_of);
+}
+
+void Writer::service(const Service& service) {
+    const auto& [key, cluster, group, scheduler, method, quorum, on_all_down, max_out_percent,
+                 slow_start, real_servers, sorry, other_hash, quorum_up, quorum_down, omega] =
+        service;
+    const auto& [required, hysteresis] = quorum;
+    const Service standard;
+    Parts parts;
+    parts.add_if(!cluster.empty(), "cluster {}", quoted(cluster));
+    parts.add_if(!group.empty(), "group {}", quoted(group));
+    parts.add_if(true, "{} {}", to_string(scheduler), to_string(method));
+    parts.add_if(other_hash, "other_hash");
+    parts.add_if(required != standard.quorum.required, "quorum {}", required);
+    parts.add_if(hysteresis != standard.quorum.hysteresis, "hysteresis {}", hysteresis);
+    parts.add_if(true, "on_all_down {}", to_string(on_all_down));
+    parts.add_if(max_out_percent != standard.max_out_percent, "max_out {}%", max_out_percent);
+    parts.add_if(slow_start != standard.slow_start, "slow_start {}", to_text(slow_start));
+    parts.add_if(omega, "omega");
+    line(0, "service {}: {}", key.to_string(), parts.text());
+    command(1, "quorum_up", quorum_up);
+    command(1, "quorum_down", quorum_down);
+    if (sorry) sorry_server(*sorry);
+    for (const RealServer& server : real_servers)
+        real_server(server);
+}
+
+std::string Writer::text() {
+    const auto& [settings, all_checks, services] = configuration_;
+    director(settings);
+    for (const Service& each : services)
+        service(each);
+    // A check that no server lists is a mistake of whoever made this; it shall be seen.
+    std::vector<bool> used(all_checks.size());
+    for (const Service& each : services)
+        for (const RealServer& server : each.real_servers)
+            for (const CheckIndex check : server.checks)
+                used.at(check) = true;
+    for (std::size_t i = 0; i < used.size(); ++i)
+        if (!used[i]) line(0, "unused check {}", full_text(all_checks[i]));
+    return std::move(out_);
+}
+
+}  // namespace
+
+std::string full_text(const Configuration& configuration) {
+    return Writer(configuration).text();
+}
+
+}  // namespace dnsdirector::core

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/configuration_text.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+namespace dnsdirector::core {
+namespace {
+
+Configuration example() {
+    Configuration configuration;
+    configuration.director.interfaces = {"eth0"};
+    Check check;
+    check.target = *Endpoint::parse("203.0.113.11:53");
+    check.what = TcpCheck{};
+    Check other = check;
+    other.what = PingCheck{};
+    configuration.checks = {check, other};
+    Service service;
+    service.key = {*IpAddress::parse("192.0.2.53"), 53, Protocol::udp};
+    service.cluster = "resolvers";
+    service.quorum = {2, 1};
+    service.quorum_up = Command{{"/bin/up", "a b"}, "nobody"};
+    service.real_servers = {{"ns1", check.target, 2, {0, 1}, {{0, 2, 1}}}};
+    configuration.services = {service};
+    return configuration;
+}
+
+TEST(ConfigurationText, SaysEverythingThatIsNotADefault) {
+    EXPECT_EQ(
+        full_text(example()),
+        "director: interfaces 'eth0'\n"
+        "service 192.0.2.53:53/udp: cluster 'resolvers', wrr dr, quorum 2, hysteresis 1, "
+        "on_all_down hold\n"
+        "  quorum_up '/bin/up' 'a b' as 'nobody'\n"
+        "  real_server 'ns1' 203.0.113.11:53: weight 2\n"
+        "    at least 1 of 2\n"
+        "      check tcp, source any port 0, interface '', mark 0 to 203.0.113.11:53, every 1s, "
+        "timeout 500ms, tries 2, limit 0s, rise 2, fall 2, retry after 0s, warmup 0s, out until "
+        "tested\n"
+        "      check ping, source any port 0, interface '', mark 0 to 203.0.113.11:53, every 1s, "
+        "timeout 500ms, tries 2, limit 0s, rise 2, fall 2, retry after 0s, warmup 0s, out until "
+        "tested\n");
+}
+
+TEST(ConfigurationText, DiffersWhereverTheConfigurationDoes) {
+    using Change = std::function<void(Configuration&)>;
+    const Change changes[] = {
+        [](Configuration&) {},
+        [](Configuration& c) { c.director.dataplane = DataPlaneKind::none; },
+        [](Configuration& c) { c.director.interfaces = {"eth0", "eth1"}; },
+        [](Configuration& c) { c.director.interfaces = {"eth0' 'eth1"}; },
+        [](Configuration& c) { c.director.xdp_mode = XdpMode::native; },
+        [](Configuration& c) { c.director.service_interface = "dummy0"; },
+        [](Configuration& c) { c.director.script_user = "nobody"; },
+        [](Configuration& c) { c.director.drain_time = Seconds{1}; },
+        [](Configuration& c) { c.director.http_listen = Endpoint::parse("127.0.0.1:9153"); },
+        [](Configuration& c) { c.director.limits.services = 1; },
+        [](Configuration& c) { c.director.limits.real_servers = 1; },
+        [](Configuration& c) { c.director.limits.slots = 1; },
+        [](Configuration& c) { c.services[0].key.port = 54; },
+        [](Configuration& c) { c.services[0].cluster = ""; },
+        [](Configuration& c) { c.services[0].group = "g"; },
+        [](Configuration& c) { c.services[0].scheduler = Scheduler::rr; },
+        [](Configuration& c) { c.services[0].method = ForwardingMethod::nat; },
+        [](Configuration& c) { c.services[0].quorum.required = 3; },
+        [](Configuration& c) { c.services[0].quorum.hysteresis = 0; },
+        [](Configuration& c) { c.services[0].on_all_down = OnAllDown::empty; },
+        [](Configuration& c) { c.services[0].max_out_percent = 50; },
+        [](Configuration& c) { c.services[0].slow_start = Seconds{60}; },
+        [](Configuration& c) { c.services[0].real_servers.clear(); },
+        [](Configuration& c) {
+            c.services[0].sorry_server = SorryServer{*Endpoint::parse("203.0.113.9:53"), false};
+        },
+        [](Configuration& c) {
+            c.services[0].sorry_server = SorryServer{*Endpoint::parse("203.0.113.9:53"), true};
+        },
+        [](Configuration& c) { c.services[0].other_hash = true; },
+        [](Configuration& c) { c.services[0].quorum_up->user = ""; },
+        [](Configuration& c) { c.services[0].quorum_up->arguments = {"/bin/up", "a", "b"}; },
+        [](Configuration& c) { c.services[0].quorum_up->arguments = {"/bin/up", "a' 'b"}; },
+        [](Configuration& c) { c.services[0].quorum_down = Command{{"/bin/down"}, ""}; },
+        [](Configuration& c) { c.services[0].omega = true; },
+        [](Configuration& c) { c.services.push_back(c.services[0]); },
+        [](Configuration& c) { c.services[0].real_servers[0].name = "ns2"; },
+        [](Configuration& c) { c.services[0].real_servers[0].endpoint.port = 5353; },
+        [](Configuration& c) { c.services[0].real_servers[0].weight = 0; },
+        [](Configuration& c) { c.services[0].real_servers[0].checks = {1, 0}; },
+        [](Configuration& c) { c.services[0].real_servers[0].some_of = {}; },
+        [](Configuration& c) { c.services[0].real_servers[0].some_of = {{0, 1, 1}}; },
+        [](Configuration& c) { c.services[0].real_servers[0].some_of = {{0, 1, 1}, {1, 1, 1}}; },
+        [](Configuration& c) { c.services[0].real_servers[0].some_of = {{1, 1, 1}}; },
+        [](Configuration& c) { c.services[0].real_servers[0].some_of[0].required = 2; },
+        [](Configuration& c) { c.services[0].real_servers[0].inhibit_on_failure = true; },
+        [](Configuration& c) { c.services[0].real_servers[0].notify_up = Command{{"/bin/x"}, ""}; },
+        [](Configuration& c) {
+            c.services[0].real_servers[0].notify_down = Command{{"/bin/x"}, ""};
+        },
+        [](Configuration& c) { c.checks[0].timing.every = Seconds{2}; },
+        [](Configuration& c) { c.checks.push_back(c.checks[0]); },
+    };
+    std::set<std::string> texts;
+    std::size_t tried = 0;
+    for (const Change& change : changes) {
+        Configuration changed = example();
+        change(changed);
+        EXPECT_TRUE(texts.insert(full_text(changed)).second) << "change " << tried;
+        ++tried;
+    }
+}
+
+TEST(ConfigurationText, DoesNotDependOnTheNumbersOfChecks) {
+    Configuration renumbered = example();
+    std::swap(renumbered.checks[0], renumbered.checks[1]);
+    renumbered.services[0].real_servers[0].checks = {1, 0};
+    EXPECT_EQ(full_text(renumbered), full_text(example()));
+}
+
+}  // namespace
+}  // namespace dnsdirector::core
