@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "control/differences.h"
+#include "control/overrides_store.h"
+#include "control/running_director.h"
+
+namespace dnsdirector::control {
+
+Snapshot RunningDirector::snapshot() {
+    Snapshot snapshot;
+    snapshot.version = options_.version;
+    snapshot.at = wall_now();
+    snapshot.started_at = started_at_;
+    snapshot.config_path = options_.config_path;
+    snapshot.loaded_at = loaded_at_;
+    snapshot.generation = generation_;
+    snapshot.last_error = last_error_;
+    snapshot.kind = engine_.configuration().director.dataplane;
+    snapshot.interfaces = parts_.plane->interfaces();
+    snapshot.services = engine_.services();
+    snapshot.all_drained = engine_.overrides().all_drained;
+    snapshot.stopping = stopping_;
+    snapshot.checks = parts_.prober->statistics();
+    snapshot.last_verdict_to_table = engine_.timings().last_verdict_to_table;
+    snapshot.worst_verdict_to_table = engine_.timings().worst_verdict_to_table;
+    if (const auto counters = parts_.plane->counters())
+        rates_.fill(snapshot, *counters, monotonic_now());
+    else
+        snapshot.counters_error = counters.error().message;
+    return snapshot;
+}
+
+Result<std::vector<std::string>> RunningDirector::reload(config::Loaded loaded) {
+    const auto refuse = [this](std::string reason) {
+        last_error_ = reason;
+        spdlog::error("reload refused, the configuration in force stays: {}", reason);
+        return tl::unexpected(Error{std::move(reason)});
+    };
+    if (!loaded.ok()) {
+        for (const config::Message& message : loaded.messages)
+            spdlog::error("{}", message.to_string());
+        const auto first = std::find_if(
+            loaded.messages.begin(), loaded.messages.end(),
+            [](const auto& message) { return message.severity == config::Severity::error; });
+        return refuse(first == loaded.messages.end() ? "unreadable" : first->to_string());
+    }
+    if (std::string reason =
+            needs_restart(engine_.configuration().director, loaded.configuration->director);
+        !reason.empty())
+        return refuse(std::move(reason));
+
+    std::vector<std::string> lines = differences(engine_.configuration(), *loaded.configuration);
+    core::Configuration before = engine_.configuration();
+    if (auto done = put_in_force(std::move(*loaded.configuration)); !done) {
+        if (auto back = engine_.configure(std::move(before)); !back)
+            spdlog::error("{}", back.error().message);
+        return refuse(done.error().message);
+    }
+    spdlog::info("configuration {} in force, {} changes", generation_, lines.size());
+    for (const std::string& line : lines)
+        spdlog::info("  {}", line);
+    return lines;
+}
+
+Result<std::vector<std::string>> RunningDirector::plan(const config::Loaded& loaded) {
+    if (std::string reason =
+            needs_restart(engine_.configuration().director, loaded.configuration->director);
+        !reason.empty())
+        return tl::unexpected(Error{std::move(reason)});
+    return differences(engine_.configuration(), *loaded.configuration);
+}
+
+Result<Drained> RunningDirector::drain(const Target& target, bool drained) {
+    core::Overrides overrides = engine_.overrides();
+    Drained result{find_matches(engine_.configuration(), target), {}};
+    // A drain may outlive its server's place in the file.
+    if (!drained)
+        for (const core::DrainKey& key : overrides.drained)
+            if (matches(target, key.cluster, key.protocol, "", key.server) &&
+                std::none_of(result.matches.begin(), result.matches.end(),
+                             [&](const TargetMatch& match) { return match.key == key; }))
+                result.matches.push_back({key, {}, key.server.to_string()});
+    if (result.matches.empty()) return tl::unexpected(Error{unknown_target(target)});
+    for (const TargetMatch& match : result.matches) {
+        if (drained)
+            overrides.drained.insert(match.key);
+        else
+            overrides.drained.erase(match.key);
+    }
+    if (auto done = override_with(std::move(overrides)); !done) return tl::unexpected(done.error());
+    for (const ServiceSnapshot& service : engine_.services())
+        if (drained && std::none_of(service.servers.begin(), service.servers.end(),
+                                    [](const ServerSnapshot& server) {
+                                        return server.decision.effective_weight > 0;
+                                    }))
+            result.warnings.push_back(fmt::format("{} has no server left: its queries are refused",
+                                                  service.key.to_string()));
+    return result;
+}
+
+Result<Drained> RunningDirector::drain_all(bool drained) {
+    core::Overrides overrides = engine_.overrides();
+    overrides.all_drained = drained;
+    if (auto done = override_with(std::move(overrides)); !done) return tl::unexpected(done.error());
+    return Drained{};
+}
+
+/// Saved first: what the operator was told stays true over a crash.
+Result<void> RunningDirector::override_with(core::Overrides overrides) {
+    if (auto saved = save_overrides(run_dir_.file("overrides.json"), overrides); !saved)
+        return saved;
+    engine_.set_overrides(std::move(overrides));
+    return {};
+}
+
+}  // namespace dnsdirector::control

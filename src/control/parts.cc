@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/parts.h"
+
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+
+#include "control/make_plane.h"
+#include "control/overrides_store.h"
+
+namespace dnsdirector::control {
+
+Result<Parts> make_parts(const DirectorOptions& options, const core::Configuration& configuration,
+                         const RunDir& run_dir) {
+    Parts parts;
+    const std::string overrides_path = run_dir.file("overrides.json");
+    if (auto overrides = load_overrides(overrides_path)) {
+        parts.overrides = std::move(*overrides);
+    } else {
+        // Better to forward and check without drains than not to check at all.
+        spdlog::error("{}; set aside as {}.damaged, starting without drains",
+                      overrides.error().message, overrides_path);
+        std::error_code ignored;
+        std::filesystem::rename(overrides_path, overrides_path + ".damaged", ignored);
+    }
+
+    auto socket = netlink::Socket::open();
+    if (!socket) return tl::unexpected(socket.error());
+    parts.netlink = std::move(*socket);
+    auto monitor = netlink::Monitor::open();
+    if (!monitor) return tl::unexpected(monitor.error());
+    parts.monitor = std::move(*monitor);
+
+    auto prober = probe::Prober::create({.script_user = configuration.director.script_user});
+    if (!prober) return tl::unexpected(prober.error());
+    parts.prober = std::move(*prober);
+    auto plane = make_plane(configuration.director, options.pin_dir);
+    if (!plane) return tl::unexpected(plane.error());
+    parts.plane = std::move(*plane);
+    return parts;
+}
+
+}  // namespace dnsdirector::control
