@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dns/reply.h"
 
-#include <ldns/ldns.h>
-
 #include <algorithm>
 
 #include "core/mnemonics.h"
+#include "dns/present.h"
 
 namespace dnsdirector::dns {
 namespace {
@@ -74,27 +73,6 @@ std::string walk_sections(Bytes reply, std::size_t at, const Criteria& criteria,
     return {};
 }
 
-/// Presentation form of a record's data, shortened to what fits a line.
-std::string present(Bytes reply, const Record& record) {
-    constexpr std::size_t longest = 120;
-    std::size_t position = record.owner;
-    ldns_rr* rr = nullptr;
-    if (ldns_wire2rr(&rr, reply.data(), reply.size(), &position, LDNS_SECTION_ANSWER) !=
-        LDNS_STATUS_OK)
-        return "data that cannot be shown";
-    std::string text;
-    for (std::size_t index = 0; index < ldns_rr_rd_count(rr); ++index) {
-        char* field = ldns_rdf2str(ldns_rr_rdf(rr, index));
-        if (field == nullptr) continue;
-        if (!text.empty()) text += ' ';
-        text += field;
-        LDNS_FREE(field);
-    }
-    ldns_rr_free(rr);
-    if (text.size() > longest) text = text.substr(0, longest) + "…";
-    return text;
-}
-
 Judged judge_status(std::uint16_t rcode, const Criteria& criteria) {
     if (criteria.expect_rcode && rcode != *criteria.expect_rcode)
         return {Judgement::fail,
@@ -108,7 +86,8 @@ Judged judge_status(std::uint16_t rcode, const Criteria& criteria) {
 
 Judged judge_answer(Bytes reply, const Walked& walked, const Criteria& criteria) {
     if (criteria.answers.empty() || walked.answer_found) return {Judgement::pass, {}, walked.rcode};
-    const std::string got = walked.other_answer ? present(reply, *walked.other_answer)
+    constexpr std::size_t longest = 120;
+    const std::string got = walked.other_answer ? rdata_text(reply, *walked.other_answer, longest)
                             : walked.rcode != 0
                                 ? core::rcode_name(walked.rcode)
                                 : "no " + core::type_name(criteria.type) + " record";

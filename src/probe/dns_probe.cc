@@ -29,19 +29,17 @@ Result<std::unique_ptr<Probe>> DnsProbe::make(Environment& environment, std::uin
     if (!query) return tl::unexpected(query.error());
     Result<dns::Criteria> criteria = dns::Criteria::make(check);
     if (!criteria) return tl::unexpected(criteria.error());
-    if (check.via.source && check.via.source->family() != target.address.family())
-        return fail("cannot send from {} to {}: not of one address family",
-                    check.via.source->to_string(), target.address.to_string());
-    return std::unique_ptr<Probe>(new DnsProbe(environment, token, target, check, timing,
+    Result<Path> path = make_path(target, check.via);
+    if (!path) return tl::unexpected(path.error());
+    return std::unique_ptr<Probe>(new DnsProbe(environment, token, std::move(*path), timing,
                                                std::move(*query), std::move(*criteria)));
 }
 
-DnsProbe::DnsProbe(Environment& environment, std::uint64_t token, const Endpoint& target,
-                   const core::DnsCheck& check, const core::CheckTiming& timing, dns::Query query,
-                   dns::Criteria criteria)
+DnsProbe::DnsProbe(Environment& environment, std::uint64_t token, Path path,
+                   const core::CheckTiming& timing, dns::Query query, dns::Criteria criteria)
     : environment_(environment),
       token_(token),
-      path_(make_path(target, check.via.source)),
+      path_(std::move(path)),
       timeout_(timing.timeout),
       tries_(std::clamp<std::size_t>(timing.tries, 1, max_tries)),
       query_(std::move(query)),

@@ -34,9 +34,8 @@ private:
         TimePoint sent;
     };
 
-    DnsProbe(Environment& environment, std::uint64_t token, const Endpoint& target,
-             const core::DnsCheck& check, const core::CheckTiming& timing, dns::Query query,
-             dns::Criteria criteria);
+    DnsProbe(Environment& environment, std::uint64_t token, Path path,
+             const core::CheckTiming& timing, dns::Query query, dns::Criteria criteria);
 
     Progress next_try(TimePoint now);
     Progress send_udp();

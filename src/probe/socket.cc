@@ -37,6 +37,8 @@ constexpr Meaning meanings[] = {
     {ETIMEDOUT, {}, Failure::silence, "timeout"},
     {EHOSTUNREACH, {}, Failure::local, "cannot send: no route to the server"},
     {ENETUNREACH, {}, Failure::local, "cannot send: no route to the server"},
+    {EADDRNOTAVAIL, {}, Failure::local, "cannot send: no source address or port is free"},
+    {ENODEV, {}, Failure::local, "cannot send: the interface is gone"},
     {EPERM, {}, Failure::local, "cannot send: a packet filter of this machine forbids it"},
     {EACCES,
      {},
@@ -64,7 +66,23 @@ Outcome no_descriptor(int error, const SocketBudget& budget) {
 Outcome no_bind(int error, const std::string& source) {
     if (error == EADDRNOTAVAIL)
         return local("cannot send from " + source + ": not an address of this machine");
+    if (error == EADDRINUSE)
+        return local("cannot send from " + source + ": another program has that port");
+    if (error == EACCES)
+        return local("cannot send from " + source + ": ports below 1024 need CAP_NET_BIND_SERVICE");
     return local("cannot send from " + source + ": " + text_of(error));
+}
+
+Outcome no_interface(int error, const std::string& interface) {
+    if (error == ENODEV) return local("cannot send through " + interface + ": no such interface");
+    if (error == EPERM)
+        return local("cannot send through " + interface + ": that needs CAP_NET_RAW");
+    return local("cannot send through " + interface + ": " + text_of(error));
+}
+
+Outcome no_mark(int error, std::uint32_t mark) {
+    return local(fmt::format("cannot set the firewall mark {}: {}", mark,
+                             error == EPERM ? "that needs CAP_NET_ADMIN" : text_of(error)));
 }
 
 }  // namespace
@@ -83,33 +101,60 @@ SocketAddress::SocketAddress(const Endpoint& endpoint) {
     }
 }
 
-Path make_path(const Endpoint& target, const std::optional<IpAddress>& source) {
-    Path path{SocketAddress(target), std::nullopt, {}};
-    if (source) {
-        path.source = SocketAddress(Endpoint{*source, 0});
-        path.source_text = source->to_string();
-    }
+Result<Path> make_path(const Endpoint& target, const core::Via& via) {
+    if (via.source && via.source->family() != target.address.family())
+        return fail("cannot send from {} to {}: not of one address family", via.source->to_string(),
+                    target.address.to_string());
+    Path path{SocketAddress(target), std::nullopt,  {},
+              via.source_port != 0,  via.interface, via.mark};
+    if (!via.source && via.source_port == 0) return path;
+    const IpAddress any =
+        target.address.is_v4() ? IpAddress::from_v4({0, 0, 0, 0}) : IpAddress::from_v6({});
+    const Endpoint source{via.source.value_or(any), via.source_port};
+    path.source = SocketAddress(source);
+    path.source_text = !via.source            ? fmt::format("port {}", via.source_port)
+                       : via.source_port == 0 ? via.source->to_string()
+                                              : source.to_string();
     return path;
 }
 
+std::optional<Outcome> Socket::prepare(int kind, const Path& path) const {
+    const auto set = [this](int level, int option, const auto& value) {
+        return ::setsockopt(get(), level, option, &value, sizeof value) == 0;
+    };
+    constexpr int on = 1;
+    if (!path.interface.empty() &&
+        ::setsockopt(get(), SOL_SOCKET, SO_BINDTODEVICE, path.interface.c_str(),
+                     static_cast<socklen_t>(path.interface.size())) != 0)
+        return no_interface(errno, path.interface);
+    if (path.mark != 0 && !set(SOL_SOCKET, SO_MARK, path.mark)) return no_mark(errno, path.mark);
+    if (path.fixed_port) {
+        // Checks of several targets share the port. A connection that ends leaves
+        // no TIME_WAIT, which would keep the port from the next round.
+        set(SOL_SOCKET, SO_REUSEADDR, on);
+        if (kind == SOCK_STREAM) set(SOL_SOCKET, SO_LINGER, linger{.l_onoff = 1, .l_linger = 0});
+    } else if (path.source && kind == SOCK_STREAM) {
+        // The port is then chosen with the target known: one port serves many targets.
+        set(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, on);
+    }
+    if (path.source && ::bind(get(), path.source->get(), path.source->size()) != 0)
+        return no_bind(errno, path.source_text);
+    return std::nullopt;
+}
+
 std::optional<Outcome> Socket::open(Protocol protocol, const Path& path) {
-    const int kind = protocol == Protocol::udp ? SOCK_DGRAM : SOCK_STREAM;
+    return open(protocol == Protocol::udp ? SOCK_DGRAM : SOCK_STREAM, 0, path);
+}
+
+std::optional<Outcome> Socket::open(int kind, int protocol, const Path& path) {
     close();
     descriptor_ =
-        Descriptor(::socket(path.target.family(), kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        Descriptor(::socket(path.target.family(), kind | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
     if (!descriptor_.open()) return no_descriptor(errno, budget_);
     ++budget_.open;
-
-    if (path.source) {
-        // TCP's port is then chosen with the target known: one port serves many targets.
-        const int on = 1;
-        if (protocol == Protocol::tcp)
-            ::setsockopt(get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-        if (::bind(get(), path.source->get(), path.source->size()) != 0) {
-            const int error = errno;
-            close();
-            return no_bind(error, path.source_text);
-        }
+    if (std::optional<Outcome> failed = prepare(kind, path)) {
+        close();
+        return failed;
     }
     if (::connect(get(), path.target.get(), path.target.size()) != 0 && errno != EINPROGRESS) {
         const int error = errno;

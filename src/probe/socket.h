@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "base/address.h"
+#include "base/result.h"
+#include "core/check.h"
 #include "probe/descriptor.h"
 #include "probe/probe.h"
 
@@ -28,13 +30,17 @@ private:
     socklen_t size_;
 };
 
-/// Where a probe's packets go and where they come from.
+/// Where a probe's packets go, where they come from and how they leave.
 struct Path {
     SocketAddress target;
-    std::optional<SocketAddress> source;
-    std::string source_text;  ///< for reasons
+    std::optional<SocketAddress> source;  ///< address or port or both
+    std::string source_text;              ///< for reasons
+    bool fixed_port = false;
+    std::string interface;   ///< core::Via's
+    std::uint32_t mark = 0;  ///< core::Via's
 };
-[[nodiscard]] Path make_path(const Endpoint& target, const std::optional<IpAddress>& source);
+/// Errors: a source that is not of the target's family.
+[[nodiscard]] Result<Path> make_path(const Endpoint& target, const core::Via& via);
 
 /// A connected socket that counts in the budget, close-on-exec and non-blocking.
 class Socket {
@@ -48,6 +54,8 @@ public:
     /// UDP is connected too, so that ICMP errors arrive, foreign senders do not,
     /// and the port is random (RFC 5452).
     std::optional<Outcome> open(Protocol protocol, const Path& path);
+    /// The same for any socket(2): `kind` SOCK_DGRAM with `protocol` IPPROTO_ICMP …
+    std::optional<Outcome> open(int kind, int protocol, const Path& path);
     void close();
     [[nodiscard]] bool is_open() const { return descriptor_.open(); }
     [[nodiscard]] int get() const { return descriptor_.get(); }
@@ -56,6 +64,9 @@ public:
     std::optional<Outcome> watch(int epoll, std::uint64_t token, std::uint32_t events) const;
 
 private:
+    /// Source, interface and mark; before connect, since the route depends on them.
+    std::optional<Outcome> prepare(int kind, const Path& path) const;
+
     SocketBudget& budget_;
     Descriptor descriptor_;
 };
