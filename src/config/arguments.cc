@@ -27,11 +27,14 @@ constexpr Shape shapes[] = {
     {Kind::anything, 0, 0, "…"},
     {Kind::flag, 0, 1, "on|off"},
     {Kind::number, 1, 1, "NUMBER"},
+    {Kind::maybe_number, 0, 1, "[NUMBER]"},
     {Kind::percent, 1, 1, "PERCENT"},
     {Kind::duration, 1, 1, "DURATION"},
     {Kind::address, 1, 1, "ADDRESS"},
     {Kind::addresses, 1, 0, "ADDRESS…"},
-    {Kind::address_port, 2, 2, "ADDRESS PORT"},
+    {Kind::address_port, 1, 2, "ADDRESS [PORT]"},
+    {Kind::service, 1, 2, "ADDRESS PORT|group NAME"},
+    {Kind::group_entry, 1, 2, "[PORT]"},
     {Kind::endpoint, 1, 1, "ADDRESS:PORT"},
     {Kind::name, 1, 1, "NAME"},
     {Kind::optional_name, 0, 1, "[NAME]"},
@@ -41,6 +44,13 @@ constexpr Shape shapes[] = {
     {Kind::some_of, 1, 0, ""},
     {Kind::user, 1, 2, "USER [GROUP]"},
     {Kind::script, 1, 1, "\"COMMAND ARGUMENT…\""},
+    {Kind::command, 1, 3, "\"COMMAND ARGUMENT…\" [USER [GROUP]]"},
+    {Kind::method, 1, 0, ""},
+    {Kind::path, 1, 1, "PATH"},
+    {Kind::text, 1, 1, "TEXT"},
+    {Kind::hex, 1, 0, "HEX…"},
+    {Kind::http_statuses, 1, 0, "STATUS[-STATUS]…"},
+    {Kind::file_weight, 1, 2, "NUMBER [reverse|noreverse]"},
     {Kind::question, 1, 3, "\"NAME TYPE [CLASS]\""},
     {Kind::statuses, 1, 0, "none|RCODE…"},
     {Kind::expectation, 2, 0, "rcode RCODE|answer RDATA"},
@@ -74,7 +84,16 @@ private:
     bool choice(const Word& word);
     bool read_choices();
     bool read_addresses(Words words);
+    bool read_port(const Word& word);
     bool read_address_port();
+    bool read_service();
+    bool read_group_entry();
+    bool read_user(Words words);
+    bool read_method();
+    bool read_path(const Word& word);
+    bool read_hex();
+    bool read_http_statuses();
+    bool read_file_weight();
     bool read_endpoint(const Word& word);
     bool read_interfaces();
     bool read_question();
@@ -122,17 +141,114 @@ bool ArgumentReader::read_addresses(Words words) {
     return good;
 }
 
-bool ArgumentReader::read_address_port() {
-    if (words_[0].text == "fwmark" || words_[0].text == "group")
-        return say(words_[0], fmt::format("`{}` is not supported yet; write an address and a port",
-                                          words_[0].text));
+bool ArgumentReader::read_port(const Word& word) {
     std::uint64_t port = 0;
-    const bool address = read_addresses(words_.first(1));
-    auto number = parse_number(words_[1].text, 1, 65535);
+    auto number = parse_number(word.text, 1, 65535);
     if (!number) number = fail("port {}", number.error().message);
-    const bool good = store(words_[1], std::move(number), port);
+    const bool good = store(word, std::move(number), port);
     out_.port = static_cast<std::uint16_t>(port);
-    return address && good;
+    return good;
+}
+
+bool ArgumentReader::read_address_port() {
+    const bool address = read_addresses(words_.first(1));
+    return (words_.size() == 1 || read_port(words_[1])) && address;
+}
+
+bool ArgumentReader::read_service() {
+    if (words_[0].text == "fwmark")
+        return say(words_[0],
+                   "packets with a firewall mark are a matter of the ipvs plane, which is not in "
+                   "this version; write an address and a port, or `group NAME`");
+    if (words_.size() == 1)
+        return say(words_[0],
+                   fmt::format("the port is missing, as in `virtual_server {} 53`; a service for "
+                               "all ports needs the ipvs plane, which is not in this version",
+                               words_[0].text));
+    if (words_[0].text != "group") return read_address_port();
+    return store(words_[1], parse_name(words_[1].text), out_.text);
+}
+
+/// The keyword itself is the first word.
+bool ArgumentReader::read_group_entry() {
+    const Word& word = words_[0];
+    auto range = parse_address_range(word.text);
+    if (!range) {
+        diagnostics_.error(word.position, "virtual_server_group: {}", range.error().message);
+        return false;
+    }
+    out_.range = *range;
+    return words_.size() == 1 || read_port(words_[1]);
+}
+
+bool ArgumentReader::read_user(Words words) {
+    if (words.empty()) return true;
+    out_.text = words[0].text;
+    if (words.size() > 1) out_.texts.emplace_back(words[1].text);
+    return !out_.text.empty() || say(words[0], "the user's name is empty");
+}
+
+/// `DR`, `NAT`, `TUN [type ipip|gue|gre] [port N] [nocsum|csum|remcsum]`.
+bool ArgumentReader::read_method() {
+    if (!choice(words_[0])) return false;
+    const bool tunnel = words_[0].text == "TUN" || words_[0].text == "tun";
+    for (std::size_t i = 1; i < words_.size(); ++i) {
+        const std::string_view word = words_[i].text;
+        const std::string_view next = i + 1 < words_.size() ? words_[i + 1].text : "";
+        const bool known = next == "ipip" || next == "gue" || next == "gre";
+        if (tunnel &&
+            ((word == "type" && known) || (word == "port" && parse_number(next, 1, 65535))))
+            ++i;
+        else if (!tunnel || (word != "nocsum" && word != "csum" && word != "remcsum"))
+            return say(words_[i],
+                       fmt::format("`{}` is not understood here; write DR, NAT, or TUN, perhaps "
+                                   "with `type ipip`, `type gue port N` or `type gre`",
+                                   word));
+    }
+    return true;
+}
+
+bool ArgumentReader::read_path(const Word& word) {
+    if (!word.text.starts_with('/') || word.text.find('\0') != std::string_view::npos)
+        return say(word, fmt::format("`{}` is not a full path, which begins with /", word.text));
+    out_.text = word.text;
+    return true;
+}
+
+bool ArgumentReader::read_hex() {
+    for (const Word& word : words_)
+        for (const std::string_view part : split_words(word.text)) {
+            auto bytes = parse_hex(part);
+            if (!bytes) return say(word, bytes.error().message);
+            out_.bytes.insert(out_.bytes.end(), bytes->begin(), bytes->end());
+        }
+    constexpr std::size_t longest = 65507;  // what IPv4 leaves of 65535 behind its header and UDP's
+    return out_.bytes.size() <= longest || say(words_[0], "it is longer than a UDP datagram");
+}
+
+bool ArgumentReader::read_http_statuses() {
+    for (const Word& word : words_)
+        if (!store(word, parse_status_range(word.text), out_.ranges.emplace_back())) return false;
+    std::sort(out_.ranges.begin(), out_.ranges.end());
+    // Ranges that touch are one, so that equal sets are equal values.
+    std::size_t last = 0;
+    for (std::size_t i = 1; i < out_.ranges.size(); ++i) {
+        if (out_.ranges[i].first <= out_.ranges[last].second + 1)
+            out_.ranges[last].second = std::max(out_.ranges[last].second, out_.ranges[i].second);
+        else
+            out_.ranges[++last] = out_.ranges[i];
+    }
+    out_.ranges.resize(last + 1);
+    return true;
+}
+
+bool ArgumentReader::read_file_weight() {
+    if (!store(words_[0], parse_signed(words_[0].text, keyword_.minimum, keyword_.maximum),
+               out_.signed_number))
+        return false;
+    out_.flag = words_.size() > 1 && words_[1].text == "reverse";
+    return words_.size() == 1 || out_.flag || words_[1].text == "noreverse" ||
+           say(words_[1], fmt::format("`{}` is not understood; write reverse", words_[1].text));
 }
 
 bool ArgumentReader::read_endpoint(const Word& word) {
@@ -193,6 +309,10 @@ bool ArgumentReader::read() {
         case Kind::anything: return true;
         case Kind::flag:
             return words_.empty() || store(words_[0], parse_flag(words_[0].text), out_.flag);
+        case Kind::maybe_number:
+            out_.has_number = !words_.empty();
+            if (words_.empty()) return true;
+            [[fallthrough]];
         case Kind::number:
             return store(words_[0],
                          parse_number(words_[0].text, static_cast<std::uint64_t>(keyword_.minimum),
@@ -212,6 +332,8 @@ bool ArgumentReader::read() {
         case Kind::address:
         case Kind::addresses: return read_addresses(words_);
         case Kind::address_port: return read_address_port();
+        case Kind::service: return read_service();
+        case Kind::group_entry: return read_group_entry();
         case Kind::endpoint: return read_endpoint(words_[0]);
         case Kind::optional_name:
             if (words_.empty()) return true;
@@ -221,11 +343,19 @@ bool ArgumentReader::read() {
         case Kind::interfaces: return read_interfaces();
         case Kind::one_of:
         case Kind::some_of: return read_choices();
-        case Kind::user:
-            out_.text = words_[0].text;
-            if (words_.size() > 1) out_.texts.emplace_back(words_[1].text);
-            return !out_.text.empty() || say(words_[0], "the user's name is empty");
+        case Kind::user: return read_user(words_);
+        case Kind::command:
+            if (!read_user(words_.subspan(1))) return false;
+            [[fallthrough]];
         case Kind::script: return store(words_[0], parse_script(words_[0].text), out_.script);
+        case Kind::method: return read_method();
+        case Kind::path: return read_path(words_[0]);
+        case Kind::text:
+            out_.text = words_[0].text;
+            return !out_.text.empty() || say(words_[0], "it is empty");
+        case Kind::hex: return read_hex();
+        case Kind::http_statuses: return read_http_statuses();
+        case Kind::file_weight: return read_file_weight();
         case Kind::question: return read_question();
         case Kind::statuses: return read_statuses();
         case Kind::expectation: return read_expectation();
@@ -243,7 +373,8 @@ bool ArgumentReader::read() {
 }  // namespace
 
 std::string argument_text(const Keyword& keyword) {
-    if (keyword.kind == Kind::one_of || keyword.kind == Kind::some_of) {
+    if (keyword.kind == Kind::one_of || keyword.kind == Kind::some_of ||
+        keyword.kind == Kind::method) {
         const std::string words = fmt::format("{}", fmt::join(choices_of(keyword), "|"));
         return keyword.kind == Kind::some_of ? words + "…" : words;
     }
@@ -251,7 +382,8 @@ std::string argument_text(const Keyword& keyword) {
 }
 
 std::string range_text(const Keyword& keyword) {
-    if (keyword.kind == Kind::number)
+    if (keyword.kind == Kind::number || keyword.kind == Kind::maybe_number ||
+        keyword.kind == Kind::file_weight)
         return fmt::format("{} to {}", keyword.minimum, keyword.maximum);
     if (keyword.kind == Kind::duration)
         return fmt::format("{} to {}", to_text(Nanoseconds{keyword.minimum}),
@@ -263,7 +395,7 @@ std::string range_text(const Keyword& keyword) {
 bool read_arguments(const Keyword& keyword, const Statement& statement, Diagnostics& diagnostics,
                     Arguments& arguments) {
     const Shape& shape = shape_of(keyword.kind);
-    const Words words = Words(statement.words).subspan(1);
+    const Words words = Words(statement.words).subspan(keyword.any_word ? 0 : 1);
     arguments.position = statement.position();
     arguments.has_block = statement.has_block;
     arguments.argument_at = words.empty() ? statement.position() : words[0].position;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "config/suggest.h"
 #include "core/table.h"
 
 namespace dnsdirector::config {
@@ -29,8 +30,9 @@ bool is_broadcast(const IpAddress& address) {
 
 }  // namespace
 
-Assembly::Assembly(const Drafts& drafts, Diagnostics& diagnostics)
+Assembly::Assembly(const Drafts& drafts, const Files& files, Diagnostics& diagnostics)
     : drafts_(drafts),
+      files_(files),
       diagnostics_(diagnostics),
       known_checks_(CheckOrder{&configuration_.checks}) {
     configuration_.director = drafts.director.settings;
@@ -43,8 +45,90 @@ Assembly::Assembly(const Drafts& drafts, Diagnostics& diagnostics)
     for (const ClusterDraft& cluster : drafts.clusters)
         for (const Placed<IpAddress>& service_ip : cluster.service_ips)
             add_service_ip(service_ip.value, service_ip.position);
-    for (const VirtualServerDraft& server : drafts.virtual_servers)
+    for (const GroupDraft& group : drafts.groups)
+        groups_.emplace(group.name, &group);
+    for (const TrackFileDraft& file : drafts.track_files)
+        track_files_.emplace(file.name, &file);
+    // What is more than there is room for is an error anyway.
+    std::uint32_t room = configuration_.director.limits.services;
+    for (const VirtualServerDraft& server : drafts.virtual_servers) {
         if (server.endpoint.port != 0) add_service_ip(server.endpoint.address, server.position);
+        const GroupDraft* of_group = group(server.group.value);
+        if (of_group == nullptr) continue;
+        for (const GroupDraft::Entry& entry : of_group->entries) {
+            if (entry.range.size() > room) break;
+            room -= entry.range.size();
+            for (const IpAddress& address : entry.range.addresses(UINT32_MAX))
+                add_service_ip(address, entry.position);
+        }
+    }
+}
+
+const GroupDraft* Assembly::group(std::string_view name) const {
+    const auto found = groups_.find(name);
+    return found == groups_.end() ? nullptr : found->second;
+}
+
+std::vector<Placed<Endpoint>> Assembly::addresses_of_group(const Placed<std::string>& name) const {
+    std::vector<Placed<Endpoint>> addresses;
+    const GroupDraft* draft = group(name.value);
+    if (draft == nullptr) {
+        std::vector<std::string_view> names;
+        for (const GroupDraft& other : drafts_.groups)
+            names.push_back(other.name);
+        const auto near = nearest(name.value, names);
+        diagnostics_.error(name.position, "there is no virtual_server_group `{}`{}", name.value,
+                           near.empty() ? "" : fmt::format("; did you mean `{}`?", near));
+        return addresses;
+    }
+    if (draft->faulty) return addresses;
+    const std::uint32_t most = configuration_.director.limits.services;
+    std::uint64_t wanted = 0;
+    for (const GroupDraft::Entry& entry : draft->entries)
+        wanted += entry.range.size();
+    if (wanted > most) {
+        diagnostics_.error(draft->position,
+                           "virtual_server_group {} has {} addresses, each a service, and there is "
+                           "room for {}; raise max_services in the director block, or name fewer",
+                           name.value,
+                           wanted >= UINT32_MAX ? "billions of" : std::to_string(wanted), most);
+        return addresses;
+    }
+    for (const GroupDraft::Entry& entry : draft->entries)
+        for (const IpAddress& address : entry.range.addresses(most))
+            addresses.push_back({{address, entry.port}, entry.position});
+    return addresses;
+}
+
+const TrackFileDraft* Assembly::track_file(const Placed<std::string>& name) {
+    const auto found = track_files_.find(name.value);
+    if (found != track_files_.end()) return found->second->faulty ? nullptr : found->second;
+    std::vector<std::string_view> names;
+    for (const TrackFileDraft& file : drafts_.track_files)
+        names.push_back(file.name);
+    const auto near = nearest(name.value, names);
+    diagnostics_.error(name.position, "there is no track_file `{}` at top level; {}", name.value,
+                       near.empty()
+                           ? fmt::format("write `track_file {} {{ file /run/… }}`", name.value)
+                           : fmt::format("did you mean `{}`?", near));
+    return nullptr;
+}
+
+bool Assembly::check_program(const std::string& path, const Position& at,
+                             std::string_view keyword) {
+    if (!files_.judge_program) return true;
+    const auto [found, fresh] = programs_.try_emplace(path);
+    if (fresh) found->second = files_.judge_program(path);
+    if (found->second.empty()) return true;
+    diagnostics_.error(at, "{}: {} {}", keyword, path, found->second);
+    return false;
+}
+
+bool Assembly::has_room(std::size_t services, std::size_t servers) {
+    const core::Limits& limits = configuration_.director.limits;
+    services_ += services;
+    servers_ += std::uint64_t{services} * servers;
+    return services_ <= limits.services && servers_ <= limits.real_servers;
 }
 
 const CheckDraft* Assembly::named_check(std::string_view name) const {
@@ -126,12 +210,17 @@ void Assembly::check_method(core::ForwardingMethod method, const Position& at,
 
 void Assembly::check_limits() {
     const core::Limits& limits = configuration_.director.limits;
+    std::uint64_t services = 0;
     std::uint64_t servers = 0;
     std::uint64_t slots = 0;
     for (const core::Service& service : configuration_.services) {
+        ++services;
         servers += service.real_servers.size();
         if (xdp()) slots += core::slots_needed(service);
     }
+    // Those that were too many to be made are not among the services.
+    services = std::max(services, services_);
+    servers = std::max(servers, servers_);
     const auto check = [&](std::uint64_t have, std::uint64_t room, std::string_view what,
                            std::string_view keyword) {
         if (have > room)
@@ -140,7 +229,7 @@ void Assembly::check_limits() {
                 "{} {}, and room for {}; raise {} in the director block to {} or more", have, what,
                 room, keyword, have);
     };
-    check(configuration_.services.size(), limits.services, "services", "max_services");
+    check(services, limits.services, "services", "max_services");
     check(servers, limits.real_servers, "real servers over all services", "max_real_servers");
     check(slots, limits.slots, "slots in the scheduling tables", "max_slots");
 }

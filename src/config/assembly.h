@@ -16,7 +16,7 @@ namespace dnsdirector::config {
 
 class Assembly {
 public:
-    Assembly(const Drafts& drafts, Diagnostics& diagnostics);
+    Assembly(const Drafts& drafts, const Files& files, Diagnostics& diagnostics);
 
     [[nodiscard]] const Drafts& drafts() const { return drafts_; }
     [[nodiscard]] Diagnostics& diagnostics() { return diagnostics_; }
@@ -26,6 +26,21 @@ public:
 
     /// The check declared at top level; nullptr when there is none.
     [[nodiscard]] const CheckDraft* named_check(std::string_view name) const;
+
+    /// The addresses of a virtual_server_group; says so when there is none of that name, or when
+    /// it has more than there is room for. Empty then.
+    [[nodiscard]] std::vector<Placed<Endpoint>> addresses_of_group(
+        const Placed<std::string>& name) const;
+
+    /// nullptr when there is none of that name, which it says, or when its block is at fault.
+    [[nodiscard]] const TrackFileDraft* track_file(const Placed<std::string>& name);
+
+    /// Whether a program that the configuration names can and may be run; says so when not.
+    bool check_program(const std::string& path, const Position& at, std::string_view keyword);
+
+    /// Whether so many services of so many servers each still fit; when not, they count for the
+    /// message of finish(). Asked before they are made: a few words may stand for millions.
+    bool has_room(std::size_t services, std::size_t servers);
 
     /// The index of a check equal to this one, added if there is none yet.
     core::CheckIndex add_check(core::Check check);
@@ -62,13 +77,21 @@ private:
         bool operator()(const core::Check& a, core::CheckIndex b) const { return a < (*checks)[b]; }
     };
 
+    [[nodiscard]] const GroupDraft* group(std::string_view name) const;
+
     const Drafts& drafts_;
+    const Files& files_;
     Diagnostics& diagnostics_;
     core::Configuration configuration_;
     std::set<core::CheckIndex, CheckOrder> known_checks_;
     std::unordered_map<core::ServiceKey, Position> known_services_;
     std::unordered_map<IpAddress, Position> service_ips_;  ///< of all blocks, the first of each
     std::unordered_map<std::string_view, const CheckDraft*> named_checks_;
+    std::unordered_map<std::string_view, const GroupDraft*> groups_;
+    std::unordered_map<std::string_view, const TrackFileDraft*> track_files_;
+    std::unordered_map<std::string, std::string> programs_;  ///< what is wrong with each, or ""
+    std::uint64_t services_ = 0;                             ///< asked for by has_room()
+    std::uint64_t servers_ = 0;
 };
 
 void build_cluster(const ClusterDraft& cluster, Assembly& assembly);

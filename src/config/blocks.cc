@@ -88,10 +88,10 @@ const BlockInfo blocks[] = {
      "    }\n",
      in_cluster, a_server},
     {Block::virtual_server, "virtual_server ADDRESS PORT",
-     "The compatible form: one service, as keepalived.conf has it. A keepalived.conf with "
-     "`lb_algo wrr`, `lb_kind DR` and MISC_CHECK or DNS_CHECK runs as it stands unless it uses a "
-     "keyword listed as not supported yet. Defaults and the rules of "
-     "start and return are keepalived's; when all servers are down, none is sent to.",
+     "The compatible form: one service, as keepalived.conf has it, or with `group NAME` one for "
+     "each address of a virtual_server_group. A server inherits keywords from its virtual_server, "
+     "a check from its server. Defaults and the rules of start and return are keepalived's; when "
+     "all servers are down, none is sent to, or the sorry server.",
      "virtual_server 192.0.2.53 53 {\n"
      "    delay_loop 10\n"
      "    lb_algo wrr\n"
@@ -108,9 +108,22 @@ const BlockInfo blocks[] = {
      "    }\n"
      "}\n",
      "", ""},
+    {Block::virtual_server_group, "virtual_server_group NAME",
+     "Addresses and ports, a line each, that share one virtual_server.",
+     "virtual_server_group resolvers {\n"
+     "    192.0.2.53 53\n"
+     "    192.0.2.64-66 53\n"
+     "    192.0.2.80/30 53\n"
+     "}\n"
+     "virtual_server group resolvers {\n"
+     "    lb_algo wrr\n"
+     "    lb_kind DR\n"
+     "    real_server 203.0.113.11 53 { weight 1 }\n"
+     "}\n",
+     "", ""},
     {Block::real_server, "real_server ADDRESS PORT",
-     "A server of a virtual_server. Of several checks all must pass. A server serves untested "
-     "until its first verdict.",
+     "A server of a virtual_server. Of several checks all must pass. Without `alpha` a server "
+     "serves untested until its first verdict.",
      "    real_server 203.0.113.11 53 {\n"
      "        weight 2\n"
      "        DNS_CHECK {\n"
@@ -136,6 +149,64 @@ const BlockInfo blocks[] = {
      "            retry 1\n"
      "        }\n",
      in_real_server, close_two},
+    {Block::tcp_check, "TCP_CHECK", "A check by connecting: nothing is sent.",
+     "        TCP_CHECK {\n"
+     "            connect_timeout 2\n"
+     "            retry 2\n"
+     "            delay_before_retry 1\n"
+     "        }\n",
+     in_real_server, close_two},
+    {Block::udp_check, "UDP_CHECK",
+     "A check by a datagram. An ICMP refusal fails; silence passes unless `require_reply` stands "
+     "there, since there is nothing that a server must say.",
+     "        UDP_CHECK {\n"
+     "            payload 000101000001000000000000 00 0002 0001\n"
+     "            require_reply\n"
+     "            min_reply_length 12\n"
+     "        }\n",
+     in_real_server, close_two},
+    {Block::ping_check, "PING_CHECK", "A check by ICMP echo, which says little of a DNS server.",
+     "        PING_CHECK {\n"
+     "            retry 2\n"
+     "        }\n",
+     in_real_server, close_two},
+    {Block::file_check, "FILE_CHECK",
+     "A check by the number in a file: whoever writes it drains or removes the server. The file is "
+     "looked at every second, and counts as 0 when it is missing.",
+     "        FILE_CHECK {\n"
+     "            track_file drain_ns1\n"
+     "            weight 0\n"
+     "        }\n",
+     "track_file drain_ns1 { file /run/drain/ns1\n}\n"
+     "virtual_server 192.0.2.53 53 {\n    lb_algo wrr\n    lb_kind DR\n"
+     "    real_server 203.0.113.11 53 {\n",
+     close_two},
+    {Block::http_get, "HTTP_GET",
+     "A check by the status of one or more URLs, without TLS. What the pages hold is not looked "
+     "at.",
+     "        HTTP_GET {\n"
+     "            connect_port 8080\n"
+     "            url {\n"
+     "                path /health\n"
+     "                status_code 200\n"
+     "            }\n"
+     "        }\n",
+     in_real_server, close_two},
+    {Block::url, "url", "One URL of an HTTP_GET.",
+     "            url {\n"
+     "                path /health\n"
+     "                status_code 200-204 301\n"
+     "                virtualhost ns1.example.com\n"
+     "            }\n",
+     "virtual_server 192.0.2.53 53 {\n    lb_algo wrr\n    lb_kind DR\n"
+     "    real_server 203.0.113.11 53 {\n        HTTP_GET {\n",
+     "        }\n    }\n}\n"},
+    {Block::track_file, "track_file NAME", "A file with a number that FILE_CHECKs look at.",
+     "track_file drain_ns1 {\n"
+     "    file /run/drain/ns1\n"
+     "    weight 0\n"
+     "}\n",
+     "", a_virtual_server},
     {Block::global_defs, "global_defs", "keepalived's global choices, of which one is read.",
      "global_defs {\n"
      "    script_user nobody\n"

@@ -39,10 +39,12 @@ void check_use(const Drafts& drafts, Diagnostics& diagnostics) {
 
 }  // namespace
 
-core::Configuration build(const Drafts& drafts, Diagnostics& diagnostics) {
+core::Configuration build(const Drafts& drafts, const Files& files, Diagnostics& diagnostics) {
     check_names(drafts.clusters, "dns_cluster", diagnostics);
     check_names(drafts.checks, "check", diagnostics);
-    Assembly assembly(drafts, diagnostics);
+    check_names(drafts.groups, "virtual_server_group", diagnostics);
+    check_names(drafts.track_files, "track_file", diagnostics);
+    Assembly assembly(drafts, files, diagnostics);
     // Both lists are in the order of the text; the services shall be so too.
     auto cluster = drafts.clusters.begin();
     auto server = drafts.virtual_servers.begin();

@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "config/config.h"
 #include "config/diagnostics.h"
 #include "config/draft.h"
 #include "core/model.h"
@@ -13,6 +14,7 @@
 namespace dnsdirector::config {
 
 /// The configuration; it is whole only when `diagnostics` holds no error then.
-[[nodiscard]] core::Configuration build(const Drafts& drafts, Diagnostics& diagnostics);
+[[nodiscard]] core::Configuration build(const Drafts& drafts, const Files& files,
+                                        Diagnostics& diagnostics);
 
 }  // namespace dnsdirector::config

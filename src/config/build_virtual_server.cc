@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "config/assembly.h"
+#include "config/build_compatible_check.h"
 
 namespace dnsdirector::config {
 namespace {
-
-using namespace std::chrono_literals;
-
-// keepalived's defaults (keepalived.conf(5), virtual server).
-constexpr Nanoseconds default_delay_loop = 60s;
-constexpr Nanoseconds default_connect_timeout = 5s;
-constexpr std::uint32_t default_dns_retry = 3;
-constexpr std::uint32_t default_misc_retry = 0;
-
-/// What the innermost block says that says anything.
-template <typename T>
-T innermost(std::optional<T> CompatibleTiming::* field, const CompatibleTiming& check,
-            const CompatibleTiming& server, const CompatibleTiming& service, T standard) {
-    for (const CompatibleTiming* timing : {&check, &server, &service})
-        if (timing->*field) return *(timing->*field);
-    return standard;
-}
 
 class VirtualServerBuilder {
 public:
@@ -31,25 +17,58 @@ public:
     void build();
 
 private:
+    bool find_addresses();
     void judge();
-    void judge_server(const CompatibleServerDraft& server);
     void judge_quorum();
-    [[nodiscard]] core::CheckTiming timing_of(const CompatibleServerDraft& server,
-                                              const CompatibleCheckDraft& check) const;
-    std::optional<core::Check> check_of(const CompatibleServerDraft& server,
-                                        const CompatibleCheckDraft& check);
+    void judge_method(const std::optional<Placed<core::ForwardingMethod>>& method,
+                      std::string_view keyword);
+    void judge_server(const CompatibleServerDraft& server);
+    void judge_endpoint(const Endpoint& endpoint, const Position& at, std::string_view role);
+    void judge_sorry_server();
+    void judge_command(const std::optional<Placed<core::Command>>& command,
+                       std::string_view keyword);
+    [[nodiscard]] core::Service service_of(const Endpoint& address) const;
+    [[nodiscard]] core::RealServer real_server_of(const CompatibleServerDraft& server,
+                                                  const Endpoint& service);
     [[nodiscard]] core::Weight weight_of(const CompatibleServerDraft& server) const {
         return server.weight.value_or(draft_.weight);
+    }
+    [[nodiscard]] core::ForwardingMethod method() const {
+        return draft_.method ? draft_.method->value : core::ForwardingMethod::nat;
+    }
+    [[nodiscard]] core::Scheduler scheduler() const {
+        return draft_.scheduler ? draft_.scheduler->value : core::Scheduler::wlc;
+    }
+    [[nodiscard]] static Endpoint with_port(Endpoint endpoint, std::uint16_t port) {
+        if (endpoint.port == 0) endpoint.port = port;
+        return endpoint;
     }
 
     const VirtualServerDraft& draft_;
     Assembly& assembly_;
     Diagnostics& diagnostics_;
+    std::vector<Placed<Endpoint>> addresses_;  ///< one service for each
     std::unordered_map<Endpoint, Position> servers_;
 };
 
+/// False when there is none that could be used; that has been said.
+bool VirtualServerBuilder::find_addresses() {
+    if (draft_.group.value.empty()) {
+        if (draft_.endpoint.port != 0) addresses_.push_back({draft_.endpoint, draft_.position});
+    } else {
+        addresses_ = assembly_.addresses_of_group(draft_.group);
+    }
+    return !addresses_.empty();
+}
+
 void VirtualServerBuilder::judge() {
-    assembly_.usable(draft_.endpoint.address, draft_.position, "virtual_server");
+    const Position* last = nullptr;
+    for (const Placed<Endpoint>& address : addresses_) {
+        // Of a range the first that is wrong says it.
+        if (last != nullptr && *last == address.position) continue;
+        if (!assembly_.usable(address.value.address, address.position, "virtual_server"))
+            last = &address.position;
+    }
     // A mistake within the block may be the very line that is missing.
     if (draft_.scheduler)
         assembly_.check_scheduler(draft_.scheduler->value, draft_.scheduler->position, "");
@@ -62,6 +81,11 @@ void VirtualServerBuilder::judge() {
         assembly_.check_method(core::ForwardingMethod::nat, draft_.position,
                                " (it is keepalived's default)");
     judge_quorum();
+    judge_sorry_server();
+    judge_command(draft_.quorum_up, "quorum_up");
+    judge_command(draft_.quorum_down, "quorum_down");
+    for (const CompatibleServerDraft& server : draft_.servers)
+        if (server.readable) judge_server(server);
 }
 
 void VirtualServerBuilder::judge_quorum() {
@@ -84,10 +108,51 @@ void VirtualServerBuilder::judge_quorum() {
             weights);
 }
 
+/// A service's servers are all reached in one way.
+void VirtualServerBuilder::judge_method(const std::optional<Placed<core::ForwardingMethod>>& own,
+                                        std::string_view keyword) {
+    if (own && own->value != method())
+        diagnostics_.error(own->position,
+                           "{} {} differs from the virtual_server's lb_kind, {}; a service reaches "
+                           "all its servers in one way here",
+                           keyword, core::to_string(own->value), core::to_string(method()));
+}
+
+/// Of a real server or the sorry server.
+void VirtualServerBuilder::judge_endpoint(const Endpoint& endpoint, const Position& at,
+                                          std::string_view role) {
+    const IpAddress& address = endpoint.address;
+    assembly_.usable(address, at, role);
+    const auto find = [&](auto fits) {
+        const auto found = std::find_if(addresses_.begin(), addresses_.end(), fits);
+        return found == addresses_.end() ? nullptr : &*found;
+    };
+    if (method() != core::ForwardingMethod::tun)
+        if (const auto* other = find([&](const Placed<Endpoint>& service) {
+                return service.value.address.family() != address.family();
+            }))
+            diagnostics_.error(
+                at, "{}: {} is {}, and the virtual_server {} is {}; both must be one family", role,
+                address.to_string(), to_string(address.family()), other->value.address.to_string(),
+                to_string(other->value.address.family()));
+    if (const auto* same =
+            find([&](const Placed<Endpoint>& service) { return service.value.address == address; }))
+        diagnostics_.error(at,
+                           "{}: {} is the address of this virtual_server, at {}; write the "
+                           "server's",
+                           role, address.to_string(), diagnostics_.where(same->position));
+    else
+        assembly_.not_a_service_ip(address, at, role);
+    if (endpoint.port == 0 || !assembly_.xdp() || method() != core::ForwardingMethod::dr) return;
+    if (const auto* other = find(
+            [&](const Placed<Endpoint>& service) { return service.value.port != endpoint.port; }))
+        diagnostics_.error(at,
+                           "{}: direct routing keeps the port, so that port {} must be the "
+                           "virtual_server's, {}",
+                           role, endpoint.port, other->value.port);
+}
+
 void VirtualServerBuilder::judge_server(const CompatibleServerDraft& server) {
-    const IpAddress& address = server.endpoint.address;
-    const auto method = draft_.method ? draft_.method->value : core::ForwardingMethod::nat;
-    assembly_.usable(address, server.position, "real_server");
     const auto [first, fresh] = servers_.emplace(server.endpoint, server.position);
     if (!fresh)
         diagnostics_.error(
@@ -95,110 +160,78 @@ void VirtualServerBuilder::judge_server(const CompatibleServerDraft& server) {
             "the real_server {} is given a second time in this virtual_server; the first is "
             "at {}",
             server.endpoint.to_string(), diagnostics_.where(first->second));
-    if (address.family() != draft_.endpoint.address.family() &&
-        method != core::ForwardingMethod::tun)
-        diagnostics_.error(
-            server.position,
-            "real_server: {} is {}, and the virtual_server {} is {}; both must be one family",
-            address.to_string(), to_string(address.family()), draft_.endpoint.address.to_string(),
-            to_string(draft_.endpoint.address.family()));
-    if (address == draft_.endpoint.address)
-        diagnostics_.error(
-            server.position,
-            "real_server: {} is the address of this virtual_server, at {}; write the server's",
-            address.to_string(), diagnostics_.where(draft_.position));
-    else
-        assembly_.not_a_service_ip(address, server.position, "real_server");
-    if (server.endpoint.port != draft_.endpoint.port && assembly_.xdp() &&
-        method == core::ForwardingMethod::dr)
-        diagnostics_.error(
-            server.position,
-            "real_server: direct routing keeps the port, so that port {} must be the "
-            "virtual_server's, {}",
-            server.endpoint.port, draft_.endpoint.port);
+    judge_endpoint(server.endpoint, server.position, "real_server");
+    judge_method(server.method, "lvs_method");
+    judge_command(server.notify_up, "notify_up");
+    judge_command(server.notify_down, "notify_down");
     if (server.checks.empty() && !server.faulty)
         diagnostics_.warning(server.position, "real_server {} has no check: it is used unchecked",
-                             server.endpoint.to_string());
+                             with_port(server.endpoint, addresses_.front().value.port).to_string());
 }
 
-core::CheckTiming VirtualServerBuilder::timing_of(const CompatibleServerDraft& server,
-                                                  const CompatibleCheckDraft& check) const {
-    const auto inherited = [&](auto field, auto standard) {
-        return innermost(field, check.timing, server.timing, draft_.timing, standard);
-    };
-    core::CheckTiming timing;
-    timing.every = inherited(&CompatibleTiming::delay_loop, default_delay_loop);
-    timing.timeout = check.script
-                         ? check.misc_timeout.value_or(timing.every)
-                         : inherited(&CompatibleTiming::connect_timeout, default_connect_timeout);
-    timing.tries = 1;
-    timing.rise = 1;
-    timing.fall = 1 + inherited(&CompatibleTiming::retry,
-                                check.script ? default_misc_retry : default_dns_retry);
-    timing.warmup = inherited(&CompatibleTiming::warmup, timing.every);
-    return timing;
+void VirtualServerBuilder::judge_sorry_server() {
+    if (draft_.sorry_server)
+        judge_endpoint(draft_.sorry_server->value, draft_.sorry_server->position, "sorry_server");
+    else if (draft_.sorry_inhibit_at && !draft_.faulty)
+        diagnostics_.error(*draft_.sorry_inhibit_at,
+                           "sorry_server_inhibit needs a sorry_server beside it");
+    judge_method(draft_.sorry_method, "sorry_server_lvs_method");
 }
 
-std::optional<core::Check> VirtualServerBuilder::check_of(const CompatibleServerDraft& server,
-                                                          const CompatibleCheckDraft& draft) {
-    if (draft.faulty || server.faulty) return std::nullopt;
-    core::Check check;
-    check.target = server.endpoint;
-    check.timing = timing_of(server, draft);
-    check.untested = core::Untested::in;
-    if (draft.script) {
-        core::ScriptCheck script = *draft.script;
-        script.user = draft.user;
-        check.what = std::move(script);
-        return check;
-    }
-    if (draft.connect_ip) {
-        if (!assembly_.usable(draft.connect_ip->value, draft.connect_ip->position, "connect_ip"))
-            return std::nullopt;
-        check.target.address = draft.connect_ip->value;
-    }
-    check.target.port = draft.connect_port.value_or(check.target.port);
-    core::DnsCheck question;
-    question.name = draft.question.name;
-    question.type = draft.question.type;
-    question.expect_rcode = 0;  // NOERROR is all that passes there
-    question.on_truncated = core::OnTruncated::pass;
-    if (draft.bind_to) {
-        if (draft.bind_to->value.family() != check.target.address.family()) {
-            diagnostics_.error(
-                draft.bind_to->position,
-                "bindto: {} is {}, and the server asked, {}, is {}; both must be one family",
-                draft.bind_to->value.to_string(), to_string(draft.bind_to->value.family()),
-                check.target.address.to_string(), to_string(check.target.address.family()));
-            return std::nullopt;
-        }
-        question.via.source = draft.bind_to->value;
-    }
-    check.what = std::move(question);
-    return check;
+void VirtualServerBuilder::judge_command(const std::optional<Placed<core::Command>>& command,
+                                         std::string_view keyword) {
+    if (command)
+        assembly_.check_program(command->value.arguments.front(), command->position, keyword);
 }
 
-void VirtualServerBuilder::build() {
-    if (draft_.endpoint.port == 0) return;  // its head could not be read
-    judge();
+core::RealServer VirtualServerBuilder::real_server_of(const CompatibleServerDraft& server,
+                                                      const Endpoint& service) {
+    core::RealServer real;
+    real.endpoint = with_port(server.endpoint, service.port);
+    real.name = real.endpoint.to_string();
+    real.weight = weight_of(server);
+    real.inhibit_on_failure = server.inhibit_on_failure.value_or(draft_.inhibit_on_failure);
+    if (server.notify_up) real.notify_up = server.notify_up->value;
+    if (server.notify_down) real.notify_down = server.notify_down->value;
+    if (!server.faulty)
+        for (const CompatibleCheckDraft& check : server.checks)
+            add_compatible_check({draft_, server, check, real.endpoint}, assembly_, real);
+    return real;
+}
+
+core::Service VirtualServerBuilder::service_of(const Endpoint& address) const {
     core::Service service;
-    service.key = {draft_.endpoint.address, draft_.endpoint.port, draft_.protocol};
-    service.scheduler = draft_.scheduler ? draft_.scheduler->value : core::Scheduler::wlc;
-    service.method = draft_.method ? draft_.method->value : core::ForwardingMethod::nat;
+    service.key = {address.address, address.port, draft_.protocol};
+    service.group = draft_.group.value;
+    service.scheduler = scheduler();
+    service.method = method();
+    // The kernel's sh and mh hash the client's address alone unless they are told.
+    service.other_hash = (scheduler() == core::Scheduler::sh && draft_.sh_port) ||
+                         (scheduler() == core::Scheduler::mh && !draft_.mh_port);
     if (draft_.quorum) service.quorum.required = draft_.quorum->value;
     if (draft_.hysteresis) service.quorum.hysteresis = draft_.hysteresis->value;
     service.on_all_down = core::OnAllDown::empty;
-    for (const CompatibleServerDraft& server : draft_.servers) {
-        if (server.endpoint.port == 0) continue;
-        judge_server(server);
-        core::RealServer real{server.endpoint.to_string(), server.endpoint, weight_of(server), {}};
-        for (const CompatibleCheckDraft& check : server.checks)
-            if (auto built = check_of(server, check))
-                real.checks.push_back(assembly_.add_check(std::move(*built)));
-        service.real_servers.push_back(std::move(real));
+    service.omega = draft_.omega;
+    if (draft_.quorum_up) service.quorum_up = draft_.quorum_up->value;
+    if (draft_.quorum_down) service.quorum_down = draft_.quorum_down->value;
+    if (draft_.sorry_server)
+        service.sorry_server = {with_port(draft_.sorry_server->value, address.port),
+                                draft_.sorry_inhibit_at.has_value()};
+    return service;
+}
+
+void VirtualServerBuilder::build() {
+    if (!find_addresses()) return;
+    judge();
+    if (!assembly_.has_room(addresses_.size(), draft_.servers.size())) return;
+    for (const Placed<Endpoint>& address : addresses_) {
+        core::Service service = service_of(address.value);
+        for (const CompatibleServerDraft& server : draft_.servers)
+            if (server.readable)
+                service.real_servers.push_back(real_server_of(server, address.value));
+        // The block decides the protocol: without it a second one would look like the same.
+        if (!draft_.faulty) assembly_.add_service(std::move(service), address.position);
     }
-    // The block decides the protocol: without it a second one would look like the same service.
-    if (!draft_.faulty) assembly_.add_service(std::move(service), draft_.position);
 }
 
 }  // namespace

@@ -3,7 +3,8 @@
 // config/: text → tokens → tree → typed model, every step with positions.
 // keywords.* declares each keyword once (type, unit, range, default, help): the
 // parser, the checks, the reference manual and completion come from it.
-// It reads files and nothing else: no interface, no user, no name is looked up.
+// It reads files and nothing else, and looks whether the programs that it names are
+// there: no interface, no user, no name is looked up.
 #pragma once
 
 #include <functional>
@@ -54,6 +55,9 @@ struct Files {
     std::function<std::vector<std::string>(const std::string& pattern)> expand;
     /// One text for one file, however it is called; finds include loops.
     std::function<std::string(const std::string& path)> identity;
+    /// What is wrong with a program that the file wants to be run ("does not
+    /// exist", …), or ""; absent: programs are not looked at.
+    std::function<std::string(const std::string& path)> judge_program = {};
 };
 
 [[nodiscard]] Loaded load(const std::string& path, const Files& files);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "config/address_range.h"
 #include "config/diagnostics.h"
 #include "config/dns_values.h"
 #include "core/model.h"
@@ -88,43 +89,85 @@ struct ClusterDraft : Draft {
 
 // ---- compatible form ----------------------------------------------------------
 
-/// keepalived's timing keywords; a check inherits from its server and that from
+/// keepalived's keywords that a check inherits from its server and that from
 /// the virtual server.
 struct CompatibleTiming {
     std::optional<Nanoseconds> delay_loop;
     std::optional<Nanoseconds> connect_timeout;
     std::optional<Nanoseconds> warmup;
+    std::optional<Nanoseconds> delay_before_retry;
     std::optional<std::uint32_t> retry;
+    std::optional<bool> alpha;
 };
 
 struct CompatibleCheckDraft : Draft {
     CompatibleTiming timing;
-    std::optional<core::ScriptCheck> script;  ///< MISC_CHECK, else DNS_CHECK
-    std::optional<Nanoseconds> misc_timeout;
-    std::string user;
-    Question question;  ///< DNS_CHECK's defaults are ours: SOA of the root
+    core::Check::What what;  ///< as its own keywords make it
+    core::Via via;           ///< without the source
     std::optional<Placed<IpAddress>> connect_ip;
     std::optional<std::uint16_t> connect_port;
     std::optional<Placed<IpAddress>> bind_to;
+    std::optional<Nanoseconds> misc_timeout;
+    std::string user;
+    std::optional<Position> script_at;
+    Placed<std::string> track_file;
+    bool own_weight = false;   ///< FILE_CHECK's weight counts, not that of its track_file
+    std::string virtual_host;  ///< of the URLs that have none
 };
 
 struct CompatibleServerDraft : Draft {
-    Endpoint endpoint;
+    bool readable = false;  ///< its head could be read
+    Endpoint endpoint;      ///< port 0: the virtual server's
     std::optional<core::Weight> weight;
     CompatibleTiming timing;
+    std::optional<bool> inhibit_on_failure;
+    std::optional<Placed<core::ForwardingMethod>> method;
+    std::optional<Placed<core::Command>> notify_up;
+    std::optional<Placed<core::Command>> notify_down;
+    std::string virtual_host;
     std::vector<CompatibleCheckDraft> checks;
 };
 
 struct VirtualServerDraft : Draft {
-    Endpoint endpoint;
+    Endpoint endpoint;          ///< port 0: its head could not be read, or it has a group
+    Placed<std::string> group;  ///< virtual_server_group's name
     Protocol protocol = Protocol::udp;
     std::optional<Placed<core::Scheduler>> scheduler;      ///< there: wlc
     std::optional<Placed<core::ForwardingMethod>> method;  ///< there: NAT
+    bool sh_port = false;
+    bool mh_port = false;
     core::Weight weight = 1;
     std::optional<Placed<std::uint64_t>> quorum;
     std::optional<Placed<std::uint64_t>> hysteresis;
     CompatibleTiming timing;
+    bool inhibit_on_failure = false;
+    bool omega = false;
+    std::optional<Placed<core::Command>> quorum_up;
+    std::optional<Placed<core::Command>> quorum_down;
+    std::optional<Placed<Endpoint>> sorry_server;  ///< port 0: the virtual server's
+    std::optional<Position> sorry_inhibit_at;
+    std::optional<Placed<core::ForwardingMethod>> sorry_method;
+    std::string virtual_host;
     std::vector<CompatibleServerDraft> servers;
+};
+
+/// virtual_server_group: addresses and ports that share one virtual_server.
+struct GroupDraft : Draft {
+    struct Entry {
+        AddressRange range;
+        std::uint16_t port = 0;
+        Position position;
+    };
+    std::string name;
+    std::vector<Entry> entries;
+};
+
+/// track_file: a file with a number that FILE_CHECKs look at.
+struct TrackFileDraft : Draft {
+    std::string name;
+    std::string path;
+    std::int32_t weight = 1;
+    bool reverse = false;
 };
 
 /// Everything the files hold.
@@ -133,6 +176,8 @@ struct Drafts {
     std::vector<CheckDraft> checks;  ///< declared at top level
     std::vector<ClusterDraft> clusters;
     std::vector<VirtualServerDraft> virtual_servers;
+    std::vector<GroupDraft> groups;
+    std::vector<TrackFileDraft> track_files;
 };
 
 /// The block being read; a block of a list is its last element.

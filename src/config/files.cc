@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 namespace dnsdirector::config {
@@ -73,10 +74,32 @@ std::string identity(const std::string& path) {
     return real ? std::string(real.get()) : path;
 }
 
+/// As a person with another account could change it, it may not be run: whoever
+/// writes the script of a check is its user (root, perhaps).
+std::string judge_program(const std::string& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0)
+        return errno == ENOENT ? "does not exist"
+                               : std::string("cannot be looked at: ") + std::strerror(errno);
+    if (!S_ISREG(status.st_mode)) return "is not a file that can be run";
+    if ((status.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0)
+        return "is not executable; chmod +x it";
+    if ((status.st_mode & S_IWOTH) != 0) return "may be written by everybody; chmod o-w it";
+    std::string folder = identity(path);
+    for (auto slash = folder.rfind('/'); slash != std::string::npos && slash != 0;
+         slash = folder.rfind('/')) {
+        folder.resize(slash);
+        if (::stat(folder.c_str(), &status) == 0 && (status.st_mode & S_IWOTH) != 0 &&
+            (status.st_mode & S_ISVTX) == 0)
+            return "may be replaced by everybody, since they may write to " + folder;
+    }
+    return "";
+}
+
 }  // namespace
 
 Files real_files() {
-    return {read_file, expand, identity};
+    return {read_file, expand, identity, judge_program};
 }
 
 }  // namespace dnsdirector::config

@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "config/script_words.h"
+
 namespace dnsdirector::config {
 namespace {
 
@@ -13,18 +15,22 @@ struct Table {
     std::vector<const Keyword*> all;
     std::map<Block, std::vector<const Keyword*>> of_block;
     std::map<Block, std::unordered_map<std::string_view, const Keyword*>> by_name;
+    std::map<Block, const Keyword*> any_word;
     std::unordered_set<std::string_view> scripts;
 };
 
 Table make_table() {
     Table table;
-    for (const auto part : {director_keywords(), cluster_keywords(), check_keywords(),
-                            virtual_server_keywords(), real_server_keywords(), foreign_keywords()})
+    for (const auto part :
+         {director_keywords(), cluster_keywords(), check_keywords(), virtual_server_keywords(),
+          real_server_keywords(), compatible_check_keywords(), foreign_keywords()})
         for (const Keyword& keyword : part) {
             table.all.push_back(&keyword);
             table.of_block[keyword.in].push_back(&keyword);
             table.by_name[keyword.in].emplace(keyword.name, &keyword);
-            if (keyword.kind == Kind::script) table.scripts.insert(keyword.name);
+            if (keyword.any_word) table.any_word.emplace(keyword.in, &keyword);
+            if (keyword.kind == Kind::script || keyword.kind == Kind::command)
+                table.scripts.insert(keyword.name);
         }
     return table;
 }
@@ -62,7 +68,9 @@ const Keyword* find_keyword(Block block, std::string_view name) {
     const auto of_block = table().by_name.find(block);
     if (of_block == table().by_name.end()) return nullptr;
     const auto found = of_block->second.find(name);
-    return found == of_block->second.end() ? nullptr : found->second;
+    if (found != of_block->second.end()) return found->second;
+    const auto any = table().any_word.find(block);
+    return any == table().any_word.end() ? nullptr : any->second;
 }
 
 std::vector<std::string_view> choices_of(const Keyword& keyword) {
@@ -90,6 +98,21 @@ void warn_of_group(const Call& call) {
             call.arguments.position,
             "{}: the group has no effect; scripts run with the user's own groups",
             call.keyword.name);
+}
+
+void warn_of_shell(const Call& call) {
+    const std::string_view word = shell_word(call.arguments.script);
+    if (!word.empty())
+        call.diagnostics.warning(call.arguments.argument_at,
+                                 "{}: no shell reads this; `{}` is handed to the program as a "
+                                 "word. Write a script of your own, or \"/bin/sh -c '…'\"",
+                                 call.keyword.name, word);
+}
+
+core::Command command_argument(const Call& call) {
+    warn_of_shell(call);
+    warn_of_group(call);
+    return {call.arguments.script.arguments, call.arguments.text};
 }
 
 Grammar keyword_grammar() {

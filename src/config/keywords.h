@@ -9,10 +9,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
 #include "base/time.h"
+#include "config/address_range.h"
 #include "config/diagnostics.h"
 #include "config/dns_values.h"
 #include "config/draft.h"
@@ -30,11 +32,19 @@ enum class Block : std::uint8_t {
     check,
     server,  ///< real_server of a dns_cluster
     global_defs,
+    virtual_server_group,
     virtual_server,
     real_server,  ///< of a virtual_server
     misc_check,
     dns_check,
-    skipped,  ///< read for its braces only
+    tcp_check,
+    udp_check,
+    ping_check,
+    file_check,
+    http_get,
+    url,         ///< of an HTTP_GET
+    track_file,  ///< at top level
+    skipped,     ///< read for its braces only
 };
 
 /// What stands behind a keyword.
@@ -43,11 +53,14 @@ enum class Kind : std::uint8_t {
     anything,       ///< not looked at
     flag,           ///< on or off; alone: on
     number,         ///< minimum to maximum
+    maybe_number,   ///< likewise, or nothing
     percent,        ///< 50% or 50
     duration,       ///< minimum to maximum, in nanoseconds
     address,        ///< one IPv4 or IPv6 address
     addresses,      ///< one or more
-    address_port,   ///< two words: an address and a port
+    address_port,   ///< an address and perhaps a port (0)
+    service,        ///< ADDRESS PORT or `group` NAME
+    group_entry,    ///< ADDRESS, ADDRESS-N, ADDRESS-ADDRESS or NETWORK/LENGTH; perhaps a port
     endpoint,       ///< ADDRESS:PORT
     name,           ///< of a cluster, server or check
     optional_name,  ///< a name, or nothing
@@ -57,6 +70,13 @@ enum class Kind : std::uint8_t {
     some_of,        ///< one or more of `choices`, none twice
     user,           ///< USER [GROUP]
     script,         ///< a command line, in quotes
+    command,        ///< a command line, in quotes, and perhaps USER [GROUP]
+    method,         ///< one of `choices`, for TUN also its encapsulation
+    path,           ///< of a file, absolute
+    text,           ///< one word
+    hex,            ///< bytes as hexadecimal digits, in one word or several
+    http_statuses,  ///< one or more HTTP statuses or ranges of them
+    file_weight,    ///< a number with its sign, and perhaps `reverse`
     question,       ///< NAME TYPE [CLASS], in quotes or not
     statuses,       ///< one or more RCODEs, or `none`
     expectation,    ///< `rcode RCODE` or `answer RDATA`
@@ -78,6 +98,8 @@ struct Arguments {
     bool has_block = false;
     bool valid = false;  ///< false only where a block opens in spite of a bad head
     std::uint64_t number = 0;
+    bool has_number = false;  ///< of Kind::maybe_number
+    std::int64_t signed_number = 0;
     Nanoseconds duration{0};
     bool flag = true;
     std::vector<Placed<IpAddress>> addresses;
@@ -88,6 +110,9 @@ struct Arguments {
     Question question;
     std::vector<std::uint16_t> statuses;
     core::ScriptCheck script;
+    AddressRange range;
+    std::vector<std::uint8_t> bytes;
+    std::vector<std::pair<std::uint16_t, std::uint16_t>> ranges;
 };
 
 struct Keyword;
@@ -123,6 +148,8 @@ struct Keyword {
     Handler handle = nullptr;
     Finish finish = nullptr;
     std::string_view alias_of;  ///< counts as this keyword for duplicates
+    /// Stands for every word that is no other keyword; `name` is for the manual.
+    bool any_word = false;
 };
 
 /// What the manual says of a block; every block that has keywords has an entry.
@@ -135,18 +162,13 @@ struct BlockInfo {
     std::string_view after;    ///< … and what closes it
 };
 
-/// Hints for unsupported keywords that stand in several blocks.
-inline constexpr std::string_view without_alpha =
-    "remove it: a server serves untested until its first verdict; the native form takes servers "
-    "in after their first passes";
-inline constexpr std::string_view without_inhibit = "remove it: a failed server gets no new work";
-
 /// The parts of the table, a file for each.
 [[nodiscard]] std::span<const Keyword> director_keywords();
 [[nodiscard]] std::span<const Keyword> cluster_keywords();
 [[nodiscard]] std::span<const Keyword> check_keywords();
 [[nodiscard]] std::span<const Keyword> virtual_server_keywords();
 [[nodiscard]] std::span<const Keyword> real_server_keywords();
+[[nodiscard]] std::span<const Keyword> compatible_check_keywords();
 [[nodiscard]] std::span<const Keyword> foreign_keywords();
 
 /// All of them, in the order of the manual.
@@ -161,6 +183,12 @@ inline constexpr std::string_view without_inhibit = "remove it: a failed server 
 
 /// What a person calls the block: "a `check` block", "the top level".
 [[nodiscard]] std::string block_name(Block block);
+
+/// Of Kind::command.
+[[nodiscard]] core::Command command_argument(const Call& call);
+
+/// Warns of a word that only a shell would understand in a command line.
+void warn_of_shell(const Call& call);
 
 /// Warns of a group behind a user (Kind::user), which has no effect.
 void warn_of_group(const Call& call);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The compatible form: `real_server` and its checks, as in keepalived.conf(5).
+// The compatible form: `real_server`, as in keepalived.conf(5). Its checks stand
+// in keywords_compatible_check.cc.
 #include "config/keywords.h"
 #include "config/keywords_timing.h"
-#include "config/script_words.h"
 
 namespace dnsdirector::config {
 
@@ -17,51 +17,27 @@ CompatibleTiming& timing_of(const Call& call) {
 
 namespace {
 
-CompatibleCheckDraft& check(const Call& call) {
-    return call.current.compatible_check();
+CompatibleServerDraft& server(const Call& call) {
+    return call.current.compatible_server();
 }
 
 void open_real_server(const Call& call) {
-    CompatibleServerDraft& server = call.current.virtual_server().servers.emplace_back();
-    server.position = call.arguments.position;
-    if (!call.arguments.valid) return;
-    server.position = call.arguments.argument_at;
-    server.endpoint = {call.arguments.addresses.front().value, call.arguments.port};
-}
-
-void open_check(const Call& call) {
-    auto& draft = call.current.compatible_server().checks.emplace_back();
+    CompatibleServerDraft& draft = call.current.virtual_server().servers.emplace_back();
     draft.position = call.arguments.position;
+    draft.faulty = true;  // until its body is read
+    if (!call.arguments.valid) return;
+    draft.position = call.arguments.argument_at;
+    draft.endpoint = {call.arguments.addresses.front().value, call.arguments.port};
+    draft.readable = true;
 }
 
-void finish_check(const Call& call, bool faulty) {
-    check(call).faulty = faulty;
+void set_method(const Call& call) {
+    server(call).method = {static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
+                           call.arguments.argument_at};
 }
 
-void set_script(const Call& call) {
-    check(call).script = call.arguments.script;
-    const std::string_view word = shell_word(call.arguments.script);
-    if (!word.empty())
-        call.diagnostics.warning(
-            call.arguments.argument_at,
-            "misc_path: no shell reads this; `{}` is handed to the program as a "
-            "word. Write a script of your own, or \"/bin/sh -c '…'\"",
-            word);
-}
-
-void set_user(const Call& call) {
-    warn_of_group(call);
-    check(call).user = call.arguments.text;
-}
-
-constexpr Keyword unsupported(Block in, std::string_view name, std::string_view instead,
-                              Kind kind = Kind::anything) {
-    return {.in = in,
-            .name = name,
-            .kind = kind,
-            .help = "Known from keepalived; not in this version",
-            .status = Status::unsupported,
-            .instead = instead};
+Placed<core::Command> command_of(const Call& call) {
+    return {command_argument(call), call.arguments.argument_at};
 }
 
 constexpr Keyword ignored(std::string_view name, std::string_view why) {
@@ -73,33 +49,19 @@ constexpr Keyword ignored(std::string_view name, std::string_view why) {
             .instead = why};
 }
 
-constexpr std::string_view other_check =
-    "a DNS_CHECK asks the question that matters, a MISC_CHECK "
-    "runs any script";
-
-constexpr std::string_view without_notify =
-    "remove it: no script is run; the log says when a server goes up or down";
-constexpr std::string_view without_threshold = "remove it: connections are not counted";
-
-constexpr Keyword refused(std::string_view name) {
-    return {.in = Block::real_server,
-            .name = name,
-            .kind = Kind::anything,
-            .help = "Known from keepalived; refused",
-            .status = Status::refused,
-            .instead = other_check};
-}
+constexpr std::string_view without_threshold =
+    "connections are not counted on the xdp plane, so that none is refused for being one too many";
 
 const Keyword keywords[] = {
     {.in = Block::virtual_server,
      .name = "real_server",
      .kind = Kind::address_port,
-     .help = "A server; commands call it ADDRESS:PORT",
+     .help = "A server; commands call it ADDRESS:PORT. Without a port it has the virtual_server's",
      .repeats = true,
      .required = true,
      .opens = Block::real_server,
      .handle = open_real_server,
-     .finish = [](const Call& c, bool faulty) { c.current.compatible_server().faulty = faulty; }},
+     .finish = [](const Call& c, bool faulty) { server(c).faulty = faulty; }},
     {.in = Block::real_server,
      .name = "weight",
      .kind = Kind::number,
@@ -108,124 +70,46 @@ const Keyword keywords[] = {
      .minimum = 0,
      .maximum = core::max_weight,
      .handle =
-         [](const Call& c) {
-             c.current.compatible_server().weight = static_cast<core::Weight>(c.arguments.number);
-         }},
+         [](const Call& c) { server(c).weight = static_cast<core::Weight>(c.arguments.number); }},
+    {.in = Block::real_server,
+     .name = "inhibit_on_failure",
+     .kind = Kind::flag,
+     .help = "When it has failed it stays listed with weight 0 instead of being removed",
+     .standard = "the virtual_server's",
+     .handle = [](const Call& c) { server(c).inhibit_on_failure = c.arguments.flag; }},
+    {.in = Block::real_server,
+     .name = "lvs_method",
+     .kind = Kind::method,
+     .help = "How packets reach it; as lb_kind, or it is an error",
+     .standard = "the lb_kind",
+     .choices = "DR TUN NAT",
+     .handle = set_method},
+    {.in = Block::real_server,
+     .name = "notify_up",
+     .kind = Kind::command,
+     .help = "Run when it has come up",
+     .handle = [](const Call& c) { server(c).notify_up = command_of(c); }},
+    {.in = Block::real_server,
+     .name = "notify_down",
+     .kind = Kind::command,
+     .help = "Run when it has gone down",
+     .handle = [](const Call& c) { server(c).notify_down = command_of(c); }},
     delay_loop_keyword(Block::real_server),
     connect_timeout_keyword(Block::real_server),
     retry_keyword(Block::real_server),
+    delay_before_retry_keyword(Block::real_server),
     warmup_keyword(Block::real_server),
+    alpha_keyword(Block::real_server),
     {.in = Block::real_server,
-     .name = "MISC_CHECK",
-     .help = "A check by a program of your own: exit status 0 passes",
-     .repeats = true,
-     .opens = Block::misc_check,
-     .handle = open_check,
-     .finish = finish_check},
-    {.in = Block::real_server,
-     .name = "DNS_CHECK",
-     .help = "A check by a question over UDP, passed by a reply with status NOERROR",
-     .repeats = true,
-     .opens = Block::dns_check,
-     .handle = open_check,
-     .finish = finish_check},
+     .name = "virtualhost",
+     .kind = Kind::text,
+     .help = "The Host header of HTTP_GET checks that name none",
+     .standard = "the virtual_server's",
+     .handle = [](const Call& c) { server(c).virtual_host = c.arguments.text; }},
     ignored("smtp_alert", "no mail is sent; the log and status tell what happens"),
-    ignored("virtualhost", "it belongs to HTTP checks"),
     ignored("snmp_name", "there is no SNMP"),
-    unsupported(Block::real_server, "TCP_CHECK",
-                "write a MISC_CHECK with `dig +tcp`, or a DNS_CHECK, which asks over UDP"),
-    unsupported(Block::real_server, "UDP_CHECK", other_check),
-    unsupported(Block::real_server, "PING_CHECK", other_check),
-    unsupported(Block::real_server, "FILE_CHECK", "`dnsdirector drain` takes a server out"),
-    unsupported(Block::real_server, "HTTP_GET", other_check),
-    refused("SSL_GET"),
-    refused("SMTP_CHECK"),
-    refused("BFD_CHECK"),
-    unsupported(Block::real_server, "delay_before_retry", "a retry waits for delay_loop"),
-    unsupported(Block::real_server, "alpha", without_alpha),
-    unsupported(Block::real_server, "inhibit_on_failure", without_inhibit),
-    unsupported(Block::real_server, "lvs_method", "lb_kind of the virtual_server holds for all"),
-    unsupported(Block::real_server, "notify_up", without_notify, Kind::script),
-    unsupported(Block::real_server, "notify_down", without_notify, Kind::script),
-    unsupported(Block::real_server, "uthreshold", without_threshold),
-    unsupported(Block::real_server, "lthreshold", without_threshold),
-
-    {.in = Block::misc_check,
-     .name = "misc_path",
-     .kind = Kind::script,
-     .help = "The program with its full path, and its arguments; no shell reads it, but a "
-             "redirection such as > /dev/null is understood",
-     .required = true,
-     .handle = set_script},
-    {.in = Block::misc_check,
-     .name = "misc_timeout",
-     .kind = Kind::duration,
-     .help = "How long the program may take; what is late is killed and has failed",
-     .standard = "the delay_loop",
-     .minimum = Nanoseconds{std::chrono::milliseconds{1}}.count(),
-     .maximum = Nanoseconds{std::chrono::hours{24}}.count(),
-     .handle = [](const Call& c) { check(c).misc_timeout = c.arguments.duration; }},
-    {.in = Block::misc_check,
-     .name = "user",
-     .kind = Kind::user,
-     .help = "The user that runs it",
-     .standard = "the director's script_user",
-     .handle = set_user},
-    delay_loop_keyword(Block::misc_check),
-    retry_keyword(Block::misc_check),
-    warmup_keyword(Block::misc_check),
-    unsupported(Block::misc_check, "misc_dynamic",
-                "remove it: exit status 0 passes, any other fails, and none is a weight"),
-    unsupported(Block::misc_check, "delay_before_retry", "a retry waits for delay_loop"),
-    unsupported(Block::misc_check, "alpha", without_alpha),
-
-    {.in = Block::dns_check,
-     .name = "type",
-     .kind = Kind::dns_type,
-     .help = "The type that is asked for",
-     .standard = "SOA",
-     .handle =
-         [](const Call& c) {
-             check(c).question.type = static_cast<std::uint16_t>(c.arguments.number);
-         }},
-    {.in = Block::dns_check,
-     .name = "name",
-     .kind = Kind::dns_name,
-     .help = "The name that is asked for",
-     .standard = ".",
-     .handle = [](const Call& c) { check(c).question.name = c.arguments.text; }},
-    {.in = Block::dns_check,
-     .name = "connect_ip",
-     .kind = Kind::address,
-     .help = "Where the question goes",
-     .standard = "the real server's address",
-     .handle = [](const Call& c) { check(c).connect_ip = c.arguments.addresses.front(); }},
-    {.in = Block::dns_check,
-     .name = "connect_port",
-     .kind = Kind::number,
-     .help = "Where the question goes",
-     .standard = "the real server's port",
-     .minimum = 1,
-     .maximum = 65535,
-     .handle =
-         [](const Call& c) {
-             check(c).connect_port = static_cast<std::uint16_t>(c.arguments.number);
-         }},
-    {.in = Block::dns_check,
-     .name = "bindto",
-     .kind = Kind::address,
-     .help = "The address that the question comes from",
-     .handle = [](const Call& c) { check(c).bind_to = c.arguments.addresses.front(); }},
-    connect_timeout_keyword(Block::dns_check),
-    delay_loop_keyword(Block::dns_check),
-    retry_keyword(Block::dns_check),
-    warmup_keyword(Block::dns_check),
-    unsupported(Block::dns_check, "delay_before_retry", "a retry waits for delay_loop"),
-    unsupported(Block::dns_check, "bind_port", "remove it: each question has a port of its own"),
-    unsupported(Block::dns_check, "bind_if", "write bindto with an address of that interface"),
-    unsupported(Block::dns_check, "fwmark",
-                "remove it; a rule of routing may go by the address of bindto"),
-    unsupported(Block::dns_check, "alpha", without_alpha),
+    ignored("uthreshold", without_threshold),
+    ignored("lthreshold", without_threshold),
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 // and a check alike; the innermost holds.
 #pragma once
 
+#include <array>
 #include <chrono>
 
 #include "config/keywords.h"
@@ -17,7 +18,7 @@ constexpr Keyword delay_loop_keyword(Block in) {
     return {.in = in,
             .name = "delay_loop",
             .kind = Kind::duration,
-            .help = "From the start of a check to the start of the next",
+            .help = "From one check to the next",
             .standard = "60s",
             .minimum = Nanoseconds{std::chrono::milliseconds{50}}.count(),
             .maximum = Nanoseconds{std::chrono::hours{24}}.count(),
@@ -28,7 +29,7 @@ constexpr Keyword connect_timeout_keyword(Block in) {
     return {.in = in,
             .name = "connect_timeout",
             .kind = Kind::duration,
-            .help = "How long a DNS_CHECK waits for its reply",
+            .help = "How long a check waits for its connection or reply",
             .standard = "5s",
             .minimum = Nanoseconds{std::chrono::milliseconds{1}}.count(),
             .maximum = Nanoseconds{std::chrono::hours{1}}.count(),
@@ -39,13 +40,36 @@ constexpr Keyword retry_keyword(Block in) {
     return {.in = in,
             .name = "retry",
             .kind = Kind::number,
-            .help = "Failures in a row that are forgiven, each a delay_loop apart",
-            .standard = "MISC_CHECK 0, DNS_CHECK 3",
+            .help = "Failures in a row that are forgiven",
+            .standard = "MISC_CHECK 0, DNS_CHECK 3, others 1",
             .minimum = 0,
             .maximum = 999,
             .handle = [](const Call& c) {
                 timing_of(c).retry = static_cast<std::uint32_t>(c.arguments.number);
             }};
+}
+
+constexpr Keyword delay_before_retry_keyword(Block in) {
+    return {
+        .in = in,
+        .name = "delay_before_retry",
+        .kind = Kind::duration,
+        .help = "From a failure that is forgiven to the next try",
+        .standard = "the delay_loop for DNS_CHECK, 3s for HTTP_GET, else 1s",
+        .minimum = Nanoseconds{std::chrono::milliseconds{1}}.count(),
+        .maximum = Nanoseconds{std::chrono::hours{24}}.count(),
+        .handle = [](const Call& c) { timing_of(c).delay_before_retry = c.arguments.duration; }};
+}
+
+constexpr Keyword alpha_keyword(Block in) {
+    return {.in = in,
+            .name = "alpha",
+            .kind = Kind::flag,
+            .help =
+                "Servers wait outside until their checks have passed; without it they serve "
+                "untested until the first verdict",
+            .standard = "off",
+            .handle = [](const Call& c) { timing_of(c).alpha = c.arguments.flag; }};
 }
 
 constexpr Keyword warmup_keyword(Block in) {
@@ -57,6 +81,12 @@ constexpr Keyword warmup_keyword(Block in) {
             .minimum = 0,
             .maximum = Nanoseconds{std::chrono::hours{24}}.count(),
             .handle = [](const Call& c) { timing_of(c).warmup = c.arguments.duration; }};
+}
+
+/// All of them, for a block that has no reason to leave one out.
+constexpr std::array<Keyword, 6> timing_keywords(Block in) {
+    return {delay_loop_keyword(in),         connect_timeout_keyword(in), retry_keyword(in),
+            delay_before_retry_keyword(in), warmup_keyword(in),          alpha_keyword(in)};
 }
 
 }  // namespace dnsdirector::config

@@ -20,7 +20,40 @@ void open_virtual_server(const Call& call) {
     VirtualServerDraft& server = call.current.drafts.virtual_servers.emplace_back();
     server.position = call.arguments.position;
     if (!call.arguments.valid) return;
-    server.endpoint = {call.arguments.addresses.front().value, call.arguments.port};
+    if (call.arguments.addresses.empty())
+        server.group = {call.arguments.text, call.arguments.argument_at};
+    else
+        server.endpoint = {call.arguments.addresses.front().value, call.arguments.port};
+}
+
+void open_group(const Call& call) {
+    GroupDraft& group = call.current.drafts.groups.emplace_back();
+    group.position = call.arguments.position;
+    group.name = call.arguments.text;
+}
+
+void finish_group(const Call& call, bool faulty) {
+    GroupDraft& group = call.current.drafts.groups.back();
+    group.faulty = faulty;
+    if (group.entries.empty() && !faulty)
+        call.diagnostics.error(group.position,
+                               "virtual_server_group {} has no address; write lines such as "
+                               "`192.0.2.53 53` into it",
+                               group.name);
+}
+
+void add_group_entry(const Call& call) {
+    if (call.arguments.port == 0)
+        call.diagnostics.error(call.arguments.position,
+                               "the port is missing; a service for all ports needs the ipvs "
+                               "plane, which is not in this version");
+    else
+        call.current.drafts.groups.back().entries.push_back(
+            {call.arguments.range, call.arguments.port, call.arguments.position});
+}
+
+Placed<core::Command> command_of(const Call& call) {
+    return {command_argument(call), call.arguments.argument_at};
 }
 
 void set_scheduler(const Call& call) {
@@ -54,14 +87,43 @@ void set_protocol(const Call& call) {
         draft(call).protocol = static_cast<Protocol>(choice);
 }
 
-void set_persistence(const Call& call) {
-    if (call.arguments.number == 0) return;  // off, as it is here anyway
-    call.diagnostics.error(
-        call.arguments.position,
-        "persistence_timeout is not supported on the xdp plane, which chooses a "
-        "server for each query; it needs the ipvs plane, which is not in this "
-        "version; remove it, or write lb_algo sh to keep a client's flow with one "
-        "server");
+void warn_of_persistence(const Call& call) {
+    if (call.arguments.has_number && call.arguments.number == 0)
+        call.diagnostics.warning(call.arguments.position,
+                                 "persistence_timeout 0 is off, as without this line; remove it");
+    else
+        call.diagnostics.warning(
+            call.arguments.position,
+            "persistence_timeout has no effect here: the xdp plane chooses a server for each UDP "
+            "query and TCP connection, which is what DNS wants (a resolver with many users behind "
+            "it would stay with one server, also after that has failed); lb_algo sh keeps a "
+            "client with one server");
+}
+
+/// The flags belong to the scheduler of their name.
+void set_sh_port(const Call& call) {
+    draft(call).sh_port = true;
+}
+
+void set_mh_port(const Call& call) {
+    draft(call).mh_port = true;
+}
+
+void set_sorry_server(const Call& call) {
+    draft(call).sorry_server = {{call.arguments.addresses.front().value, call.arguments.port},
+                                call.arguments.argument_at};
+}
+
+void set_sorry_method(const Call& call) {
+    draft(call).sorry_method = {static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
+                                call.arguments.argument_at};
+}
+
+/// What is so anyway: read and content with it.
+void as_it_is(const Call& /*call*/) {}
+
+constexpr Keyword flag(std::string_view name, std::string_view help, Handler handle) {
+    return {.in = Block::virtual_server, .name = name, .help = help, .handle = handle};
 }
 
 constexpr Keyword ignored(std::string_view name, std::string_view why) {
@@ -73,37 +135,39 @@ constexpr Keyword ignored(std::string_view name, std::string_view why) {
             .instead = why};
 }
 
-constexpr Keyword unsupported(std::string_view name, std::string_view instead,
-                              Kind kind = Kind::anything) {
-    return {.in = Block::virtual_server,
-            .name = name,
-            .kind = kind,
-            .help = "Known from keepalived; not in this version",
-            .status = Status::unsupported,
-            .instead = instead};
-}
-
-constexpr std::string_view without_fallback =
-    "remove it: flows of a failed server go to the others anyway";
-constexpr std::string_view without_quorum_script =
-    "remove it: no script is run; `dnsdirector status` says whether the quorum is met";
-
 const Keyword keywords[] = {
     {.in = Block::top,
      .name = "virtual_server",
-     .kind = Kind::address_port,
-     .help = "One service: an address, a port, and in the block a protocol",
+     .kind = Kind::service,
+     .help = "One service: an address, a port, and in the block a protocol; with `group` one for "
+             "each address of a virtual_server_group",
      .repeats = true,
      .opens = Block::virtual_server,
      .handle = open_virtual_server,
      .finish = [](const Call& c, bool faulty) { draft(c).faulty = faulty; }},
     {.in = Block::top,
      .name = "virtual_server_group",
+     .kind = Kind::name,
+     .help = "Addresses and ports for a `virtual_server group NAME`",
+     .repeats = true,
+     .opens = Block::virtual_server_group,
+     .handle = open_group,
+     .finish = finish_group},
+    {.in = Block::virtual_server_group,
+     .name = "ADDRESS",
+     .kind = Kind::group_entry,
+     .help = "An address; several in a row as 192.0.2.1-10, 192.0.2.1-192.0.2.10 or 192.0.2.0/28 "
+             "(all of its addresses), and a port",
+     .repeats = true,
+     .handle = add_group_entry,
+     .any_word = true},
+    {.in = Block::virtual_server_group,
+     .name = "fwmark",
      .kind = Kind::anything,
-     .help = "Known from keepalived; not in this version",
+     .help = "Packets with a firewall mark",
      .status = Status::unsupported,
-     .instead = "write a virtual_server for each address, or a dns_cluster with all of them",
-     .opens = Block::skipped},
+     .instead = "it is a matter of the ipvs plane, which is not in this version; write addresses "
+                "and ports"},
     {.in = Block::virtual_server,
      .name = "protocol",
      .kind = Kind::one_of,
@@ -128,7 +192,7 @@ const Keyword keywords[] = {
      .alias_of = "lb_algo"},
     {.in = Block::virtual_server,
      .name = "lb_kind",
-     .kind = Kind::one_of,
+     .kind = Kind::method,
      .help = "How packets reach the server; the xdp plane has DR, so that the default has to be "
              "replaced there",
      .standard = "NAT",
@@ -136,7 +200,7 @@ const Keyword keywords[] = {
      .handle = set_method},
     {.in = Block::virtual_server,
      .name = "lvs_method",
-     .kind = Kind::one_of,
+     .kind = Kind::method,
      .help = "Another name of lb_kind",
      .choices = "DR TUN NAT",
      .handle = set_method,
@@ -174,47 +238,78 @@ const Keyword keywords[] = {
     delay_loop_keyword(Block::virtual_server),
     connect_timeout_keyword(Block::virtual_server),
     retry_keyword(Block::virtual_server),
+    delay_before_retry_keyword(Block::virtual_server),
     warmup_keyword(Block::virtual_server),
+    alpha_keyword(Block::virtual_server),
+    flag("inhibit_on_failure",
+         "A failed server stays listed with weight 0 instead of being removed",
+         [](const Call& c) { draft(c).inhibit_on_failure = true; }),
+    flag("omega", "A clean stop runs notify_down and quorum_down",
+         [](const Call& c) { draft(c).omega = true; }),
+    {.in = Block::virtual_server,
+     .name = "quorum_up",
+     .kind = Kind::command,
+     .help = "Run when the quorum is met",
+     .handle = [](const Call& c) { draft(c).quorum_up = command_of(c); }},
+    {.in = Block::virtual_server,
+     .name = "quorum_down",
+     .kind = Kind::command,
+     .help = "Run when the quorum is lost",
+     .handle = [](const Call& c) { draft(c).quorum_down = command_of(c); }},
+    {.in = Block::virtual_server,
+     .name = "sorry_server",
+     .kind = Kind::address_port,
+     .help = "The server that is used instead of all others while the quorum is not met",
+     .handle = set_sorry_server},
+    flag("sorry_server_inhibit",
+         "The other servers stay listed with weight 0 while the sorry server is used",
+         [](const Call& c) { draft(c).sorry_inhibit_at = c.arguments.position; }),
+    {.in = Block::virtual_server,
+     .name = "sorry_server_lvs_method",
+     .kind = Kind::method,
+     .help = "How packets reach the sorry server; as lb_kind, or it is an error",
+     .standard = "the lb_kind",
+     .choices = "DR TUN NAT",
+     .handle = set_sorry_method},
+    flag("ops", "UDP is spread packet by packet, as it is anyway", as_it_is),
+    flag("sh-port", "lb_algo sh hashes the client's port, too", set_sh_port),
+    flag("sh-fallback", "The flows of a failed server go to the others, as they do anyway",
+         as_it_is),
+    flag("mh-port", "lb_algo mh hashes the client's port, too", set_mh_port),
+    flag("mh-fallback", "The flows of a failed server go to the others, as they do anyway",
+         as_it_is),
+    flag("ha_suspend",
+         "Checks rest while the service IP is not on this machine; the director itself holds the "
+         "service IPs all the time, so that they never do",
+         as_it_is),
+    {.in = Block::virtual_server,
+     .name = "virtualhost",
+     .kind = Kind::text,
+     .help = "The Host header of HTTP_GET checks that name none",
+     .handle = [](const Call& c) { draft(c).virtual_host = c.arguments.text; }},
     {.in = Block::virtual_server,
      .name = "persistence_timeout",
-     .kind = Kind::number,
-     .help = "0, which is off; anything else needs the ipvs plane",
+     .kind = Kind::maybe_number,
+     .help = "0 is off; anything else is a warning, too, and has no effect: each query and each "
+             "connection gets a server of its own",
      .standard = "off",
      .minimum = 0,
      .maximum = 2678400,
-     .handle = set_persistence},
-    ignored("ops", "UDP is spread packet by packet anyway"),
-    ignored("ip_family", "the address says it"),
-    ignored("smtp_alert", "no mail is sent; the log and status tell what happens"),
-    ignored("virtualhost", "it belongs to HTTP checks"),
-    ignored("snmp_name", "there is no SNMP"),
-    ignored("flag-1", "the scheduler's own default holds"),
-    ignored("flag-2", "the scheduler's own default holds"),
-    ignored("flag-3", "the scheduler's own default holds"),
-    ignored("hashed", "services are always found by a hash"),
-    unsupported("persistence_granularity", "remove it together with persistence_timeout"),
+     .handle = warn_of_persistence},
+    ignored("persistence_granularity", "there is no persistence"),
     {.in = Block::virtual_server,
      .name = "persistence_engine",
      .kind = Kind::anything,
      .help = "Known from keepalived; refused",
      .status = Status::refused,
-     .instead = "it is about SIP; lb_algo sh keeps a flow with one server"},
-    unsupported("sh-port", "flows are hashed with their ports"),
-    unsupported("sh-fallback", without_fallback),
-    unsupported("mh-port", "flows are hashed with their ports"),
-    unsupported("mh-fallback", without_fallback),
-    unsupported("delay_before_retry", "a retry waits for delay_loop"),
-    unsupported("alpha", without_alpha),
-    unsupported("omega", "remove it: no notify script runs at a stop, as none runs at all"),
-    unsupported("inhibit_on_failure", without_inhibit),
-    unsupported("quorum_up", without_quorum_script, Kind::script),
-    unsupported("quorum_down", without_quorum_script, Kind::script),
-    unsupported("sorry_server",
-                "remove it; a dns_cluster goes on with its last servers when all are down "
-                "(on_all_down hold)"),
-    unsupported("sorry_server_inhibit", "remove it together with sorry_server"),
-    unsupported("sorry_server_lvs_method", "remove it together with sorry_server"),
-    unsupported("ha_suspend", "remove it: checks run whoever holds the service IP"),
+     .instead = "it is about SIP; lb_algo sh keeps a client with one server"},
+    ignored("ip_family", "the address says it"),
+    ignored("smtp_alert", "no mail is sent; the log and status tell what happens"),
+    ignored("snmp_name", "there is no SNMP"),
+    ignored("flag-1", "the scheduler's own default holds"),
+    ignored("flag-2", "the scheduler's own default holds"),
+    ignored("flag-3", "the scheduler's own default holds"),
+    ignored("hashed", "services are always found by a hash"),
 };
 
 }  // namespace

@@ -9,9 +9,9 @@
 namespace dnsdirector::config {
 namespace {
 
-Loaded finish(const std::vector<Statement>& tree, Diagnostics& diagnostics) {
+Loaded finish(const std::vector<Statement>& tree, const Files& files, Diagnostics& diagnostics) {
     const Drafts drafts = read_drafts(tree, diagnostics);
-    core::Configuration configuration = build(drafts, diagnostics);
+    core::Configuration configuration = build(drafts, files, diagnostics);
     Loaded loaded;
     if (diagnostics.errors() == 0) loaded.configuration = std::move(configuration);
     loaded.messages = diagnostics.take();
@@ -25,7 +25,7 @@ Loaded load(const std::string& path, const Files& files) {
     const Grammar grammar = keyword_grammar();
     TreeReader reader(files, grammar, diagnostics);
     const std::vector<Statement> tree = reader.read_file(path);
-    return finish(tree, diagnostics);
+    return finish(tree, files, diagnostics);
 }
 
 Loaded parse(std::string_view text, const std::string& name, const Files& files) {
@@ -33,7 +33,7 @@ Loaded parse(std::string_view text, const std::string& name, const Files& files)
     const Grammar grammar = keyword_grammar();
     TreeReader reader(files, grammar, diagnostics);
     const std::vector<Statement> tree = reader.read_text(text, name);
-    return finish(tree, diagnostics);
+    return finish(tree, files, diagnostics);
 }
 
 Loaded load(const std::string& path) {

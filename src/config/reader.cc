@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "config/arguments.h"
 #include "config/keywords.h"
@@ -44,6 +45,7 @@ private:
 
     Diagnostics& diagnostics_;
     Current current_;
+    std::set<const Keyword*> warned_;  ///< keywords without effect that were met
     std::size_t broken_ = 0;  ///< statements that the lexer complained of, before they got here
 };
 
@@ -76,8 +78,10 @@ void Reader::statement(Block block, const Statement& statement, Seen& seen) {
     }
     switch (keyword->status) {
         case Status::ignored:
-            diagnostics_.warning(word.position, "{} has no effect here: {}", keyword->name,
-                                 keyword->instead);
+            // In a file of a thousand servers once is enough.
+            if (warned_.insert(keyword).second)
+                diagnostics_.warning(word.position, "{} has no effect here: {}", keyword->name,
+                                     keyword->instead);
             return;
         case Status::unsupported:
             diagnostics_.error(word.position, "{} is not supported yet{}{}", keyword->name,

@@ -59,9 +59,10 @@ A file of one's own is best written in the native form:
         real_server ns2 { address 203.0.113.12 2001:db8:1::12 }
     }
 
-An existing keepalived.conf with `lb_algo wrr`, `lb_kind DR` and MISC_CHECK or DNS_CHECK
-runs as it stands, unless it uses a keyword that is listed below as not supported yet.
-Choices of the director go into a small file before it:
+An existing keepalived.conf with `lb_algo` wrr, rr, mh or sh and `lb_kind DR` runs as it
+stands, unless it uses a keyword that is listed below as refused or not supported yet. What has no
+effect here is said once, in a warning. A program that is named (`misc_path`, `notify_up` …) must
+be there, executable, and nothing that everybody may write to: else the file is refused. Choices of the director go into a small file before it:
 
     director {
         interface eth0

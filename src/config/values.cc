@@ -57,6 +57,45 @@ Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t minimum,
     return value;
 }
 
+Result<std::int64_t> parse_signed(std::string_view text, std::int64_t minimum,
+                                  std::int64_t maximum) {
+    std::int64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped, status] = std::from_chars(text.data(), end, value);
+    if (text.empty() || status != std::errc{} || stopped != end || value < minimum ||
+        value > maximum)
+        return fail("`{}` is not a number from {} to {}", text, minimum, maximum);
+    return value;
+}
+
+Result<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
+    const auto value_of = [](char c) {
+        if (digit(c)) return c - '0';
+        if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    };
+    std::vector<std::uint8_t> bytes;
+    if (text.size() % 2 != 0)
+        return fail("`{}` is half a byte too long; a byte is two hexadecimal digits", text);
+    for (std::size_t at = 0; at + 1 < text.size(); at += 2) {
+        const int high = value_of(text[at]);
+        const int low = value_of(text[at + 1]);
+        if (high < 0 || low < 0)
+            return fail("`{}` is not made of hexadecimal digits", text.substr(at, 2));
+        bytes.push_back(static_cast<std::uint8_t>(high * 16 + low));
+    }
+    return bytes;
+}
+
+Result<std::pair<std::uint16_t, std::uint16_t>> parse_status_range(std::string_view text) {
+    const auto dash = std::min(text.find('-'), text.size());
+    const auto first = parse_number(text.substr(0, dash), 100, 999);
+    const auto last = dash == text.size() ? first : parse_number(text.substr(dash + 1), 100, 999);
+    if (!first || !last || *first > *last)
+        return fail("`{}` is not an HTTP status or a range of them; write 200 or 200-299", text);
+    return std::pair{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
+}
+
 Result<std::uint32_t> parse_percent(std::string_view text) {
     const std::string_view digits = text.ends_with('%') ? text.substr(0, text.size() - 1) : text;
     const auto value = parse_number(digits, 0, 100);

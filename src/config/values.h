@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/address.h"
 #include "base/result.h"
@@ -17,6 +19,17 @@ namespace dnsdirector::config {
 /// Decimal digits only, minimum to maximum.
 [[nodiscard]] Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t minimum,
                                                  std::uint64_t maximum);
+
+/// As parse_number, perhaps with a sign.
+[[nodiscard]] Result<std::int64_t> parse_signed(std::string_view text, std::int64_t minimum,
+                                                std::int64_t maximum);
+
+/// Bytes, each as two hexadecimal digits.
+[[nodiscard]] Result<std::vector<std::uint8_t>> parse_hex(std::string_view text);
+
+/// An HTTP status, 100 to 999, or a range of them: `200`, `200-299`.
+[[nodiscard]] Result<std::pair<std::uint16_t, std::uint16_t>> parse_status_range(
+    std::string_view text);
 
 /// `50%` or `50`: 0 to 100.
 [[nodiscard]] Result<std::uint32_t> parse_percent(std::string_view text);

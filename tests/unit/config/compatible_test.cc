@@ -81,8 +81,8 @@ TEST(CompatibleForm, TheInnermostTimingHolds) {
         "delay_loop 5\nMISC_CHECK {\nmisc_path /bin/true\nretry 2\ndelay_loop 500ms\n}\n"
         "MISC_CHECK {\nmisc_path /bin/false\nuser nobody\n}"));
     ASSERT_EQ(c.checks.size(), 2U);
-    EXPECT_EQ(c.checks[0].timing, (core::CheckTiming{500ms, 500ms, 1, 1, 3, 0s}));
-    EXPECT_EQ(c.checks[1].timing, (core::CheckTiming{5s, 5s, 1, 1, 2, 0s}));
+    EXPECT_EQ(c.checks[0].timing, (core::CheckTiming{500ms, 500ms, 1, 1, 3, 0s, 0s, 1s}));
+    EXPECT_EQ(c.checks[1].timing, (core::CheckTiming{5s, 5s, 1, 1, 2, 0s, 0s, 1s}));
     EXPECT_EQ(std::get<ScriptCheck>(c.checks[1].what).user, "nobody");
     EXPECT_EQ(c.services[0].quorum, (core::Quorum{3, 1}));
     EXPECT_EQ(c.services[0].real_servers[0].weight, 7U);
@@ -101,7 +101,7 @@ TEST(CompatibleForm, DnsChecksPassOnNoerrorAlone) {
     question.expect_rcode = 0;
     question.on_truncated = core::OnTruncated::pass;
     EXPECT_EQ(std::get<core::DnsCheck>(c.checks.at(0).what), question);
-    EXPECT_EQ(c.checks[0].timing, (core::CheckTiming{10s, 2s, 1, 1, 4, 10s}));
+    EXPECT_EQ(c.checks[0].timing, (core::CheckTiming{10s, 2s, 1, 1, 4, 10s, 0s, 10s}));
     const auto standard = configuration_of(
         virtual_server("", "DNS_CHECK {\nconnect_ip 203.0.113.99\nconnect_port 54\n}"));
     EXPECT_EQ(standard.checks[0].target.to_string(), "203.0.113.99:54");
@@ -193,6 +193,7 @@ TEST(CompatibleForm, AConvertedCheckAsksTheSame) {
     EXPECT_EQ(asked, std::get<core::DnsCheck>(compatible.checks.at(0).what));
     auto timing = native.checks[0].timing;
     timing.warmup = compatible.checks[0].timing.warmup;
+    timing.retry_after = compatible.checks[0].timing.retry_after;
     EXPECT_EQ(timing, compatible.checks[0].timing);
     EXPECT_EQ(native.checks[0].target, compatible.checks[0].target);
 }
@@ -203,7 +204,7 @@ TEST(CompatibleForm, ASharedFileLoadsWithAWarningForEachForeignBlock) {
                     "vrrp_script chk {\n  script \"/bin/sh -c \\\"exit 0 }\\\"\"\n}\n"
                     "vrrp_instance VI_1 {\n  virtual_ipaddress {\n    192.0.2.1/24 dev eth0\n  }\n"
                     "  notify \"/bin/x {\"\n}\n" +
-                    virtual_server("smtp_alert\nops\npersistence_timeout 0", "weight 1")),
+                    virtual_server("smtp_alert\nops\nsnmp_name x", "weight 1")),
         "t.conf:1:1: warning: of global_defs only script_user has an effect here\n"
         "t.conf:3:3: warning: script_user: the group has no effect; scripts run with the "
         "user's own groups\n"
@@ -213,12 +214,12 @@ TEST(CompatibleForm, ASharedFileLoadsWithAWarningForEachForeignBlock) {
         "keepalived\n"
         "t.conf:18:1: warning: smtp_alert has no effect here: no mail is sent; the log and "
         "status tell what happens\n"
-        "t.conf:19:1: warning: ops has no effect here: UDP is spread packet by packet anyway\n"
+        "t.conf:20:1: warning: snmp_name has no effect here: there is no SNMP\n"
         "t.conf:21:13: warning: real_server 203.0.113.11:53 has no check: it is used unchecked\n");
 }
 
 TEST(CompatibleForm, WhatHasItsEffectIsNotWarnedOf) {
-    const std::string server = virtual_server("persistence_timeout 0", "DNS_CHECK {\n}");
+    const std::string server = virtual_server("ops\nsh-fallback\nha_suspend", "DNS_CHECK {\n}");
     says(server, "");
     says("global_defs {\n  script_user nobody\n}\n" + server, "");
     says("global_defs {\n}\n" + server, "");

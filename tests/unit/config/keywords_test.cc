@@ -52,7 +52,7 @@ TEST(KeywordTable, RangesAndChoicesFitTheKind) {
         const bool ranged = keyword->kind == Kind::number || keyword->kind == Kind::duration;
         EXPECT_TRUE(!ranged || keyword->minimum < keyword->maximum) << called(*keyword);
         const bool chosen = keyword->kind == Kind::one_of || keyword->kind == Kind::some_of ||
-                            keyword->kind == Kind::expectation;
+                            keyword->kind == Kind::expectation || keyword->kind == Kind::method;
         EXPECT_EQ(chosen, !choices_of(*keyword).empty()) << called(*keyword);
     }
 }

@@ -23,7 +23,7 @@ dns_cluster a {
 }
 virtual_server 192.0.2.53 53 {
   delay_loop 6x
-  real_server 203.0.113.11 {
+  real_server {
     weight one
   }
   quorum 1 quorum 2
@@ -50,7 +50,7 @@ virtual_server 192.0.2.53 53 {
         "t.conf:10:3: error: misc_path does not belong in `dns_cluster`, but in `MISC_CHECK`\n"
         "t.conf:13:14: error: delay_loop: `6x` ends in an unknown unit `x`; the units are ms, s, m "
         "and h (none: seconds)\n"
-        "t.conf:14:3: error: real_server is not complete: write `real_server ADDRESS PORT`\n"
+        "t.conf:14:3: error: real_server is not complete: write `real_server ADDRESS [PORT]`\n"
         "t.conf:15:12: error: weight: `one` is not a number; it must be 0 to 65535\n"
         "t.conf:17:12: error: `quorum` is too much behind quorum: write `quorum NUMBER` "
         "(each statement has a line of its own, or in native blocks a `;` behind it)\n");

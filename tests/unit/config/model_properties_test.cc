@@ -103,7 +103,7 @@ core::Configuration compatible_model(const Meaning& meaning) {
         question.on_truncated = core::OnTruncated::pass;
         check.what = question;
         const Seconds delay{meaning.delay};
-        check.timing = {delay, Seconds{5}, 1, 1, 4, delay};
+        check.timing = {delay, Seconds{5}, 1, 1, 4, delay, Seconds{0}, delay};
         check.untested = core::Untested::in;
         service.real_servers.push_back(
             {check.target.to_string(),

@@ -78,58 +78,42 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
          "t.conf:5:13: error: real_server: direct routing keeps the port, so that port 54 must be "
          "the "
          "virtual_server's, 53\n");
-    says(
-        virtual_server("persistence_timeout 300", "DNS_CHECK {\n}"),
-        "t.conf:5:1: error: persistence_timeout is not supported on the xdp plane, which chooses a "
-        "server for each query; it needs the ipvs plane, which is not in this version; remove it, "
-        "or "
-        "write lb_algo sh to keep a client's flow with one server\n");
+    says(virtual_server("persistence_timeout 0", "DNS_CHECK {\n}"),
+         "t.conf:5:1: warning: persistence_timeout 0 is off, as without this line; remove it\n");
+    for (const char* line : {"persistence_timeout 300", "persistence_timeout"})
+        says(virtual_server(line, "DNS_CHECK {\n}"),
+             "t.conf:5:1: warning: persistence_timeout has no effect here: the xdp plane chooses a "
+             "server for each UDP query and TCP connection, which is what DNS wants (a resolver "
+             "with many users behind it would stay with one server, also after that has failed); "
+             "lb_algo sh keeps a client with one server\n");
 }
 
 TEST(Refusals, KnownWordsOfKeepalivedThatAreNotReadSaySo) {
     says(
-        "virtual_server_group g {\n192.0.2.1 53\n}\nvirtual_server fwmark 1 {\nreal_server "
+        "virtual_server_group g {\nfwmark 3\n192.0.2.1\n}\nvirtual_server fwmark 1 {\nreal_server "
         "203.0.113.11 53 {\n"
-        "TCP_CHECK {\n}\nSMTP_CHECK {\n}\nnotify_up \"/bin/x }\"\n}\nsorry_server 192.0.2.1 "
-        "53\nprotocol SCTP\nlb_algo dh\n}\n",
-        "t.conf:1:1: error: virtual_server_group is not supported yet; write a virtual_server for "
-        "each "
-        "address, or a dns_cluster with all of them\n"
-        "t.conf:4:16: error: virtual_server: `fwmark` is not supported yet; write an address and a "
-        "port\n"
-        "t.conf:6:1: error: TCP_CHECK is not supported yet; write a MISC_CHECK with `dig +tcp`, or "
-        "a DNS_CHECK, which asks over UDP\n"
-        "t.conf:8:1: error: SMTP_CHECK is not supported: a DNS_CHECK asks the question that "
-        "matters, a "
-        "MISC_CHECK runs any script\n"
-        "t.conf:10:1: error: notify_up is not supported yet; remove it: no script is run; the "
-        "log says when a server goes up or down\n"
-        "t.conf:12:1: error: sorry_server is not supported yet; remove it; a dns_cluster goes on "
-        "with its last servers when all are down (on_all_down hold)\n"
-        "t.conf:13:10: error: protocol SCTP is not supported: DNS uses UDP and TCP\n"
-        "t.conf:14:9: error: lb_algo dh is not supported: write wrr, rr, mh or sh\n");
+        "SSL_GET {\nurl {\n}\n}\nSMTP_CHECK {\n}\nnotify_up \"/bin/x }\"\n}\nprotocol "
+        "SCTP\nlb_algo dh\n}\nvirtual_server 192.0.2.1 {\nreal_server 203.0.113.11 53 {\n"
+        "HTTP_GET {\nurl {\npath /\ndigest 1\n}\n}\n}\n}\n",
+        "t.conf:2:1: error: fwmark is not supported yet; it is a matter of the ipvs plane, which "
+        "is not in this version; write addresses and ports\n"
+        "t.conf:3:1: error: the port is missing; a service for all ports needs the ipvs plane, "
+        "which is not in this version\n"
+        "t.conf:5:16: error: virtual_server: packets with a firewall mark are a matter of the ipvs "
+        "plane, which is not in this version; write an address and a port, or `group NAME`\n"
+        "t.conf:7:1: error: SSL_GET is not supported: checks over TLS are for DNS alone "
+        "(`transport tls` of a check); HTTP_GET asks a URL without TLS, and a MISC_CHECK with curl "
+        "one with it\n"
+        "t.conf:11:1: error: SMTP_CHECK is not supported: write a DNS_CHECK, which asks what "
+        "matters, or a MISC_CHECK, which runs any script\n"
+        "t.conf:15:10: error: protocol SCTP is not supported: DNS uses UDP and TCP\n"
+        "t.conf:16:9: error: lb_algo dh is not supported: write wrr, rr, mh or sh\n"
+        "t.conf:18:16: error: virtual_server: the port is missing, as in `virtual_server 192.0.2.1 "
+        "53`; a service for all ports needs the ipvs plane, which is not in this version\n"
+        "t.conf:23:1: error: digest is not supported: the status of the URL is what counts here "
+        "(status_code); a MISC_CHECK with curl compares contents\n");
     says(virtual_server("hysteresis 1", "DNS_CHECK {\n}"),
          "t.conf:5:12: error: hysteresis 1 must be less than the quorum, 1\n");
-}
-
-TEST(Refusals, HintsSayWhatBecomesOfAWord) {
-    const std::string alpha =
-        "error: alpha is not supported yet; remove it: a server serves untested until its first "
-        "verdict; the native form takes servers in after their first passes\n";
-    const std::string inhibit =
-        "error: inhibit_on_failure is not supported yet; remove it: a failed server gets no new "
-        "work\n";
-    says(virtual_server("alpha\nomega\ninhibit_on_failure\nquorum_up \"/bin/x\"",
-                        "alpha\ninhibit_on_failure\nDNS_CHECK {\nalpha\n}"),
-         "t.conf:5:1: " + alpha +
-             "t.conf:6:1: error: omega is not supported yet; remove it: no notify script runs at a "
-             "stop, as none runs at all\n"
-             "t.conf:7:1: " +
-             inhibit +
-             "t.conf:8:1: error: quorum_up is not supported yet; remove it: no script is run; "
-             "`dnsdirector status` says whether the quorum is met\n"
-             "t.conf:10:1: " +
-             alpha + "t.conf:11:1: " + inhibit + "t.conf:13:1: " + alpha);
 }
 
 TEST(Refusals, ScriptsAreReadWithCare) {

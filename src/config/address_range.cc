@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/address_range.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "config/values.h"
+
+namespace dnsdirector::config {
+namespace {
+
+using Bytes = std::array<std::uint8_t, 16>;
+
+IpAddress of_bytes(Family family, const Bytes& bytes) {
+    if (family == Family::ipv6) return IpAddress::from_v6(bytes);
+    return IpAddress::from_v4({bytes[0], bytes[1], bytes[2], bytes[3]});
+}
+
+std::optional<unsigned> whole_number(std::string_view text, int base) {
+    unsigned value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped, status] = std::from_chars(text.data(), end, value, base);
+    if (text.empty() || status != std::errc{} || stopped != end) return std::nullopt;
+    return value;
+}
+
+Result<AddressRange> network(std::string_view text, std::size_t slash) {
+    const auto address = parse_address(text.substr(0, slash));
+    if (!address) return tl::unexpected(address.error());
+    const unsigned longest = address->host_prefix_length();
+    const auto length = parse_number(text.substr(slash + 1), 1, longest);
+    if (!length)
+        return fail("`{}`: the length of an {} prefix is 1 to {}", text,
+                    to_string(address->family()), longest);
+    Bytes last = address->bytes();
+    for (std::size_t bit = *length; bit < longest; ++bit) {
+        const auto mask = static_cast<std::uint8_t>(0x80U >> (bit % 8));
+        if ((last[bit / 8] & mask) != 0)
+            return fail("`{}` has bits behind its length; write the network's first address", text);
+        last[bit / 8] = static_cast<std::uint8_t>(last[bit / 8] | mask);
+    }
+    return AddressRange{*address, of_bytes(address->family(), last)};
+}
+
+/// The last address where only its last number is written.
+std::optional<IpAddress> with_last_number(const IpAddress& first, std::string_view text) {
+    const auto number = whole_number(text, first.is_v4() ? 10 : 16);
+    if (!number || *number > (first.is_v4() ? 0xffU : 0xffffU)) return std::nullopt;
+    Bytes bytes = first.bytes();
+    if (first.is_v4()) {
+        bytes[3] = static_cast<std::uint8_t>(*number);
+    } else {
+        bytes[14] = static_cast<std::uint8_t>(*number >> 8U);
+        bytes[15] = static_cast<std::uint8_t>(*number & 0xffU);
+    }
+    return of_bytes(first.family(), bytes);
+}
+
+}  // namespace
+
+std::uint32_t AddressRange::size() const {
+    // The difference fits when all but the last four bytes are equal.
+    const std::size_t size = first.size();
+    if (!std::equal(first.bytes().begin(), first.bytes().begin() + (size - 4),
+                    last.bytes().begin()))
+        return UINT32_MAX;
+    std::uint32_t difference = 0;
+    for (std::size_t i = size - 4; i < size; ++i)
+        difference = difference * 256 + last.bytes()[i] - first.bytes()[i];
+    return difference == UINT32_MAX ? UINT32_MAX : difference + 1;
+}
+
+std::vector<IpAddress> AddressRange::addresses(std::uint32_t most) const {
+    std::vector<IpAddress> all;
+    Bytes bytes = first.bytes();
+    for (std::uint32_t left = std::min(most, size()); left > 0; --left) {
+        all.push_back(of_bytes(first.family(), bytes));
+        for (std::size_t i = first.size(); i > 0 && ++bytes[i - 1] == 0;)
+            --i;
+    }
+    return all;
+}
+
+Result<AddressRange> parse_address_range(std::string_view text) {
+    if (const auto slash = text.find('/'); slash != std::string_view::npos)
+        return network(text, slash);
+    const auto dash = text.find('-');
+    const auto first = parse_address(text.substr(0, dash));
+    if (!first) return tl::unexpected(first.error());
+    if (dash == std::string_view::npos) return AddressRange{*first, *first};
+    const std::string_view end = text.substr(dash + 1);
+    auto last = IpAddress::parse(end);
+    if (!last) last = with_last_number(*first, end);
+    if (!last || last->family() != first->family())
+        return fail(
+            "`{}` is not a range; write 192.0.2.1-10 or 192.0.2.1-192.0.2.10 (both ends are part "
+            "of it)",
+            text);
+    if (*last < *first) return fail("`{}` ends before it begins", text);
+    return AddressRange{*first, *last};
+}
+
+}  // namespace dnsdirector::config

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The compatible form: the checks of a real_server, as in keepalived.conf(5),
+// and `track_file`, which FILE_CHECK looks at.
+#include "config/keywords.h"
+#include "config/keywords_timing.h"
+
+namespace dnsdirector::config {
+namespace {
+
+CompatibleCheckDraft& check(const Call& call) {
+    return call.current.compatible_check();
+}
+
+template <typename What>
+What& what(const Call& call) {
+    return std::get<What>(check(call).what);
+}
+
+TrackFileDraft& track_file(const Call& call) {
+    return call.current.drafts.track_files.back();
+}
+
+CompatibleCheckDraft& start_check(const Call& call) {
+    auto& draft = call.current.compatible_server().checks.emplace_back();
+    draft.position = call.arguments.position;
+    return draft;
+}
+
+template <typename What>
+void open_check(const Call& call) {
+    start_check(call).what = What{};
+}
+
+void open_dns_check(const Call& call) {
+    core::DnsCheck question;
+    question.expect_rcode = 0;  // NOERROR is all that passes there
+    question.on_truncated = core::OnTruncated::pass;
+    start_check(call).what = std::move(question);
+}
+
+void finish_check(const Call& call, bool faulty) {
+    check(call).faulty = faulty;
+}
+
+void finish_udp_check(const Call& call, bool faulty) {
+    const auto& udp = what<core::UdpCheck>(call);
+    if (udp.min_reply_length > udp.max_reply_length)
+        call.diagnostics.error(call.arguments.position,
+                               "min_reply_length {} is more than max_reply_length {}",
+                               udp.min_reply_length, udp.max_reply_length);
+    check(call).faulty = faulty || udp.min_reply_length > udp.max_reply_length;
+}
+
+void set_script(const Call& call) {
+    auto& script = what<core::ScriptCheck>(call);
+    const bool dynamic = script.dynamic;
+    script = call.arguments.script;
+    script.dynamic = dynamic;
+    check(call).script_at = call.arguments.argument_at;
+    warn_of_shell(call);
+}
+
+void set_user(const Call& call) {
+    warn_of_group(call);
+    check(call).user = call.arguments.text;
+}
+
+void set_file_weight(const Call& call) {
+    auto& file = what<core::FileCheck>(call);
+    file.weight = static_cast<std::int32_t>(call.arguments.signed_number);
+    file.reverse = call.arguments.flag;
+    check(call).own_weight = true;
+}
+
+void open_url(const Call& call) {
+    what<core::HttpCheck>(call).urls.emplace_back();
+}
+
+core::HttpCheck::Url& url(const Call& call) {
+    return what<core::HttpCheck>(call).urls.back();
+}
+
+void set_http_protocol(const Call& call) {
+    if (call.arguments.choices.front() != 0)
+        call.diagnostics.warning(call.arguments.argument_at,
+                                 "http_protocol has no effect here: the status is asked for in the "
+                                 "same way whatever stands there");
+}
+
+void open_track_file(const Call& call) {
+    TrackFileDraft& draft = call.current.drafts.track_files.emplace_back();
+    draft.position = call.arguments.position;
+    draft.name = call.arguments.text;
+}
+
+constexpr std::int64_t ns(Nanoseconds duration) {
+    return duration.count();
+}
+
+constexpr Keyword other(Block in, std::string_view name, Status status, std::string_view instead) {
+    return {.in = in,
+            .name = name,
+            .kind = Kind::anything,
+            .help = "Known from keepalived",
+            .status = status,
+            .instead = instead,
+            .opens = status == Status::ignored ? Block::none : Block::skipped};
+}
+
+constexpr std::string_view for_servers =
+    "write a DNS_CHECK, which asks what matters, or a MISC_CHECK, which runs any script";
+constexpr std::string_view status_only =
+    "the status of the URL is what counts here (status_code); a MISC_CHECK with curl compares "
+    "contents";
+constexpr std::string_view logs_all = "status and `dnsdirector why` show every failure";
+
+const Keyword own_keywords[] = {
+    {.in = Block::real_server,
+     .name = "MISC_CHECK",
+     .help = "A check by a program of your own: exit status 0 passes",
+     .repeats = true,
+     .opens = Block::misc_check,
+     .handle = open_check<core::ScriptCheck>,
+     .finish = finish_check},
+    {.in = Block::real_server,
+     .name = "DNS_CHECK",
+     .help = "A check by a question over UDP, passed by a reply with status NOERROR",
+     .repeats = true,
+     .opens = Block::dns_check,
+     .handle = open_dns_check,
+     .finish = finish_check},
+    {.in = Block::real_server,
+     .name = "TCP_CHECK",
+     .help = "Passed when a TCP connection is established",
+     .repeats = true,
+     .opens = Block::tcp_check,
+     .handle = open_check<core::TcpCheck>,
+     .finish = finish_check},
+    {.in = Block::real_server,
+     .name = "UDP_CHECK",
+     .help = "A datagram; an ICMP refusal fails, silence passes unless a reply is required",
+     .repeats = true,
+     .opens = Block::udp_check,
+     .handle = open_check<core::UdpCheck>,
+     .finish = finish_udp_check},
+    {.in = Block::real_server,
+     .name = "PING_CHECK",
+     .help = "Passed by the reply to an ICMP echo request",
+     .repeats = true,
+     .opens = Block::ping_check,
+     .handle = open_check<core::PingCheck>,
+     .finish = finish_check},
+    {.in = Block::real_server,
+     .name = "FILE_CHECK",
+     .help = "The number in a file decides, looked at every second",
+     .repeats = true,
+     .opens = Block::file_check,
+     .handle = open_check<core::FileCheck>,
+     .finish = finish_check},
+    {.in = Block::real_server,
+     .name = "HTTP_GET",
+     .help = "Passed when every URL answers with a status that is right",
+     .repeats = true,
+     .opens = Block::http_get,
+     .handle = open_check<core::HttpCheck>,
+     .finish = finish_check},
+    other(Block::real_server, "SSL_GET", Status::refused,
+          "checks over TLS are for DNS alone (`transport tls` of a check); HTTP_GET asks a URL "
+          "without TLS, and a MISC_CHECK with curl one with it"),
+    other(Block::real_server, "SMTP_CHECK", Status::refused, for_servers),
+    other(Block::real_server, "BFD_CHECK", Status::refused,
+          "a DNS_CHECK with a delay_loop of 100ms is as quick and asks what matters"),
+
+    {.in = Block::misc_check,
+     .name = "misc_path",
+     .kind = Kind::script,
+     .help = "The program with its full path, and its arguments; no shell reads it, but a "
+             "redirection such as > /dev/null is understood",
+     .required = true,
+     .handle = set_script},
+    {.in = Block::misc_check,
+     .name = "misc_timeout",
+     .kind = Kind::duration,
+     .help = "How long the program may take; what is late is killed and has failed",
+     .standard = "the delay_loop",
+     .minimum = ns(std::chrono::milliseconds{1}),
+     .maximum = ns(std::chrono::hours{24}),
+     .handle = [](const Call& c) { check(c).misc_timeout = c.arguments.duration; }},
+    {.in = Block::misc_check,
+     .name = "misc_dynamic",
+     .help = "Exit status 2 to 255 passes, too, and makes the server's weight the status less 2",
+     .handle = [](const Call& c) { what<core::ScriptCheck>(c).dynamic = true; }},
+    {.in = Block::misc_check,
+     .name = "user",
+     .kind = Kind::user,
+     .help = "The user that runs it",
+     .standard = "the director's script_user",
+     .handle = set_user},
+
+    {.in = Block::dns_check,
+     .name = "type",
+     .kind = Kind::dns_type,
+     .help = "The type that is asked for",
+     .standard = "SOA",
+     .handle =
+         [](const Call& c) {
+             what<core::DnsCheck>(c).type = static_cast<std::uint16_t>(c.arguments.number);
+         }},
+    {.in = Block::dns_check,
+     .name = "name",
+     .kind = Kind::dns_name,
+     .help = "The name that is asked for",
+     .standard = ".",
+     .handle = [](const Call& c) { what<core::DnsCheck>(c).name = c.arguments.text; }},
+
+    {.in = Block::udp_check,
+     .name = "payload",
+     .kind = Kind::hex,
+     .help = "What the datagram holds; without it nothing",
+     .handle = [](const Call& c) { what<core::UdpCheck>(c).payload = c.arguments.bytes; }},
+    {.in = Block::udp_check,
+     .name = "require_reply",
+     .help = "Silence fails",
+     .handle = [](const Call& c) { what<core::UdpCheck>(c).require_reply = true; }},
+    {.in = Block::udp_check,
+     .name = "min_reply_length",
+     .kind = Kind::number,
+     .help = "A reply of fewer bytes fails",
+     .standard = "0",
+     .minimum = 0,
+     .maximum = 65535,
+     .handle =
+         [](const Call& c) {
+             what<core::UdpCheck>(c).min_reply_length =
+                 static_cast<std::uint16_t>(c.arguments.number);
+         }},
+    {.in = Block::udp_check,
+     .name = "max_reply_length",
+     .kind = Kind::number,
+     .help = "A reply of more bytes fails",
+     .standard = "65535",
+     .minimum = 0,
+     .maximum = 65535,
+     .handle =
+         [](const Call& c) {
+             what<core::UdpCheck>(c).max_reply_length =
+                 static_cast<std::uint16_t>(c.arguments.number);
+         }},
+
+    {.in = Block::file_check,
+     .name = "track_file",
+     .kind = Kind::name,
+     .help = "The track_file at top level that names the file",
+     .required = true,
+     .handle =
+         [](const Call& c) { check(c).track_file = {c.arguments.text, c.arguments.argument_at}; }},
+    {.in = Block::file_check,
+     .name = "weight",
+     .kind = Kind::file_weight,
+     .help = "The file's number times this is added to the server's weight; a sum of -254 or less "
+             "takes it down. 0: any number but 0 takes it down. `reverse` turns the sign, with 0 "
+             "the condition",
+     .standard = "the track_file's",
+     .minimum = -254,
+     .maximum = 254,
+     .handle = set_file_weight},
+
+    {.in = Block::http_get,
+     .name = "url",
+     .help = "What is asked; all must pass",
+     .repeats = true,
+     .required = true,
+     .opens = Block::url,
+     .handle = open_url},
+    {.in = Block::http_get,
+     .name = "virtualhost",
+     .kind = Kind::text,
+     .help = "The Host header of URLs that name none",
+     .standard = "the real_server's",
+     .handle = [](const Call& c) { check(c).virtual_host = c.arguments.text; }},
+    {.in = Block::http_get,
+     .name = "http_protocol",
+     .kind = Kind::one_of,
+     .help = "Read, and without effect: the status is the same",
+     .standard = "1.0",
+     .choices = "1.0 1.0C 1.0K 1.1",
+     .handle = set_http_protocol},
+    {.in = Block::http_get,
+     .name = "nb_get_retry",
+     .kind = Kind::number,
+     .help = "The old name of retry",
+     .minimum = 0,
+     .maximum = 999,
+     .handle =
+         [](const Call& c) { timing_of(c).retry = static_cast<std::uint32_t>(c.arguments.number); },
+     .alias_of = "retry"},
+    other(Block::http_get, "enable_sni", Status::ignored, "it belongs to TLS"),
+    other(Block::http_get, "sni_name", Status::ignored, "it belongs to TLS"),
+    other(Block::http_get, "fast_recovery", Status::ignored,
+          "each round asks all URLs, also while the server is down"),
+    {.in = Block::url,
+     .name = "path",
+     .kind = Kind::path,
+     .help = "The URL's path, with its query",
+     .required = true,
+     .handle = [](const Call& c) { url(c).path = c.arguments.text; }},
+    {.in = Block::url,
+     .name = "status_code",
+     .kind = Kind::http_statuses,
+     .help = "Statuses that pass",
+     .standard = "200-299",
+     .handle = [](const Call& c) { url(c).statuses = c.arguments.ranges; }},
+    {.in = Block::url,
+     .name = "virtualhost",
+     .kind = Kind::text,
+     .help = "The Host header",
+     .standard = "that of HTTP_GET, else the server's address",
+     .handle = [](const Call& c) { url(c).virtual_host = c.arguments.text; }},
+    other(Block::url, "digest", Status::refused, status_only),
+    other(Block::url, "regex", Status::refused, status_only),
+    other(Block::url, "regex_no_match", Status::refused, status_only),
+    other(Block::url, "regex_options", Status::refused, status_only),
+    other(Block::url, "regex_min_offset", Status::refused, status_only),
+    other(Block::url, "regex_max_offset", Status::refused, status_only),
+    other(Block::url, "regex_stack", Status::refused, status_only),
+    other(Block::url, "tls_compliant", Status::ignored, "it belongs to TLS"),
+
+    {.in = Block::top,
+     .name = "track_file",
+     .kind = Kind::name,
+     .help = "A file with a number, for FILE_CHECK",
+     .repeats = true,
+     .opens = Block::track_file,
+     .handle = open_track_file,
+     .finish = [](const Call& c, bool faulty) { track_file(c).faulty = faulty; }},
+    {.in = Block::top,
+     .name = "vrrp_track_file",
+     .kind = Kind::name,
+     .help = "The old name of track_file",
+     .repeats = true,
+     .opens = Block::track_file,
+     .handle = open_track_file,
+     .finish = [](const Call& c, bool faulty) { track_file(c).faulty = faulty; },
+     .alias_of = "track_file"},
+    {.in = Block::track_file,
+     .name = "file",
+     .kind = Kind::path,
+     .help = "The file; one that is missing or holds no number counts as 0",
+     .required = true,
+     .handle = [](const Call& c) { track_file(c).path = c.arguments.text; }},
+    {.in = Block::track_file,
+     .name = "weight",
+     .kind = Kind::file_weight,
+     .help = "For FILE_CHECKs that have none of their own",
+     .standard = "1",
+     .minimum = -254,
+     .maximum = 254,
+     .handle =
+         [](const Call& c) {
+             track_file(c).weight = static_cast<std::int32_t>(c.arguments.signed_number);
+             track_file(c).reverse = c.arguments.flag;
+         }},
+    other(Block::track_file, "init_file", Status::ignored, "the director writes no such file"),
+};
+
+/// What the checks that send packets have in common.
+constexpr std::array<Keyword, 6> connection_keywords(Block in) {
+    return {{
+        {.in = in,
+         .name = "connect_ip",
+         .kind = Kind::address,
+         .help = "Where the check goes",
+         .standard = "the real server's address",
+         .handle = [](const Call& c) { check(c).connect_ip = c.arguments.addresses.front(); }},
+        {.in = in,
+         .name = "connect_port",
+         .kind = Kind::number,
+         .help = "Where the check goes",
+         .standard = "the real server's port",
+         .minimum = 1,
+         .maximum = 65535,
+         .handle =
+             [](const Call& c) {
+                 check(c).connect_port = static_cast<std::uint16_t>(c.arguments.number);
+             }},
+        {.in = in,
+         .name = "bindto",
+         .kind = Kind::address,
+         .help = "The address that the check comes from",
+         .handle = [](const Call& c) { check(c).bind_to = c.arguments.addresses.front(); }},
+        {.in = in,
+         .name = "bind_port",
+         .kind = Kind::number,
+         .help = "The port that the check comes from",
+         .standard = "any",
+         .minimum = 1,
+         .maximum = 65535,
+         .handle =
+             [](const Call& c) {
+                 check(c).via.source_port = static_cast<std::uint16_t>(c.arguments.number);
+             }},
+        {.in = in,
+         .name = "bind_if",
+         .kind = Kind::interface,
+         .help = "The interface that the check leaves by",
+         .standard = "any",
+         .handle = [](const Call& c) { check(c).via.interface = c.arguments.texts.front(); }},
+        {.in = in,
+         .name = "fwmark",
+         .kind = Kind::number,
+         .help = "The firewall mark of the check's packets",
+         .standard = "none",
+         .minimum = 0,
+         .maximum = 4294967295,
+         .handle =
+             [](const Call& c) {
+                 check(c).via.mark = static_cast<std::uint32_t>(c.arguments.number);
+             }},
+    }};
+}
+
+constexpr Block connecting[] = {Block::dns_check, Block::tcp_check, Block::udp_check,
+                                Block::ping_check, Block::http_get};
+
+std::vector<Keyword> make_keywords() {
+    std::vector<Keyword> all(std::begin(own_keywords), std::end(own_keywords));
+    for (const Block block : connecting) {
+        for (const Keyword& keyword : connection_keywords(block))
+            all.push_back(keyword);
+        for (const Keyword& keyword : timing_keywords(block))
+            all.push_back(keyword);
+        all.push_back(other(block, "log_all_failures", Status::ignored, logs_all));
+    }
+    for (const Keyword& keyword :
+         {delay_loop_keyword(Block::misc_check), retry_keyword(Block::misc_check),
+          delay_before_retry_keyword(Block::misc_check), warmup_keyword(Block::misc_check),
+          alpha_keyword(Block::misc_check),
+          other(Block::misc_check, "log_all_failures", Status::ignored, logs_all)})
+        all.push_back(keyword);
+    return all;
+}
+
+}  // namespace
+
+std::span<const Keyword> compatible_check_keywords() {
+    static const std::vector<Keyword> keywords = make_keywords();
+    return keywords;
+}
+
+}  // namespace dnsdirector::config
