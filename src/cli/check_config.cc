@@ -2,30 +2,60 @@
 #include <cstdio>
 
 #include "cli/cli.h"
+#include "cli/message_text.h"
 #include "config/config.h"
 
 namespace dnsdirector::cli {
 
+namespace {
+
+struct CheckOptions {
+    std::string path = default_config;
+    bool json = false;
+    bool plain = false;
+    bool quiet = false;
+};
+
+void print_messages(const config::Loaded& loaded, const CheckOptions& options) {
+    if (options.json) {
+        fmt::print("{}", messages_json(loaded.messages));
+        return;
+    }
+    for (const config::Message& message : loaded.messages) {
+        if (options.quiet && message.severity != config::Severity::error) continue;
+        const bool plain = options.plain || options.quiet;
+        fmt::print(stderr, "{}", plain ? message.to_string() + '\n' : text_with_caret(message));
+    }
+}
+
+int check_config(const CheckOptions& options) {
+    const config::Loaded loaded = config::load(options.path);
+    print_messages(loaded, options);
+    if (!loaded.ok()) return failed;
+    if (!options.json && !options.quiet)
+        fmt::print("{}: fine: {} services, {} checks\n", options.path,
+                   loaded.configuration->services.size(), loaded.configuration->checks.size());
+    return ok;
+}
+
+}  // namespace
+
 void add_check_config(Program program) {
     auto* command = program.app.add_subcommand("check-config", "Is this configuration right?");
-    auto path = std::make_shared<std::string>(default_config);
-    command->add_option("-f,--file", *path, "Configuration")->capture_default_str();
+    auto options = std::make_shared<CheckOptions>();
+    command->add_option("-f,--file", options->path, "Configuration")->capture_default_str();
+    command->add_flag("--json", options->json,
+                      "All messages as one JSON array, for editors and pipelines");
+    command->add_flag("--plain", options->plain, "One line a message, without the file's line");
+    command->add_flag("-q,--quiet", options->quiet, "Errors alone, one line each");
     command->footer(
-        "Every message is FILE:LINE:COLUMN: error: what, and what would be right.\n"
-        "Exit status: 0 fine (warnings included), 1 errors. Needs no privileges.\n"
+        "Every message is FILE:LINE:COLUMN: error: what, and what would be right; then the\n"
+        "line with a caret. Exit status: 0 fine (warnings included), 1 errors. Needs no\n"
+        "privileges.\n"
         "\n"
         "  dnsdirector check-config -f resolvers.conf && dnsdirector reload");
-    command->callback([program, path] {
-        program.action = [path] {
-            const config::Loaded loaded = config::load(*path);
-            for (const config::Message& message : loaded.messages)
-                fmt::print(stderr, "{}\n", message.to_string());
-            if (!loaded.ok()) return failed;
-            fmt::print("{}: fine: {} services, {} checks\n", *path,
-                       loaded.configuration->services.size(), loaded.configuration->checks.size());
-            return ok;
-        };
-    });
+    command->callback(
+        [program, options] { program.action = [options] { return check_config(*options); }; });
 }
 
 void add_reference(Program program) {

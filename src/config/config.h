@@ -26,8 +26,12 @@ struct Message {
     std::string file;
     std::uint32_t line = 0;
     std::uint32_t column = 0;
-    std::string text;  ///< what, and what would be right
+    std::string text;         ///< what, and what would be right
+    std::string code = {};    ///< of a finding (examine()): short, stable; "" for others
+    std::string hint = {};    ///< of a finding: what would be right, one or more lines
+    std::string source = {};  ///< the line of the file, as it stands there; "" without a position
 
+    /// The one line of the position and the text; of a finding, its code behind it.
     [[nodiscard]] std::string to_string() const;
     friend bool operator==(const Message&, const Message&) = default;
 };

@@ -8,12 +8,14 @@ namespace dnsdirector::config {
 
 std::string Message::to_string() const {
     const char* kind = severity == Severity::error ? "error" : "warning";
-    if (line == 0) return fmt::format("{}: {}: {}", file, kind, text);
-    return fmt::format("{}:{}:{}: {}: {}", file, line, column, kind, text);
+    const std::string with_code = code.empty() ? text : fmt::format("{} [{}]", text, code);
+    if (line == 0) return fmt::format("{}: {}: {}", file, kind, with_code);
+    return fmt::format("{}:{}:{}: {}: {}", file, line, column, kind, with_code);
 }
 
-std::uint32_t Diagnostics::add_file(std::string name) {
+std::uint32_t Diagnostics::add_file(std::string name, std::string_view text) {
     files_.push_back(std::move(name));
+    texts_.push_back(text);
     return static_cast<std::uint32_t>(files_.size() - 1);
 }
 
@@ -23,8 +25,41 @@ bool Diagnostics::count(Severity severity) {
 }
 
 void Diagnostics::add(Severity severity, const Position& at, std::string text) {
-    entries_.push_back({at.order, entries_.size(),
+    entries_.push_back({at, entries_.size(),
                         Message{severity, files_[at.file], at.line, at.column, std::move(text)}});
+}
+
+void Diagnostics::finding(const Position& at, std::string_view code, std::string text,
+                          std::string hint) {
+    if (!count(Severity::warning)) return;
+    add(Severity::warning, at, std::move(text));
+    entries_.back().message.code = code;
+    entries_.back().message.hint = std::move(hint);
+}
+
+void Diagnostics::quote_lines() {
+    // The messages of a file mostly come line after line: each goes on from where the last one was.
+    struct Place {
+        std::uint32_t line = 1;
+        std::size_t start = 0;
+    };
+    std::vector<Place> places(files_.size());
+    for (Entry& entry : entries_) {
+        const std::string_view text = texts_[entry.at.file];
+        Place& place = places[entry.at.file];
+        if (entry.at.line == 0 || text.empty()) continue;
+        if (entry.at.line < place.line) place = {};
+        while (place.line < entry.at.line && place.start != std::string_view::npos) {
+            place.start = text.find('\n', place.start);
+            if (place.start != std::string_view::npos) ++place.start;
+            ++place.line;
+        }
+        if (place.start == std::string_view::npos) continue;
+        std::string_view line =
+            text.substr(place.start, text.find('\n', place.start) - place.start);
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        entry.message.source = line;
+    }
 }
 
 std::string Diagnostics::where(const Position& at) const {
@@ -33,8 +68,9 @@ std::string Diagnostics::where(const Position& at) const {
 
 std::vector<Message> Diagnostics::take() {
     std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-        return std::tie(a.order, a.sequence) < std::tie(b.order, b.sequence);
+        return std::tie(a.at.order, a.sequence) < std::tie(b.at.order, b.sequence);
     });
+    quote_lines();
     std::vector<Message> messages;
     messages.reserve(entries_.size() + 2);
     for (Entry& entry : entries_)

@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,8 +40,8 @@ class Diagnostics {
 public:
     static constexpr std::size_t most = 100;
 
-    /// Registers a file's name for messages.
-    std::uint32_t add_file(std::string name);
+    /// Registers a file's name for messages, and its text, which must live until take().
+    std::uint32_t add_file(std::string name, std::string_view text = {});
     [[nodiscard]] const std::string& file_name(std::uint32_t file) const { return files_[file]; }
     [[nodiscard]] std::size_t file_count() const { return files_.size(); }
 
@@ -54,6 +55,9 @@ public:
         if (count(Severity::warning))
             add(Severity::warning, at, fmt::format(format, std::forward<Args>(args)...));
     }
+
+    /// What is right by the language, and yet probably not meant: a warning with a code.
+    void finding(const Position& at, std::string_view code, std::string text, std::string hint);
 
     [[nodiscard]] std::size_t errors() const { return errors_; }
     /// Enough errors: reading on would only cost time.
@@ -71,11 +75,15 @@ private:
     void add(Severity severity, const Position& at, std::string text);
 
     struct Entry {
-        std::uint32_t order;
+        Position at;
         std::size_t sequence;  ///< of what stands at one place, the first said comes first
         Message message;
     };
+    /// Puts the line of the file into each message.
+    void quote_lines();
+
     std::vector<std::string> files_;
+    std::vector<std::string_view> texts_;  ///< of `files_`
     std::vector<Entry> entries_;
     std::size_t errors_ = 0;
     std::size_t warnings_ = 0;

@@ -59,7 +59,7 @@ void TreeReader::read_open_file(std::string_view text, const std::string& path, 
                                 std::vector<Statement>& out) {
     ++files_read_;
     open_.push_back(files_.identity(path));
-    const std::uint32_t file = diagnostics_.add_file(path);
+    const std::uint32_t file = diagnostics_.add_file(path, text);
     Input input{Lexer(text, file, diagnostics_, order_, arena_), path, {}, false};
     read_body(input, where, nullptr, "", out);
     open_.pop_back();
