@@ -136,23 +136,25 @@ const CheckDraft* Assembly::named_check(std::string_view name) const {
     return found == named_checks_.end() ? nullptr : found->second;
 }
 
-core::CheckIndex Assembly::add_check(core::Check check) {
+core::CheckIndex Assembly::add_check(core::Check check, const Position& at) {
     const auto known = known_checks_.find(check);
     if (known != known_checks_.end()) return *known;
     const auto added = static_cast<core::CheckIndex>(configuration_.checks.size());
     configuration_.checks.push_back(std::move(check));
+    places_.checks.push_back(at);
     known_checks_.insert(added);
     return added;
 }
 
-void Assembly::add_service(core::Service service, const Position& at) {
-    const auto [known, fresh] = known_services_.emplace(service.key, at);
+void Assembly::add_service(core::Service service, ServicePlaces places) {
+    const auto [known, fresh] = known_services_.emplace(service.key, places.at);
     if (!fresh) {
-        diagnostics_.error(at, "the service {} is given a second time; the first is at {}",
+        diagnostics_.error(places.at, "the service {} is given a second time; the first is at {}",
                            service.key.to_string(), diagnostics_.where(known->second));
         return;
     }
     configuration_.services.push_back(std::move(service));
+    places_.services.push_back(std::move(places));
 }
 
 bool Assembly::usable(const IpAddress& address, const Position& at, std::string_view role) {

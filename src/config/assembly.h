@@ -10,6 +10,7 @@
 
 #include "config/diagnostics.h"
 #include "config/draft.h"
+#include "config/places.h"
 #include "core/model.h"
 
 namespace dnsdirector::config {
@@ -43,10 +44,10 @@ public:
     bool has_room(std::size_t services, std::size_t servers);
 
     /// The index of a check equal to this one, added if there is none yet.
-    core::CheckIndex add_check(core::Check check);
+    core::CheckIndex add_check(core::Check check, const Position& at);
 
     /// Says so when another block has the same service already.
-    void add_service(core::Service service, const Position& at);
+    void add_service(core::Service service, ServicePlaces places);
 
     /// Whether packets can be sent to or received for `address`; `role` is
     /// "service_ip", "address" or the like, for the message.
@@ -62,6 +63,8 @@ public:
 
     /// The whole's own rules (sizes, a director block, anything to do), then the result.
     core::Configuration finish();
+    /// Where its parts stand.
+    [[nodiscard]] Places take_places() { return std::move(places_); }
 
 private:
     void check_limits();
@@ -83,6 +86,7 @@ private:
     const Files& files_;
     Diagnostics& diagnostics_;
     core::Configuration configuration_;
+    Places places_;
     std::set<core::CheckIndex, CheckOrder> known_checks_;
     std::unordered_map<core::ServiceKey, Position> known_services_;
     std::unordered_map<IpAddress, Position> service_ips_;  ///< of all blocks, the first of each

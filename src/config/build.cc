@@ -39,7 +39,8 @@ void check_use(const Drafts& drafts, Diagnostics& diagnostics) {
 
 }  // namespace
 
-core::Configuration build(const Drafts& drafts, const Files& files, Diagnostics& diagnostics) {
+core::Configuration build(const Drafts& drafts, const Files& files, Diagnostics& diagnostics,
+                          Places& places) {
     check_names(drafts.clusters, "dns_cluster", diagnostics);
     check_names(drafts.checks, "check", diagnostics);
     check_names(drafts.groups, "virtual_server_group", diagnostics);
@@ -59,7 +60,9 @@ core::Configuration build(const Drafts& drafts, const Files& files, Diagnostics&
     }
     // A name that is misspelt somewhere would be said twice.
     if (diagnostics.errors() == 0) check_use(drafts, diagnostics);
-    return assembly.finish();
+    core::Configuration configuration = assembly.finish();
+    places = assembly.take_places();
+    return configuration;
 }
 
 }  // namespace dnsdirector::config

@@ -9,12 +9,13 @@
 #include "config/config.h"
 #include "config/diagnostics.h"
 #include "config/draft.h"
+#include "config/places.h"
 #include "core/model.h"
 
 namespace dnsdirector::config {
 
 /// The configuration; it is whole only when `diagnostics` holds no error then.
 [[nodiscard]] core::Configuration build(const Drafts& drafts, const Files& files,
-                                        Diagnostics& diagnostics);
+                                        Diagnostics& diagnostics, Places& places);
 
 }  // namespace dnsdirector::config

@@ -203,7 +203,8 @@ ServerChecks ClusterBuilder::checks_of(const Endpoint& server) {
             check.target = {server.address, draft->port.value_or(server.port)};
             check.what = question_of(*draft, server.address.family(), transport);
             check.timing = draft->timing;
-            block.transport[index(transport)] = assembly_.add_check(std::move(check));
+            block.transport[index(transport)] =
+                assembly_.add_check(std::move(check), draft->position);
         }
     }
     return checks;
@@ -223,6 +224,7 @@ void ClusterBuilder::add_services(const Placed<IpAddress>& service_ip) {
     for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
         if (!cluster_.protocols[index(protocol)]) continue;
         core::Service service;
+        ServicePlaces places{service_ip.position, cluster_.position, {}};
         service.key = {service_ip.value, cluster_.port, protocol};
         service.cluster = cluster_.name;
         service.scheduler = cluster_.scheduler.value;
@@ -235,11 +237,12 @@ void ClusterBuilder::add_services(const Placed<IpAddress>& service_ip) {
             const ServerDraft& server = cluster_.servers[i];
             const auto& address = server.address[index(family)];
             if (!address) continue;
+            places.servers.push_back(server.position);
             service.real_servers.push_back(
                 {server.name, Endpoint{address->value, port_of(server)}, server.weight,
                  cached_checks(i, family).for_service(protocol, cluster_.require_all)});
         }
-        assembly_.add_service(std::move(service), service_ip.position);
+        assembly_.add_service(std::move(service), std::move(places));
     }
 
     bool& warned = warned_families_[index(family)];

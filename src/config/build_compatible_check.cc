@@ -145,7 +145,7 @@ void CheckBuilder::add(core::RealServer& real) {
             return true;
         },
         check.what);
-    if (good) real.checks.push_back(assembly_.add_check(std::move(check)));
+    if (good) real.checks.push_back(assembly_.add_check(std::move(check), draft_.position));
 }
 
 }  // namespace

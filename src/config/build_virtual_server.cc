@@ -226,11 +226,14 @@ void VirtualServerBuilder::build() {
     if (!assembly_.has_room(addresses_.size(), draft_.servers.size())) return;
     for (const Placed<Endpoint>& address : addresses_) {
         core::Service service = service_of(address.value);
-        for (const CompatibleServerDraft& server : draft_.servers)
-            if (server.readable)
-                service.real_servers.push_back(real_server_of(server, address.value));
+        ServicePlaces places{address.position, draft_.position, {}};
+        for (const CompatibleServerDraft& server : draft_.servers) {
+            if (!server.readable) continue;
+            service.real_servers.push_back(real_server_of(server, address.value));
+            places.servers.push_back(server.position);
+        }
         // The block decides the protocol: without it a second one would look like the same.
-        if (!draft_.faulty) assembly_.add_service(std::move(service), address.position);
+        if (!draft_.faulty) assembly_.add_service(std::move(service), std::move(places));
     }
 }
 

@@ -43,6 +43,7 @@ public:
     /// Registers a file's name for messages, and its text, which must live until take().
     std::uint32_t add_file(std::string name, std::string_view text = {});
     [[nodiscard]] const std::string& file_name(std::uint32_t file) const { return files_[file]; }
+    [[nodiscard]] std::string_view file_text(std::uint32_t file) const { return texts_[file]; }
     [[nodiscard]] std::size_t file_count() const { return files_.size(); }
 
     template <typename... Args>

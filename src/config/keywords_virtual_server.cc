@@ -92,12 +92,13 @@ void warn_of_persistence(const Call& call) {
         call.diagnostics.warning(call.arguments.position,
                                  "persistence_timeout 0 is off, as without this line; remove it");
     else
-        call.diagnostics.warning(
-            call.arguments.position,
+        call.diagnostics.finding(
+            call.arguments.position, "persistence",
             "persistence_timeout has no effect here: the xdp plane chooses a server for each UDP "
             "query and TCP connection, which is what DNS wants (a resolver with many users behind "
             "it would stay with one server, also after that has failed); lb_algo sh keeps a "
-            "client with one server");
+            "client with one server",
+            "remove the line");
 }
 
 /// The flags belong to the scheduler of their name.

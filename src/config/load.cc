@@ -3,15 +3,19 @@
 #include "config/config.h"
 #include "config/files.h"
 #include "config/keywords.h"
+#include "config/places.h"
 #include "config/reader.h"
 #include "config/tree.h"
 
 namespace dnsdirector::config {
 namespace {
 
-Loaded finish(const std::vector<Statement>& tree, const Files& files, Diagnostics& diagnostics) {
+Loaded finish(const std::vector<Statement>& tree, const Files& files, Diagnostics& diagnostics,
+              const Visit& visit) {
     const Drafts drafts = read_drafts(tree, diagnostics);
-    core::Configuration configuration = build(drafts, files, diagnostics);
+    Places places;
+    core::Configuration configuration = build(drafts, files, diagnostics, places);
+    if (visit && diagnostics.errors() == 0) visit(configuration, places, diagnostics);
     Loaded loaded;
     if (diagnostics.errors() == 0) loaded.configuration = std::move(configuration);
     loaded.messages = diagnostics.take();
@@ -20,20 +24,29 @@ Loaded finish(const std::vector<Statement>& tree, const Files& files, Diagnostic
 
 }  // namespace
 
-Loaded load(const std::string& path, const Files& files) {
+Loaded load(const std::string& path, const Files& files, const Visit& visit) {
     Diagnostics diagnostics;
     const Grammar grammar = keyword_grammar();
     TreeReader reader(files, grammar, diagnostics);
     const std::vector<Statement> tree = reader.read_file(path);
-    return finish(tree, files, diagnostics);
+    return finish(tree, files, diagnostics, visit);
 }
 
-Loaded parse(std::string_view text, const std::string& name, const Files& files) {
+Loaded parse(std::string_view text, const std::string& name, const Files& files,
+             const Visit& visit) {
     Diagnostics diagnostics;
     const Grammar grammar = keyword_grammar();
     TreeReader reader(files, grammar, diagnostics);
     const std::vector<Statement> tree = reader.read_text(text, name);
-    return finish(tree, files, diagnostics);
+    return finish(tree, files, diagnostics, visit);
+}
+
+Loaded load(const std::string& path, const Files& files) {
+    return load(path, files, nullptr);
+}
+
+Loaded parse(std::string_view text, const std::string& name, const Files& files) {
+    return parse(text, name, files, nullptr);
 }
 
 Loaded load(const std::string& path) {

@@ -85,7 +85,7 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
              "t.conf:5:1: warning: persistence_timeout has no effect here: the xdp plane chooses a "
              "server for each UDP query and TCP connection, which is what DNS wants (a resolver "
              "with many users behind it would stay with one server, also after that has failed); "
-             "lb_algo sh keeps a client with one server\n");
+             "lb_algo sh keeps a client with one server [persistence]\n");
 }
 
 TEST(Refusals, KnownWordsOfKeepalivedThatAreNotReadSaySo) {
