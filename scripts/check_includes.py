@@ -32,6 +32,7 @@ RESERVED = [
     (r"netlink/|linux/(netlink|rtnetlink|genetlink)\.h|libnl.*",
      ["netlink", "dataplane/ipvs"], "libnl"),
     (r"ldns/", ["dns"], "ldns"),
+    (r"openssl/", ["probe"], "OpenSSL"),
     (r"CLI/", ["cli"], "CLI11"),
     (r"boost/beast.*", ["control", "cli"], "Beast"),
 ]

@@ -6,13 +6,17 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "config/values.h"
 #include "core/mnemonics.h"
+#include "dns/present.h"
 #include "dns/status_pattern.h"
 #include "probe/ask_once.h"
 
@@ -20,7 +24,7 @@ namespace dnsdirector::cli {
 namespace {
 
 constexpr int healthy = 0, unhealthy = 1, usage = 2;
-constexpr std::uint16_t dns_port = 53;
+constexpr std::uint16_t dns_port = 53, dns_over_tls_port = 853;  // RFC 7858, 3.1
 
 constexpr const char* words_usage =
     "FROM_IP CLASS QTYPE QNAME TO_IP TIME TRIES ERROR_STATUS_REGEX [udp|tcp]";
@@ -33,6 +37,11 @@ constexpr const char* examples =
     "      --source 2001:db8::1 --timeout 1s --tries 3 --expect-rcode NOERROR\n"
     "  dnsdirector probe --server 203.0.113.11 --name www.example.com --type A \\\n"
     "      --expect-answer 198.51.100.80\n"
+    "  dnsdirector probe --server 203.0.113.11 --name example.com --type NS --no-recursion \\\n"
+    "      --match exactly --expect-answer ns1.example.com. --expect-answer ns2.example.com. \\\n"
+    "      --flags aa --max-time 50ms\n"
+    "  dnsdirector probe --server 203.0.113.11 --name test.example.com --random-label --tls \\\n"
+    "      --do --flags ad --show-reply\n"
     "\n"
     "The words of the classic dig wrapper, for MISC_CHECK lines that exist already:\n"
     "  dnsdirector probe FROM_IP CLASS QTYPE QNAME TO_IP TIME TRIES ERROR_STATUS_REGEX [udp|tcp]\n"
@@ -57,16 +66,36 @@ struct Words {
     std::string expect_rcode;
     std::vector<std::string> expect_answers;
     std::string on_truncated = "tcp", transport = "udp";
-    bool no_recursion = false;
+    bool no_recursion = false, random_label = false, tls = false, dnssec_ok = false;
+    std::string edns, match = "any", min_answers, max_time;
+    std::vector<std::string> flags;
+    std::string source_port, interface, mark;
+    bool show_reply = false;
 };
 
-Result<std::uint32_t> parse_tries(const std::string& text) {
-    std::uint32_t tries = 0;
+/// Decimal, or hexadecimal with 0x, as marks are written; `what` is for the message.
+Result<std::uint32_t> parse_number(const std::string& text, const char* what, std::uint32_t minimum,
+                                   std::uint32_t maximum) {
+    const bool hexadecimal = text.starts_with("0x");
+    std::uint32_t number = 0;
     const char* end = text.data() + text.size();
-    const auto [rest, status] = std::from_chars(text.data(), end, tries);
-    if (status != std::errc{} || rest != end || tries < 1 || tries > 10)
-        return fail("\"{}\" is no number of tries: 1 to 10", text);
-    return tries;
+    const auto [rest, status] =
+        std::from_chars(text.data() + (hexadecimal ? 2 : 0), end, number, hexadecimal ? 16 : 10);
+    if (status != std::errc{} || rest != end || number < minimum || number > maximum)
+        return fail("\"{}\" is no {}: {} to {}", text, what, minimum, maximum);
+    return number;
+}
+
+/// Where a number may be left out: `number` stays as it is then.
+template <typename Number>
+Result<std::monostate> read_number(const std::string& text, const char* what, std::uint32_t minimum,
+                                   Number& number) {
+    if (text.empty()) return {};
+    Result<std::uint32_t> read =
+        parse_number(text, what, minimum, std::numeric_limits<Number>::max());
+    if (!read) return tl::unexpected(read.error());
+    number = static_cast<Number>(*read);
+    return {};
 }
 
 Result<std::vector<std::uint16_t>> parse_fail_on(const std::vector<std::string>& patterns) {
@@ -105,7 +134,57 @@ Result<std::monostate> read_question(const Words& words, core::DnsCheck& check) 
     check.klass = *class_number;
     check.transport = words.transport == "tcp" ? Protocol::tcp : Protocol::udp;
     check.recursion_desired = !words.no_recursion;
-    return {};
+    check.random_label = words.random_label;
+    check.tls = words.tls;
+    if (words.tls) check.transport = Protocol::tcp;
+    if (words.edns.empty() && !words.dnssec_ok) return {};
+    check.edns = core::Edns{.dnssec_ok = words.dnssec_ok};
+    return read_number(words.edns, "EDNS buffer size", 512, check.edns->buffer_size);
+}
+
+Result<std::uint16_t> parse_flags(const std::vector<std::string>& names) {
+    constexpr std::pair<std::string_view, std::uint16_t> flags[] = {{"aa", core::header_flag::aa},
+                                                                    {"ra", core::header_flag::ra},
+                                                                    {"ad", core::header_flag::ad}};
+    std::uint16_t bits = 0;
+    for (const std::string& name : names) {
+        const auto* flag = std::ranges::find(flags, name, &decltype(flags[0])::first);
+        if (flag == std::end(flags)) return fail("\"{}\" is no flag: aa, ra, ad", name);
+        bits = static_cast<std::uint16_t>(bits | flag->second);
+    }
+    return bits;
+}
+
+Result<std::monostate> read_answers(const Words& words, core::DnsCheck& check) {
+    using core::AnswerMatch;
+    check.expect_answers = words.expect_answers;
+    check.match = words.match == "all"       ? AnswerMatch::all
+                  : words.match == "exactly" ? AnswerMatch::exactly
+                  : words.match == "pattern" ? AnswerMatch::pattern
+                                             : AnswerMatch::any;
+    const Result<std::uint16_t> flags = parse_flags(words.flags);
+    if (!flags) return tl::unexpected(flags.error());
+    check.required_flags = *flags;
+    if (!words.max_time.empty()) {
+        const Result<Nanoseconds> time =
+            config::parse_duration(words.max_time, Milliseconds{1}, Seconds{3600});
+        if (!time) return tl::unexpected(time.error());
+        check.max_time = *time;
+    }
+    return read_number(words.min_answers, "number of answers", 1, check.min_answers);
+}
+
+Result<std::monostate> read_via(const Words& words, Family family, core::Via& via) {
+    Result<std::optional<IpAddress>> source = parse_source(words.source, family);
+    if (!source) return tl::unexpected(source.error());
+    via.source = *source;
+    if (!words.interface.empty()) {
+        Result<std::string> interface = config::parse_interface(words.interface);
+        if (!interface) return tl::unexpected(interface.error());
+        via.interface = std::move(*interface);
+    }
+    if (auto read = read_number(words.mark, "firewall mark", 1, via.mark); !read) return read;
+    return read_number(words.source_port, "port", 1, via.source_port);
 }
 
 Result<std::monostate> read_criteria(const Words& words, core::DnsCheck& check) {
@@ -117,16 +196,16 @@ Result<std::monostate> read_criteria(const Words& words, core::DnsCheck& check) 
         if (!check.expect_rcode)
             return fail("\"{}\" is no status: NOERROR, NXDOMAIN, RCODE11 …", words.expect_rcode);
     }
-    check.expect_answers = words.expect_answers;
     check.on_truncated = words.on_truncated == "pass"   ? core::OnTruncated::pass
                          : words.on_truncated == "fail" ? core::OnTruncated::fail
                                                         : core::OnTruncated::ask_over_tcp;
-    return {};
+    return read_answers(words, check);
 }
 
 Result<Question> understand(const Words& words) {
     Question question;
-    const std::optional<Endpoint> server = Endpoint::parse(words.server, dns_port);
+    const std::optional<Endpoint> server =
+        Endpoint::parse(words.server, words.tls ? dns_over_tls_port : dns_port);
     if (!server || server->address.is_unspecified())
         return fail("\"{}\" is no server: ADDRESS, ADDRESS:PORT or [IPV6]:PORT", words.server);
     question.server = *server;
@@ -134,14 +213,13 @@ Result<Question> understand(const Words& words) {
         return tl::unexpected(read.error());
     if (auto read = read_criteria(words, question.check); !read)
         return tl::unexpected(read.error());
-    Result<std::optional<IpAddress>> source = parse_source(words.source, server->address.family());
-    if (!source) return tl::unexpected(source.error());
-    question.check.via.source = *source;
+    if (auto read = read_via(words, server->address.family(), question.check.via); !read)
+        return tl::unexpected(read.error());
     Result<Nanoseconds> timeout =
         config::parse_duration(words.timeout, Milliseconds{1}, Seconds{3600});
     if (!timeout) return tl::unexpected(timeout.error());
     question.timing.timeout = *timeout;
-    Result<std::uint32_t> tries = parse_tries(words.tries);
+    Result<std::uint32_t> tries = parse_number(words.tries, "number of tries", 1, 10);
     if (!tries) return tl::unexpected(tries.error());
     question.timing.tries = *tries;
     return question;
@@ -166,6 +244,7 @@ int ask(const Words& words) {
         line += fmt::format(" {:.3f} ms", static_cast<double>(verdict.rtt.count()) / 1000);
     if (!verdict.passed()) line += ": " + verdict.reason;
     fmt::print("{}\n", line);
+    if (words.show_reply && verdict.reply) fmt::print("{}", dns::in_dig_form(*verdict.reply));
     return verdict.passed() ? healthy : unhealthy;
 }
 
@@ -183,6 +262,27 @@ int run_words(const std::vector<std::string>& given) {
     words.fail_on = {given[7]};
     if (given.size() == 9) words.transport = given[8];
     return ask(words);
+}
+
+/// What goes beyond a plain question: EDNS, criteria, how packets leave.
+void add_more_options(CLI::App& app, Words& words) {
+    app.add_flag("--tls", words.tls, "ask over TLS (port 853); the certificate is not judged");
+    app.add_flag("--random-label", words.random_label,
+                 "a new random label in front of the name, which no cache knows");
+    app.add_option("--edns", words.edns, "send EDNS with this buffer size, 512 to 65535");
+    app.add_flag("--do", words.dnssec_ok, "send EDNS with DO: DNSSEC records are wanted");
+    app.add_option("--match", words.match,
+                   "any or all of the expected answers, exactly them, or a pattern (RE2)")
+        ->check(CLI::IsMember({"any", "all", "exactly", "pattern"}))
+        ->capture_default_str();
+    app.add_option("--flags", words.flags, "flags that the reply must carry: aa, ra, ad")
+        ->delimiter(',');
+    app.add_option("--min-answers", words.min_answers, "as many records of the type at least");
+    app.add_option("--max-time", words.max_time, "a reply that took longer fails");
+    app.add_option("--source-port", words.source_port, "port to send from");
+    app.add_option("--interface", words.interface, "interface to send through");
+    app.add_option("--fwmark", words.mark, "firewall mark of what is sent (needs CAP_NET_ADMIN)");
+    app.add_flag("--show-reply", words.show_reply, "print a reply that failed, in dig's form");
 }
 
 int run_options(std::vector<std::string> arguments) {
@@ -204,11 +304,12 @@ int run_options(std::vector<std::string> arguments) {
                    "statuses that are failures, regular expressions (default: SERVFAIL REFUSED)");
     app.add_option("--expect-rcode", words.expect_rcode, "the one status that passes");
     app.add_option("--expect-answer", words.expect_answers,
-                   "record data, one of which must be among the answers");
+                   "record data, one of which must be among the answers (see --match)");
     app.add_option("--on-truncated", words.on_truncated,
                    "a truncated reply over UDP: ask again over tcp, pass or fail")
         ->check(CLI::IsMember({"tcp", "pass", "fail"}))
         ->capture_default_str();
+    add_more_options(app, words);
     try {
         std::ranges::reverse(arguments);  // CLI11 takes a vector from its end
         app.parse(std::move(arguments));

@@ -2,6 +2,7 @@
 #include "dns/criteria.h"
 
 #include <ldns/ldns.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <memory>
@@ -39,7 +40,43 @@ Result<std::vector<std::uint8_t>> parse_rdata(std::uint16_t type, const std::str
     return wire;
 }
 
+constexpr std::size_t longest_text = 200;  ///< of all that is expected, in bytes
+
+/// What is expected, as a reason says it.
+std::string expected_text(const core::DnsCheck& check) {
+    std::string text;
+    switch (check.match) {
+        case core::AnswerMatch::any: text = joined(check.expect_answers, " or "); break;
+        case core::AnswerMatch::all: text = joined(check.expect_answers, " and "); break;
+        case core::AnswerMatch::exactly:
+            text = "exactly " + joined(check.expect_answers, " and ");
+            break;
+        case core::AnswerMatch::pattern:
+            text = "what matches \"" + check.expect_answers.front() + "\"";
+            break;
+    }
+    return text.size() > longest_text ? text.substr(0, longest_text) + "…" : text;
+}
+
+Result<std::shared_ptr<const RE2>> parse_pattern(const core::DnsCheck& check) {
+    if (check.expect_answers.size() != 1)
+        return fail("a pattern is one regular expression, not {}", check.expect_answers.size());
+    const std::string& text = check.expect_answers.front();
+    auto pattern = std::make_shared<const RE2>(text, RE2::Quiet);
+    if (!pattern->ok()) return fail("\"{}\" is no regular expression: {}", text, pattern->error());
+    return pattern;
+}
+
 }  // namespace
+
+std::string joined(const std::vector<std::string>& words, std::string_view last) {
+    std::string text;
+    for (std::size_t index = 0; index < words.size(); ++index) {
+        if (index > 0) text += index + 1 == words.size() ? last : ", ";
+        text += words[index];
+    }
+    return text;
+}
 
 Result<Criteria> Criteria::make(const core::DnsCheck& check) {
     constexpr std::uint16_t any = 255;
@@ -51,14 +88,22 @@ Result<Criteria> Criteria::make(const core::DnsCheck& check) {
     criteria.fail_on = check.fail_on;
     std::ranges::sort(criteria.fail_on);
     criteria.expect_rcode = check.expect_rcode;
-    if (!check.expect_answers.empty() && check.type == any)
-        return fail("an expected answer needs a question of one type, not ANY");
+    criteria.match = check.match;
+    criteria.required_flags = check.required_flags;
+    criteria.min_answers = check.min_answers;
+    if (check.expect_answers.empty()) return criteria;
+    criteria.answers_text = expected_text(check);
+    if (check.match == core::AnswerMatch::pattern) {
+        Result<std::shared_ptr<const RE2>> pattern = parse_pattern(check);
+        if (!pattern) return tl::unexpected(pattern.error());
+        criteria.pattern = std::move(*pattern);
+        return criteria;
+    }
+    if (check.type == any) return fail("an expected answer needs a question of one type, not ANY");
     for (const std::string& text : check.expect_answers) {
         Result<std::vector<std::uint8_t>> wire = parse_rdata(check.type, text);
         if (!wire) return tl::unexpected(wire.error());
         criteria.answers.push_back(std::move(*wire));
-        if (!criteria.answers_text.empty()) criteria.answers_text += " or ";
-        criteria.answers_text += text;
     }
     return criteria;
 }

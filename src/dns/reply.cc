@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "core/mnemonics.h"
-#include "dns/present.h"
+#include "dns/answers.h"
 
 namespace dnsdirector::dns {
 namespace {
@@ -40,15 +40,8 @@ Asked compare_question(Bytes reply, Bytes question) {
     return end && *end + type_and_class <= reply.size() ? Asked::other : Asked::broken;
 }
 
-struct Walked {
-    std::uint16_t rcode = 0;
-    bool answer_found = false;
-    /// First record of the asked type in the answer section, for the reason.
-    std::optional<Record> other_answer;
-};
-
-/// All sections from `at` on; a reason when the message is broken.
-std::string walk_sections(Bytes reply, std::size_t at, const Criteria& criteria, Walked& walked) {
+/// All sections from `at` on, completing `rcode`; a reason when the message is broken.
+std::string walk_sections(Bytes reply, std::size_t at, std::uint16_t& rcode) {
     for (std::size_t section = 0; section < 3; ++section) {
         const unsigned count = read16(reply, 6 + 2 * section);
         for (unsigned index = 0; index < count; ++index) {
@@ -62,18 +55,29 @@ std::string walk_sections(Bytes reply, std::size_t at, const Criteria& criteria,
                                    section_names[section], core::type_name(record->type));
             // The upper eight bits of an extended RCODE (RFC 6891, 6.1.3).
             if (section == 2 && record->type == type_opt)
-                walked.rcode = static_cast<std::uint16_t>(walked.rcode | record->ttl >> 24 << 4);
-            if (section != 0 || record->type != criteria.type || record->klass != criteria.klass)
-                continue;
-            if (!walked.other_answer) walked.other_answer = record;
-            for (const std::vector<std::uint8_t>& answer : criteria.answers)
-                walked.answer_found = walked.answer_found || rdata_equals(reply, *record, answer);
+                rcode = static_cast<std::uint16_t>(rcode | record->ttl >> 24 << 4);
         }
     }
     return {};
 }
 
-Judged judge_status(std::uint16_t rcode, const Criteria& criteria) {
+/// Names of the required flags that the header lacks, in words; "" when none.
+std::string missing_flags(Bytes reply, std::uint16_t required) {
+    constexpr struct {
+        std::uint16_t bit;
+        const char* without;
+    } flags[] = {{core::header_flag::aa, "not authoritative"},
+                 {core::header_flag::ra, "recursion not available (RA missing)"},
+                 {core::header_flag::ad, "answer not authenticated (AD missing)"}};
+    const unsigned missing = required & ~unsigned{read16(reply, 2)};
+    std::string text;
+    for (const auto& [bit, without] : flags)
+        if ((missing & bit) != 0) text += fmt::format("{}{}", text.empty() ? "" : ", ", without);
+    return text;
+}
+
+/// What the header says, which can be relied upon in a truncated message, too.
+Judged judge_header(Bytes reply, std::uint16_t rcode, const Criteria& criteria) {
     if (criteria.expect_rcode && rcode != *criteria.expect_rcode)
         return {Judgement::fail,
                 fmt::format("rcode {}, expected {}", core::rcode_name(rcode),
@@ -81,38 +85,30 @@ Judged judge_status(std::uint16_t rcode, const Criteria& criteria) {
                 rcode};
     if (std::ranges::binary_search(criteria.fail_on, rcode))
         return {Judgement::fail, core::rcode_name(rcode), rcode};
+    if (std::string missing = missing_flags(reply, criteria.required_flags); !missing.empty())
+        return {Judgement::fail, std::move(missing), rcode};
     return {Judgement::pass, {}, rcode};
 }
 
-Judged judge_answer(Bytes reply, const Walked& walked, const Criteria& criteria) {
-    if (criteria.answers.empty() || walked.answer_found) return {Judgement::pass, {}, walked.rcode};
-    constexpr std::size_t longest = 120;
-    const std::string got = walked.other_answer ? rdata_text(reply, *walked.other_answer, longest)
-                            : walked.rcode != 0
-                                ? core::rcode_name(walked.rcode)
-                                : "no " + core::type_name(criteria.type) + " record";
-    return {Judgement::fail,
-            fmt::format("wrong answer: got {}, expected {}", got, criteria.answers_text),
-            walked.rcode};
-}
-
-Judged judge_truncated(std::uint16_t rcode, const Criteria& criteria) {
+Judged judge_truncated(Bytes reply, std::uint16_t rcode, const Criteria& criteria) {
     switch (criteria.on_truncated) {
         case core::OnTruncated::ask_over_tcp: return {Judgement::truncated, {}, rcode};
         case core::OnTruncated::fail: return {Judgement::fail, "truncated", rcode};
         case core::OnTruncated::pass: break;
     }
-    return judge_status(rcode, criteria);
+    return judge_header(reply, rcode, criteria);
 }
 
 Judged judge_whole(Bytes reply, std::size_t records, std::uint16_t rcode,
                    const Criteria& criteria) {
-    Walked walked;
-    walked.rcode = rcode;
-    if (const std::string broken = walk_sections(reply, records, criteria, walked); !broken.empty())
+    if (const std::string broken = walk_sections(reply, records, rcode); !broken.empty())
         return malformed("{}", broken);
-    Judged judged = judge_status(walked.rcode, criteria);
-    return judged.judgement == Judgement::pass ? judge_answer(reply, walked, criteria) : judged;
+    Judged judged = judge_header(reply, rcode, criteria);
+    if (judged.judgement != Judgement::pass) return judged;
+    if (std::string trouble = trouble_with_answers(reply, records, rcode, criteria);
+        !trouble.empty())
+        return {Judgement::fail, std::move(trouble), rcode};
+    return judged;
 }
 
 }  // namespace
@@ -139,7 +135,8 @@ Judged judge(Bytes reply, const Query& query, std::uint16_t id, const Criteria& 
     }
     // Of a truncated message only header and question can be relied on.
     const bool cut = (reply[2] & flag_truncated) != 0 && transport == Protocol::udp;
-    return cut ? judge_truncated(rcode, criteria) : judge_whole(reply, records, rcode, criteria);
+    return cut ? judge_truncated(reply, rcode, criteria)
+               : judge_whole(reply, records, rcode, criteria);
 }
 
 }  // namespace dnsdirector::dns

@@ -33,8 +33,9 @@ struct Judged {
 /// whether it is one at all; from there on everything that is wrong is a
 /// failure. A status other than NOERROR may come without the question, as
 /// servers send it that could not read ours. Bytes behind the last record are
-/// allowed, as dig allows them. Where data are expected, any record of the asked
-/// type in the answer section counts, since CNAMEs may lead to it.
+/// allowed, as dig allows them. Where data are expected, records of the asked type
+/// in the answer section count, whatever their owner, since CNAMEs may lead to them.
+/// The order of complaints: broken, status, flags, answers, their number.
 [[nodiscard]] Judged judge(Bytes reply, const Query& query, std::uint16_t id,
                            const Criteria& criteria, Protocol transport);
 

@@ -29,9 +29,9 @@ Result<Report> ask_once(const Endpoint& target, const core::DnsCheck& check,
         if (events > 0) progress = (*probe)->on_event(now());
         if (!progress && (*probe)->wake() <= now()) progress = (*probe)->on_timeout(now());
     }
-    return Report{
-        {progress->failure, std::move(progress->reason), progress->rtt, now(), wall_now()},
-        progress->rcode};
+    return Report{{progress->failure, std::move(progress->reason), progress->rtt, now(), wall_now(),
+                   std::move(progress->reply)},
+                  progress->rcode};
 }
 
 }  // namespace dnsdirector::probe

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "probe/clock.h"
+#include "probe/tls_exchange.h"
 
 namespace dnsdirector::probe {
 namespace {
@@ -18,6 +19,20 @@ using core::Failure;
 /// (25 us instead of 12, bench/checks_bench.cc), and an old port invites spoofing.
 unsigned rounds_of_a_socket(IdSource& ids) {
     return 8U + ids.next() % 16U;
+}
+
+std::uint64_t random_bits(IdSource& ids) {
+    std::uint64_t bits = 0;
+    for (int part = 0; part < 4; ++part)
+        bits = bits << 16 | ids.next();
+    return bits;
+}
+
+/// In milliseconds, rounded up so that nothing is late by nothing.
+std::string late_text(Nanoseconds took, Nanoseconds allowed) {
+    const auto rounded = std::chrono::ceil<Milliseconds>(took);
+    return fmt::format("late by {}: answered after {}, {} allowed", to_text(rounded - allowed),
+                       to_text(rounded), to_text(allowed));
 }
 
 }  // namespace
@@ -31,17 +46,20 @@ Result<std::unique_ptr<Probe>> DnsProbe::make(Environment& environment, std::uin
     if (!criteria) return tl::unexpected(criteria.error());
     Result<Path> path = make_path(target, check.via);
     if (!path) return tl::unexpected(path.error());
-    return std::unique_ptr<Probe>(new DnsProbe(environment, token, std::move(*path), timing,
+    return std::unique_ptr<Probe>(new DnsProbe(environment, token, std::move(*path), check, timing,
                                                std::move(*query), std::move(*criteria)));
 }
 
 DnsProbe::DnsProbe(Environment& environment, std::uint64_t token, Path path,
-                   const core::CheckTiming& timing, dns::Query query, dns::Criteria criteria)
+                   const core::DnsCheck& check, const core::CheckTiming& timing, dns::Query query,
+                   dns::Criteria criteria)
     : environment_(environment),
       token_(token),
       path_(std::move(path)),
       timeout_(timing.timeout),
       tries_(std::clamp<std::size_t>(timing.tries, 1, max_tries)),
+      max_time_(check.max_time),
+      tls_(check.tls),
       query_(std::move(query)),
       criteria_(std::move(criteria)),
       udp_(environment.sockets) {}
@@ -50,6 +68,8 @@ Probe::Progress DnsProbe::start(TimePoint now) {
     in_round_ = true;
     asked_count_ = 0;
     ignored_ = 0;
+    // One label for the whole round, so that late replies to earlier tries count.
+    if (query_.has_random_label()) query_.set_label(random_bits(environment_.ids));
     return next_try(now);
 }
 
@@ -71,7 +91,7 @@ Probe::Progress DnsProbe::send_udp() {
     }
     const dns::Bytes message = query_.message();
     if (::send(udp_.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0)
-        return finish(outcome_of(errno, asked_count_ > 1 ? Stage::udp : Stage::own));
+        return finish(probe::outcome_of(errno, asked_count_ > 1 ? Stage::udp : Stage::own));
     ++environment_.statistics.sent;
     return std::nullopt;
 }
@@ -84,7 +104,7 @@ Probe::Progress DnsProbe::read_udp() {
         if (got < 0 && errno == EAGAIN) return std::nullopt;
         if (got < 0) {
             const int error = errno;
-            if (in_round_) return finish(outcome_of(error, Stage::udp));
+            if (in_round_) return finish(probe::outcome_of(error, Stage::udp));
             udp_.close();  // a refusal of what was answered already: of no round
             return std::nullopt;
         }
@@ -103,6 +123,7 @@ Probe::Progress DnsProbe::read_udp() {
 }
 
 Probe::Progress DnsProbe::begin_tcp() {
+    if (!tcp_ && tls_) tcp_ = std::make_unique<TlsExchange>(environment_, token_);
     if (!tcp_) tcp_ = std::make_unique<TcpExchange>(environment_, token_);
     ++environment_.statistics.sent;
     return drive_tcp(tcp_->begin(path_, query_.framed()));
@@ -136,10 +157,17 @@ Probe::Progress DnsProbe::take(dns::Bytes reply, const Try& current, Protocol tr
         case dns::Judgement::pass:
         case dns::Judgement::fail: break;
     }
-    const auto rtt = std::chrono::duration_cast<Microseconds>(now() - current.sent);
-    const bool passed = judged.judgement == dns::Judgement::pass;
-    return finish(
-        {passed ? Failure::none : Failure::answer, std::move(judged.reason), rtt, judged.rcode});
+    return finish(outcome_of(std::move(judged), reply, now() - current.sent));
+}
+
+Outcome DnsProbe::outcome_of(dns::Judged judged, dns::Bytes reply, Nanoseconds took) const {
+    const auto rtt = std::chrono::duration_cast<Microseconds>(took);
+    const bool late = max_time_.count() > 0 && took > max_time_;
+    if (judged.judgement == dns::Judgement::pass && !late)
+        return {Failure::none, {}, rtt, judged.rcode};
+    if (judged.judgement == dns::Judgement::pass) judged.reason = late_text(took, max_time_);
+    return {Failure::answer, std::move(judged.reason), rtt, judged.rcode,
+            std::make_shared<const std::vector<std::uint8_t>>(reply.begin(), reply.end())};
 }
 
 Probe::Progress DnsProbe::on_event(TimePoint /*now*/) {
@@ -151,11 +179,14 @@ Probe::Progress DnsProbe::on_timeout(TimePoint now) {
     // The reply may have come in time and we are late to look.
     if (Progress outcome = on_event(now)) return outcome;
     if (wake_ > now) return std::nullopt;  // that look began another try
+    if (asked_count_ == tries_) return finish(silence());
     if (tcp_) tcp_->end();
-    return asked_count_ < tries_ ? next_try(now) : finish(silence());
+    return next_try(now);
 }
 
 Outcome DnsProbe::silence() const {
+    if (tcp_ && tcp_->active() && tcp_->in_handshake())
+        return {Failure::silence, "timeout in the TLS handshake", {}};
     if (ignored_ == 0) return {Failure::silence, "timeout", {}};
     return {Failure::silence,
             fmt::format("timeout; {} {} ignored: wrong ID or question", ignored_,

@@ -12,7 +12,7 @@
 
 namespace dnsdirector::probe {
 
-/// Asks one DNS question over UDP or TCP. Rules of a round: a try that gets
+/// Asks one DNS question over UDP, TCP or TLS. Rules of a round: a try that gets
 /// nothing within `timeout` is followed by the next one; a reply to any try of
 /// the round counts; an answer that is wrong, a refusal or an error of our own
 /// ends the round at once, since asking again would not make it less so.
@@ -34,7 +34,7 @@ private:
         TimePoint sent;
     };
 
-    DnsProbe(Environment& environment, std::uint64_t token, Path path,
+    DnsProbe(Environment& environment, std::uint64_t token, Path path, const core::DnsCheck& check,
              const core::CheckTiming& timing, dns::Query query, dns::Criteria criteria);
 
     Progress next_try(TimePoint now);
@@ -44,6 +44,8 @@ private:
     Progress drive_tcp(TcpExchange::State state);
     /// What a reply means for the round; `current` is the try that it would answer.
     Progress take(dns::Bytes reply, const Try& current, Protocol transport);
+    /// The outcome of a reply that was judged, `reply` kept where it failed.
+    [[nodiscard]] Outcome outcome_of(dns::Judged judged, dns::Bytes reply, Nanoseconds took) const;
     Progress finish(Outcome outcome);
     [[nodiscard]] Outcome silence() const;
 
@@ -52,6 +54,8 @@ private:
     Path path_;
     Nanoseconds timeout_;
     std::size_t tries_;
+    Nanoseconds max_time_;  ///< 0: no limit
+    bool tls_;
     dns::Query query_;
     dns::Criteria criteria_;
     Socket udp_;

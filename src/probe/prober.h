@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// probe/ asks the questions: DNS over UDP and TCP, scripts; and decides when.
+// probe/ asks the questions: DNS over UDP, TCP and TLS, scripts and more; and decides when.
 // It yields verdicts and knows nothing of services, health or data planes.
 #pragma once
 

@@ -24,6 +24,18 @@ TcpExchange::State TcpExchange::fail_with(Outcome outcome) {
     return State::failed;
 }
 
+ssize_t TcpExchange::write(std::span<const std::uint8_t> bytes) {
+    return ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+ssize_t TcpExchange::read(std::span<std::uint8_t> into) {
+    return ::recv(socket_.get(), into.data(), into.size(), 0);
+}
+
+Outcome TcpExchange::outcome_of_error(int error) const {
+    return outcome_of(error, Stage::tcp);
+}
+
 TcpExchange::State TcpExchange::begin(const Path& path, std::span<const std::uint8_t> framed) {
     unsent_ = framed;
     partial_.clear();
@@ -31,6 +43,7 @@ TcpExchange::State TcpExchange::begin(const Path& path, std::span<const std::uin
     reply_ = {};
     if (std::optional<Outcome> failed = socket_.open(Protocol::tcp, path))
         return fail_with(std::move(*failed));
+    if (!prepare()) return fail_with(outcome_of_error(errno));
     // On a short path the connection stands already: that saves a round through epoll.
     if (const State state = send_rest(); state == State::failed) return state;
     const std::uint32_t events = unsent_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT;
@@ -41,10 +54,10 @@ TcpExchange::State TcpExchange::begin(const Path& path, std::span<const std::uin
 
 TcpExchange::State TcpExchange::send_rest() {
     while (!unsent_.empty()) {
-        const ssize_t sent = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+        const ssize_t sent = write(unsent_);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0 && (errno == EAGAIN || errno == ENOTCONN)) return State::pending;
-        if (sent < 0) return fail_with(outcome_of(errno, Stage::tcp));
+        if (sent < 0) return fail_with(outcome_of_error(errno));
         unsent_ = unsent_.subspan(static_cast<std::size_t>(sent));
     }
     return State::pending;
@@ -57,10 +70,10 @@ TcpExchange::State TcpExchange::receive() {
             reply_ = std::span(partial_).subspan(length_size, dns::read16(partial_, 0));
             return State::reply;
         }
-        const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+        const ssize_t got = read(buffer);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0 && errno == EAGAIN) return State::pending;
-        if (got < 0) return fail_with(outcome_of(errno, Stage::tcp));
+        if (got < 0) return fail_with(outcome_of_error(errno));
         if (got == 0) return State::closed;
         const std::span<const std::uint8_t> bytes(buffer.data(), static_cast<std::size_t>(got));
         if (partial_.empty() && whole(bytes)) {

@@ -22,18 +22,30 @@ public:
 
     TcpExchange(Environment& environment, std::uint64_t token)
         : environment_(environment), token_(token), socket_(environment.sockets) {}
+    virtual ~TcpExchange() = default;
+    TcpExchange(const TcpExchange&) = delete;
+    TcpExchange& operator=(const TcpExchange&) = delete;
 
     /// Connects; `framed` (the query with its length) must live until the end.
     State begin(const Path& path, std::span<const std::uint8_t> framed);
     State advance();
     /// Forgets the reply that advance() gave, to wait for another.
     void drop_reply();
-    void end() { socket_.close(); }
+    virtual void end() { socket_.close(); }
     [[nodiscard]] bool active() const { return socket_.is_open(); }
+    /// Connected, and not yet far enough to have asked (TLS).
+    [[nodiscard]] virtual bool in_handshake() const { return false; }
 
     /// Valid until the next call into any probe of the environment.
     [[nodiscard]] std::span<const std::uint8_t> reply() const { return reply_; }
     [[nodiscard]] const Outcome& outcome() const { return outcome_; }
+
+protected:
+    // What TLS does otherwise. As send(2) and recv(2) in their results.
+    virtual bool prepare() { return true; }  ///< false with errno
+    virtual ssize_t write(std::span<const std::uint8_t> bytes);
+    virtual ssize_t read(std::span<std::uint8_t> into);
+    [[nodiscard]] virtual Outcome outcome_of_error(int error) const;
 
 private:
     State send_rest();

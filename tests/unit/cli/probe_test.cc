@@ -83,6 +83,45 @@ TEST(ProbeCommand, OptionsDefaultToWhatAnOperatorWants) {
         << unexpected.out;
 }
 
+TEST(ProbeCommand, HasAnOptionForEachOfACheckWords) {
+    const auto with_address = [](const Bytes& query) {
+        Bytes reply = reply_to(query);
+        const Bytes record = {0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7};
+        // The OPT record behind it stays as it came.
+        reply[7] = 1;
+        reply.insert(reply.end() - (query[11] == 1 ? 11 : 0), record.begin(), record.end());
+        return Replies{reply};
+    };
+    Responder server(with_address);
+    const std::string to = server.endpoint().to_string();
+    const auto unhealthy = [&](const std::vector<std::string>& more) {
+        std::vector<std::string> words = {"--server", to, "--name", "www.example.com"};
+        words.insert(words.end(), more.begin(), more.end());
+        const Printed printed = run(words);
+        const std::size_t colon = printed.out.find(": ");
+        return colon == std::string::npos ? printed.out.substr(0, 15) + printed.err
+                                          : printed.out.substr(colon + 2);
+    };
+    const std::string healthy = "healthy NOERROR";
+    EXPECT_EQ(unhealthy({"--edns", "4096", "--do", "--random-label"}), healthy);
+    EXPECT_EQ(unhealthy({"--match", "exactly", "--expect-answer", "192.0.2.7"}), healthy);
+    EXPECT_EQ(unhealthy({"--match", "pattern", "--expect-answer", "[.]7$"}), healthy);
+    EXPECT_EQ(unhealthy({"--match", "all", "--expect-answer", "192.0.2.7", "192.0.2.8"}),
+              "wrong answer: got 192.0.2.7, expected 192.0.2.7 and 192.0.2.8\n");
+    EXPECT_EQ(unhealthy({"--flags", "aa,ad"}),
+              "not authoritative, answer not authenticated (AD missing)\n");
+    EXPECT_EQ(unhealthy({"--min-answers", "2"}), "1 answer, at least 2 expected\n");
+    EXPECT_EQ(unhealthy({"--max-time", "1s", "--interface", "lo", "--source-port", "40153"}),
+              healthy);
+    EXPECT_EQ(unhealthy({"--interface", "no-such0"}),
+              "cannot send through no-such0: no such interface\n");
+    EXPECT_EQ(unhealthy({"--tls"}), "connection closed without an answer\n");
+    const std::string shown = unhealthy({"--flags", "aa", "--show-reply"});
+    EXPECT_NE(shown.find(";; ANSWER SECTION:\nwww.example.com.\t60\tIN\tA\t192.0.2.7\n"),
+              std::string::npos)
+        << shown;
+}
+
 TEST(ProbeCommand, WrongUsageSaysWhatWouldBeRight) {
     for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
              {},
@@ -95,6 +134,15 @@ TEST(ProbeCommand, WrongUsageSaysWhatWouldBeRight) {
              {"--server", "127.0.0.1", "--fail-on", "("},
              {"--server", "127.0.0.1", "--expect-answer", "x"},
              {"--server", "127.0.0.1", "--on-truncated", "maybe"},
+             {"--server", "127.0.0.1", "--edns", "511"},
+             {"--server", "127.0.0.1", "--flags", "xx"},
+             {"--server", "127.0.0.1", "--match", "some"},
+             {"--server", "127.0.0.1", "--match", "pattern", "--expect-answer", "("},
+             {"--server", "127.0.0.1", "--min-answers", "0"},
+             {"--server", "127.0.0.1", "--max-time", "soon"},
+             {"--server", "127.0.0.1", "--fwmark", "0"},
+             {"--server", "127.0.0.1", "--source-port", "65536"},
+             {"--server", "127.0.0.1", "--interface", "a/b"},
              {"127.0.0.1", "IN", "A", "a..b", "127.0.0.1", "1", "1", "X"},
              {"127.0.0.1", "IN", "A", "a", "127.0.0.1", "1", "1", "X", "sctp"}}) {
         const Printed result = run(words);

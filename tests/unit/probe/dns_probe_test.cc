@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "core/mnemonics.h"
 #include "probe/prober.h"
@@ -197,6 +198,77 @@ TEST(UdpProbe, AsksOverIpv6Too) {
     for (const Protocol transport : {Protocol::udp, Protocol::tcp})
         EXPECT_EQ(recorder.ask(check_of(test::closed_port("::1"), transport)).reason,
                   "connection refused");
+}
+
+TEST(UdpProbe, AReplyThatTookTooLongIsLate) {
+    Responder server([](const Bytes& query) {
+        ::poll(nullptr, 0, 60);
+        return right(query);
+    });
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    check.timing.timeout = Milliseconds{2000};
+    dns_of(check).max_time = Milliseconds{20};
+    const core::Verdict verdict = recorder.ask(check);
+    EXPECT_EQ(verdict.failure, Failure::answer);
+    EXPECT_TRUE(verdict.reason.starts_with("late by ")) << verdict.reason;
+    EXPECT_TRUE(verdict.reason.ends_with("ms, 20ms allowed")) << verdict.reason;
+    EXPECT_GE(verdict.rtt, Milliseconds{60});
+    ASSERT_TRUE(verdict.reply);
+    dns_of(check).max_time = Milliseconds{1500};
+    EXPECT_EQ(recorder.ask(check).failure, Failure::none);
+}
+
+TEST(UdpProbe, AsksForAnotherNameInEachRound) {
+    std::vector<Bytes> questions;
+    Responder server([&](const Bytes& query) {
+        questions.emplace_back(query.begin() + 12, query.end());
+        return questions.size() == 1 ? Replies{} : right(query);
+    });
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    check.timing.timeout = Milliseconds{80};
+    check.timing.tries = 2;
+    dns_of(check).random_label = true;
+    EXPECT_EQ(recorder.ask(check).failure, Failure::none);
+    EXPECT_EQ(recorder.ask(check).failure, Failure::none);
+    ASSERT_EQ(questions.size(), 3);
+    EXPECT_EQ(questions[0], questions[1]);  // two tries of one round
+    EXPECT_NE(questions[1], questions[2]);
+    EXPECT_EQ(questions[2][0], 12);
+}
+
+TEST(UdpProbe, KeepsTheReplyThatFailedAndNoOther) {
+    Bytes sent;
+    std::uint8_t status = 2;
+    Responder server([&](const Bytes& query) {
+        sent = reply_to(query, status);
+        return Replies{sent};
+    });
+    Recorder recorder;
+    const core::Verdict failed = recorder.ask(check_of(server.endpoint()));
+    ASSERT_TRUE(failed.reply);
+    EXPECT_EQ(*failed.reply, sent);
+    status = 0;
+    EXPECT_FALSE(recorder.ask(check_of(server.endpoint())).reply);
+    EXPECT_FALSE(recorder.ask(check_of(test::closed_port())).reply);
+}
+
+TEST(UdpProbe, SendsEdnsWhereToldAndJudgesTheFlags) {
+    Responder server([](const Bytes& query) {
+        Bytes reply = reply_to(query, query[11] == 1 && query.back() == 0 ? 0 : 1);
+        reply[2] |= 0x04;  // AA
+        return Replies{reply};
+    });
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    dns_of(check).fail_on = {1};
+    EXPECT_EQ(recorder.ask(check).reason, "FORMERR");
+    dns_of(check).edns = core::Edns{.buffer_size = 1232, .dnssec_ok = true};
+    dns_of(check).required_flags = core::header_flag::aa;
+    EXPECT_EQ(recorder.ask(check).reason, "");
+    dns_of(check).required_flags = core::header_flag::aa | core::header_flag::ad;
+    EXPECT_EQ(recorder.ask(check).reason, "answer not authenticated (AD missing)");
 }
 
 TEST(TcpProbe, PassesAlsoWhenTheAnswerComesInPieces) {
