@@ -148,7 +148,8 @@ Result<std::uint16_t> parse_flags(const std::vector<std::string>& names) {
                                                                     {"ad", core::header_flag::ad}};
     std::uint16_t bits = 0;
     for (const std::string& name : names) {
-        const auto* flag = std::ranges::find(flags, name, &decltype(flags[0])::first);
+        const auto* flag = std::ranges::find(std::begin(flags), std::end(flags), name,
+                                             [](const auto& known) { return known.first; });
         if (flag == std::end(flags)) return fail("\"{}\" is no flag: aa, ra, ad", name);
         bits = static_cast<std::uint16_t>(bits | flag->second);
     }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Replies as a hostile network may send them. The first byte chooses how the
+// Replies as a hostile network may send them. The first two bytes choose how the
 // check judges; the reply is what follows. Held: judging ends and reads nothing
 // outside; only a reply with our ID and question passes; what passes over TCP
-// is well-formed all the way through.
+// is well-formed all the way through; required flags are there; and whatever it
+// is can be shown as lines of printable text.
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
+#include "dns/present.h"
 #include "dns/reply.h"
 
 namespace {
@@ -16,7 +19,9 @@ using namespace dnsdirector;
 
 constexpr std::uint16_t id = 0x1234;
 
-core::DnsCheck check_of(std::uint8_t choice) {
+constexpr std::uint16_t required_flags = core::header_flag::aa | core::header_flag::ad;
+
+core::DnsCheck check_of(std::uint8_t choice, std::uint8_t more) {
     static constexpr struct {
         std::uint16_t type;
         const char* answer;
@@ -31,6 +36,12 @@ core::DnsCheck check_of(std::uint8_t choice) {
     if ((choice & 4U) != 0) check.expect_answers = {answer};
     if ((choice & 8U) != 0) check.expect_rcode = 0;
     check.fail_on = {2, 5};
+    check.match = static_cast<core::AnswerMatch>(more & 3U);
+    if (check.match == core::AnswerMatch::pattern && !check.expect_answers.empty())
+        check.expect_answers = {"[.]80$|mail|hello"};
+    if ((more & 4U) != 0) check.required_flags = required_flags;
+    if ((more & 8U) != 0) check.min_answers = 2;
+    if ((more & 16U) != 0) check.edns = core::Edns{.dnssec_ok = true};
     check.on_truncated = static_cast<core::OnTruncated>((choice >> 4) % 3);
     return check;
 }
@@ -40,16 +51,17 @@ struct Prepared {
     dns::Criteria criteria;
 };
 
-const Prepared& prepared(std::uint8_t choice) {
+const Prepared& prepared(std::uint8_t choice, std::uint8_t more) {
     static const std::vector<Prepared> all = [] {
         std::vector<Prepared> made;
-        for (unsigned value = 0; value < 64; ++value) {
-            const core::DnsCheck check = check_of(static_cast<std::uint8_t>(value));
+        for (unsigned value = 0; value < 64 * 32; ++value) {
+            const core::DnsCheck check = check_of(static_cast<std::uint8_t>(value & 63U),
+                                                  static_cast<std::uint8_t>(value >> 6));
             made.push_back({dns::Query::make(check).value(), dns::Criteria::make(check).value()});
         }
         return made;
     }();
-    return all[choice & 63U];
+    return all[(choice & 63U) + 64U * (more & 31U)];
 }
 
 void require(bool held) {
@@ -59,12 +71,16 @@ void require(bool held) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    if (size == 0) return 0;
-    const Prepared& check = prepared(data[0]);
+    if (size < 2) return 0;
+    const Prepared& check = prepared(data[0], data[1]);
     const Protocol transport = (data[0] & 64U) != 0 ? Protocol::tcp : Protocol::udp;
     // A copy of exact size, so that reading one byte too far is seen.
-    const std::vector<std::uint8_t> reply(data + 1, data + size);
+    const std::vector<std::uint8_t> reply(data + 2, data + size);
     const dns::Judged judged = dns::judge(reply, check.query, id, check.criteria, transport);
+
+    const std::string shown = dns::in_dig_form(reply);
+    require(shown.ends_with('\n') && shown.find('\0') == std::string::npos &&
+            shown.find('\x1B') == std::string::npos);
 
     using dns::Judgement;
     require((judged.judgement == Judgement::fail || judged.judgement == Judgement::ignore) ==
@@ -73,6 +89,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(reply.size() >= 2 && dns::read16(reply, 0) == id);
     if (judged.judgement == Judgement::fail) return 0;
     require(judged.rcode.has_value() && (reply[2] & 0x80) != 0);
+    if (judged.judgement == Judgement::pass && (data[1] & 4U) != 0)
+        require((dns::read16(reply, 2) & required_flags) == required_flags);
     if (transport == Protocol::tcp) require(judged.judgement == Judgement::pass);
     // Cut anywhere in the header or question it is no pass.
     const std::size_t questions = dns::read16(reply, 4);

@@ -108,14 +108,14 @@ TEST(ProbeCommand, HasAnOptionForEachOfACheckWords) {
     EXPECT_EQ(unhealthy({"--match", "pattern", "--expect-answer", "[.]7$"}), healthy);
     EXPECT_EQ(unhealthy({"--match", "all", "--expect-answer", "192.0.2.7", "192.0.2.8"}),
               "wrong answer: got 192.0.2.7, expected 192.0.2.7 and 192.0.2.8\n");
-    EXPECT_EQ(unhealthy({"--flags", "aa,ad"}),
-              "not authoritative, answer not authenticated (AD missing)\n");
+    EXPECT_EQ(unhealthy({"--flags", "aa,ra"}),
+              "not authoritative, recursion not available (RA missing)\n");
     EXPECT_EQ(unhealthy({"--min-answers", "2"}), "1 answer, at least 2 expected\n");
     EXPECT_EQ(unhealthy({"--max-time", "1s", "--interface", "lo", "--source-port", "40153"}),
               healthy);
     EXPECT_EQ(unhealthy({"--interface", "no-such0"}),
               "cannot send through no-such0: no such interface\n");
-    EXPECT_EQ(unhealthy({"--tls"}), "connection closed without an answer\n");
+    EXPECT_EQ(unhealthy({"--tls", "--timeout", "0.2"}), "timeout in the TLS handshake\n");
     const std::string shown = unhealthy({"--flags", "aa", "--show-reply"});
     EXPECT_NE(shown.find(";; ANSWER SECTION:\nwww.example.com.\t60\tIN\tA\t192.0.2.7\n"),
               std::string::npos)
