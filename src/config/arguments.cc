@@ -49,13 +49,17 @@ constexpr Shape shapes[] = {
     {Kind::path, 1, 1, "PATH"},
     {Kind::text, 1, 1, "TEXT"},
     {Kind::hex, 1, 0, "HEX…"},
+    {Kind::maybe_hex, 0, 0, "[HEX…]"},
+    {Kind::requirement, 1, 1, "all|any|NUMBER"},
+    {Kind::edns, 1, 2, "BUFSIZE [do]"},
     {Kind::http_statuses, 1, 0, "STATUS[-STATUS]…"},
     {Kind::file_weight, 1, 2, "NUMBER [reverse|noreverse]"},
     {Kind::question, 1, 3, "\"NAME TYPE [CLASS]\""},
     {Kind::statuses, 1, 0, "none|RCODE…"},
-    {Kind::expectation, 2, 0, "rcode RCODE|answer RDATA"},
+    {Kind::expectation, 2, 0, "rcode RCODE|answer|all|exactly RDATA|pattern REGEX"},
     {Kind::dns_type, 1, 1, "TYPE"},
     {Kind::dns_name, 1, 1, "NAME"},
+    {Kind::dns_class, 1, 1, "CLASS"},
 };
 
 const Shape& shape_of(Kind kind) {
@@ -92,6 +96,8 @@ private:
     bool read_method();
     bool read_path(const Word& word);
     bool read_hex();
+    bool read_requirement(const Word& word);
+    bool read_edns();
     bool read_http_statuses();
     bool read_file_weight();
     bool read_endpoint(const Word& word);
@@ -226,6 +232,25 @@ bool ArgumentReader::read_hex() {
     return out_.bytes.size() <= longest || say(words_[0], "it is longer than a UDP datagram");
 }
 
+bool ArgumentReader::read_requirement(const Word& word) {
+    if (word.text == "all") return true;
+    if (word.text == "any") {
+        out_.number = 1;
+        return true;
+    }
+    auto number = parse_number(word.text, 1, 1000);
+    if (!number) return say(word, fmt::format("`{}` is not all, any or a number", word.text));
+    out_.number = *number;
+    return true;
+}
+
+bool ArgumentReader::read_edns() {
+    if (!store(words_[0], parse_number(words_[0].text, 512, 65535), out_.number)) return false;
+    out_.flag = words_.size() > 1;
+    return !out_.flag || same_ignoring_case(words_[1].text, "do") ||
+           say(words_[1], fmt::format("`{}` is not understood; write do", words_[1].text));
+}
+
 bool ArgumentReader::read_http_statuses() {
     for (const Word& word : words_)
         if (!store(word, parse_status_range(word.text), out_.ranges.emplace_back())) return false;
@@ -353,7 +378,10 @@ bool ArgumentReader::read() {
         case Kind::text:
             out_.text = words_[0].text;
             return !out_.text.empty() || say(words_[0], "it is empty");
-        case Kind::hex: return read_hex();
+        case Kind::hex:
+        case Kind::maybe_hex: return read_hex();
+        case Kind::requirement: return read_requirement(words_[0]);
+        case Kind::edns: return read_edns();
         case Kind::http_statuses: return read_http_statuses();
         case Kind::file_weight: return read_file_weight();
         case Kind::question: return read_question();
@@ -363,6 +391,12 @@ bool ArgumentReader::read() {
             std::uint16_t type = 0;
             const bool good = store(words_[0], parse_type(words_[0].text), type);
             out_.number = type;
+            return good;
+        }
+        case Kind::dns_class: {
+            std::uint16_t klass = 0;
+            const bool good = store(words_[0], parse_class(words_[0].text), klass);
+            out_.number = klass;
             return good;
         }
         case Kind::dns_name: return store(words_[0], parse_dns_name(words_[0].text), out_.text);

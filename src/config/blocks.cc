@@ -68,11 +68,20 @@ const BlockInfo blocks[] = {
      "        weight 2\n"
      "    }\n",
      in_cluster, "}\n"},
+    {Block::http_request, "http PATH", "One URL of a check.",
+     "        http /health {\n"
+     "            status 200-204 301\n"
+     "            host ns1.example.com\n"
+     "        }\n",
+     "dns_cluster resolvers {\n    service_ip 192.0.2.53\n    check {\n",
+     "    }\n    real_server ns1 { address 203.0.113.11; weight 1 }\n}\n"},
     {Block::check, "check",
-     "A question that a server must answer. Within a cluster it has no name; at top level it has "
-     "one, and clusters use it by `check NAME`. It makes one check for each address of a server "
-     "and each transport; equal checks run once, however many services use them. A round whose "
-     "tries may take longer than `every` is possible, and gives a warning.",
+     "What a server must pass, of one kind: `query` (a DNS question), `connect`, `ping`, "
+     "`datagram`, `http`, `script` or `file`. Within a cluster or a server it has no name; at top "
+     "level it has one, and clusters use it by `check NAME`. It makes one check for each address "
+     "of a server, of a question for each transport, too; equal checks run once, however many "
+     "services use them. A round whose tries may take longer than `every` is possible, and gives "
+     "a warning.",
      "    check {\n"
      "        query \"www.example.com A\"\n"
      "        every 1s\n"

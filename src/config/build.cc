@@ -27,9 +27,13 @@ void check_names(const std::vector<DraftType>& drafts, std::string_view what,
 
 void check_use(const Drafts& drafts, Diagnostics& diagnostics) {
     std::unordered_set<std::string_view> used;
-    for (const ClusterDraft& cluster : drafts.clusters)
+    for (const ClusterDraft& cluster : drafts.clusters) {
         for (const CheckDraft& check : cluster.checks)
             used.insert(check.reference);
+        for (const ServerDraft& server : cluster.servers)
+            for (const CheckDraft& check : server.checks)
+                used.insert(check.reference);
+    }
     for (const CheckDraft& check : drafts.checks)
         if (!check.faulty && !used.contains(check.name))
             diagnostics.warning(check.position,

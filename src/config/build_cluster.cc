@@ -3,34 +3,11 @@
 #include <unordered_map>
 
 #include "config/assembly.h"
+#include "config/build_native_check.h"
 #include "config/suggest.h"
 
 namespace dnsdirector::config {
 namespace {
-
-constexpr std::uint16_t servfail = 2;
-constexpr std::uint16_t refused = 5;
-
-/// The core checks of one server address, by the protocol they use, in the order
-/// of the cluster's check blocks.
-struct ServerChecks {
-    struct OfBlock {
-        PerProtocol<std::optional<core::CheckIndex>> transport;
-    };
-    std::vector<OfBlock> blocks;
-
-    /// What a service of `protocol` goes by.
-    [[nodiscard]] std::vector<core::CheckIndex> for_service(Protocol protocol, bool all) const {
-        std::vector<core::CheckIndex> checks;
-        for (const OfBlock& block : blocks) {
-            const bool has_own = block.transport[index(protocol)].has_value();
-            for (std::size_t transport = 0; transport < 2; ++transport)
-                if (block.transport[transport] && (all || !has_own || transport == index(protocol)))
-                    checks.push_back(*block.transport[transport]);
-        }
-        return checks;
-    }
-};
 
 class ClusterBuilder {
 public:
@@ -40,6 +17,8 @@ public:
     void build();
 
 private:
+    std::vector<const CheckDraft*> resolve(const std::vector<CheckDraft>& drafts,
+                                           std::string_view owner);
     void resolve_checks();
     [[nodiscard]] const CheckDraft* find_named(const CheckDraft& use) const;
     void judge_servers();
@@ -48,9 +27,16 @@ private:
     [[nodiscard]] std::uint16_t port_of(const ServerDraft& server) const {
         return server.port ? server.port->value : cluster_.port;
     }
-    ServerChecks checks_of(const Endpoint& server);
-    [[nodiscard]] core::DnsCheck question_of(const CheckDraft& draft, Family family,
-                                             Protocol transport) const;
+    [[nodiscard]] ServerWords words_of(const ServerDraft& server, Family family) const {
+        return {server.name, {server.address[index(family)]->value, port_of(server)}};
+    }
+    ServerChecks checks_of(std::size_t server, const ServerWords& words);
+    void judge_sorry_servers();
+    void judge_commands();
+    [[nodiscard]] core::Service service_of(const Placed<IpAddress>& service_ip,
+                                           Protocol protocol) const;
+    core::RealServer real_server_of(std::size_t server, Family family, Protocol protocol);
+    void warn_of_family(const Placed<IpAddress>& service_ip);
     void add_services(const Placed<IpAddress>& service_ip);
     const ServerChecks& cached_checks(std::size_t server, Family family);
 
@@ -58,6 +44,7 @@ private:
     Assembly& assembly_;
     Diagnostics& diagnostics_;
     std::vector<const CheckDraft*> checks_;
+    std::vector<std::vector<const CheckDraft*>> own_checks_;  ///< of each server
     std::vector<PerFamily<std::optional<ServerChecks>>> server_checks_;
     PerFamily<bool> warned_families_ = {};
 };
@@ -73,19 +60,30 @@ const CheckDraft* ClusterBuilder::find_named(const CheckDraft& use) const {
     return nullptr;
 }
 
-/// The cluster's own checks and those that it uses by name.
-void ClusterBuilder::resolve_checks() {
-    for (const CheckDraft& draft : cluster_.checks) {
+/// The checks of a cluster or a server, those that it uses by name among them.
+std::vector<const CheckDraft*> ClusterBuilder::resolve(const std::vector<CheckDraft>& drafts,
+                                                       std::string_view owner) {
+    std::vector<const CheckDraft*> checks;
+    for (const CheckDraft& draft : drafts) {
         const CheckDraft* check = draft.reference.empty() ? &draft : find_named(draft);
         if (check == nullptr) continue;
-        if (std::find(checks_.begin(), checks_.end(), check) != checks_.end())
-            diagnostics_.error(draft.position,
-                               "the check `{}` is used a second time in this cluster",
-                               draft.reference);
+        if (std::find(checks.begin(), checks.end(), check) != checks.end())
+            diagnostics_.error(draft.position, "the check `{}` is used a second time in this {}",
+                               draft.reference, owner);
         else if (!check->faulty)
-            checks_.push_back(check);
+            checks.push_back(check);
     }
-    if (cluster_.checks.empty() && !cluster_.faulty)
+    return checks;
+}
+
+void ClusterBuilder::resolve_checks() {
+    checks_ = resolve(cluster_.checks, "cluster");
+    bool every_server = !cluster_.servers.empty();
+    for (const ServerDraft& server : cluster_.servers) {
+        own_checks_.push_back(resolve(server.checks, "server"));
+        every_server = every_server && !server.checks.empty();
+    }
+    if (cluster_.checks.empty() && !every_server && !cluster_.faulty)
         diagnostics_.warning(cluster_.position,
                              "dns_cluster {} has no check: its servers are used unchecked",
                              cluster_.name);
@@ -137,6 +135,11 @@ void ClusterBuilder::judge_servers() {
 }
 
 void ClusterBuilder::judge_quorum() {
+    const std::uint64_t hysteresis = cluster_.hysteresis ? cluster_.hysteresis->value : 0;
+    if (hysteresis > 0 && hysteresis >= cluster_.quorum.value)
+        diagnostics_.error(cluster_.hysteresis->position,
+                           "hysteresis {} must be less than the quorum, {}", hysteresis,
+                           cluster_.quorum.value);
     std::uint64_t weights = 0;
     for (const ServerDraft& server : cluster_.servers)
         weights += server.weight;
@@ -145,10 +148,44 @@ void ClusterBuilder::judge_quorum() {
         diagnostics_.warning(cluster_.position,
                              "every server of dns_cluster {} has weight 0: none gets work",
                              cluster_.name);
-    else if (cluster_.quorum.value > weights)
-        diagnostics_.warning(cluster_.quorum.position,
-                             "quorum {} can never be met: the weights add up to {}",
-                             cluster_.quorum.value, weights);
+    else if (cluster_.quorum.value + hysteresis > weights)
+        diagnostics_.warning(
+            cluster_.quorum.position, "quorum {}{} can never be met: the weights add up to {}",
+            cluster_.quorum.value, hysteresis > 0 ? " (with its hysteresis)" : "", weights);
+}
+
+void ClusterBuilder::judge_sorry_servers() {
+    for (const auto& address : cluster_.sorry_server) {
+        if (!address || !assembly_.usable(address->value, address->position, "sorry_server"))
+            continue;
+        assembly_.not_a_service_ip(address->value, address->position, "sorry_server");
+        if (cluster_.sorry_port && cluster_.sorry_port->value != cluster_.port && assembly_.xdp() &&
+            cluster_.method.value == core::ForwardingMethod::dr)
+            diagnostics_.error(cluster_.sorry_port->position,
+                               "sorry_server_port: direct routing keeps the port, so that it is "
+                               "the cluster's, {}; remove this line",
+                               cluster_.port);
+    }
+    const bool any = std::any_of(cluster_.sorry_server.begin(), cluster_.sorry_server.end(),
+                                 [](const auto& address) { return address.has_value(); });
+    if (!any && cluster_.sorry_inhibit_at && !cluster_.faulty)
+        diagnostics_.error(*cluster_.sorry_inhibit_at,
+                           "sorry_server_inhibit needs a sorry_server beside it");
+}
+
+void ClusterBuilder::judge_commands() {
+    const auto judge = [&](const CommandDraft& command, std::string_view keyword) {
+        if (command)
+            assembly_.check_program(command->value.arguments.front(), command->position, keyword);
+    };
+    judge(cluster_.quorum_up, "quorum_up");
+    judge(cluster_.quorum_down, "quorum_down");
+    judge(cluster_.notify_up, "notify_up");
+    judge(cluster_.notify_down, "notify_down");
+    for (const ServerDraft& server : cluster_.servers) {
+        judge(server.notify_up, "notify_up");
+        judge(server.notify_down, "notify_down");
+    }
 }
 
 /// A source of one family alone says nothing of the questions to the other's addresses.
@@ -171,80 +208,87 @@ void ClusterBuilder::judge_sources() {
     }
 }
 
-core::DnsCheck ClusterBuilder::question_of(const CheckDraft& draft, Family family,
-                                           Protocol transport) const {
-    core::DnsCheck check;
-    check.name = draft.question.name;
-    check.type = draft.question.type;
-    check.klass = draft.question.klass;
-    check.transport = transport;
-    check.via.source = draft.source[index(family)];
-    check.recursion_desired = draft.recursion;
-    check.on_truncated = draft.on_truncated;
-    if (draft.expect_rcode) check.expect_rcode = draft.expect_rcode->value;
-    if (draft.fail_on) {
-        check.fail_on = draft.fail_on->value;
-    } else {
-        // The default must not contradict what is expected.
-        for (const std::uint16_t status : {servfail, refused})
-            if (check.expect_rcode != status) check.fail_on.push_back(status);
-    }
-    check.expect_answers = draft.answers;
-    return check;
-}
-
-ServerChecks ClusterBuilder::checks_of(const Endpoint& server) {
+ServerChecks ClusterBuilder::checks_of(std::size_t server, const ServerWords& words) {
     ServerChecks checks;
-    for (const CheckDraft* draft : checks_) {
-        ServerChecks::OfBlock& block = checks.blocks.emplace_back();
-        for (const Protocol transport : {Protocol::udp, Protocol::tcp}) {
-            if (!draft->transports[index(transport)]) continue;
-            core::Check check;
-            check.target = {server.address, draft->port.value_or(server.port)};
-            check.what = question_of(*draft, server.address.family(), transport);
-            check.timing = draft->timing;
-            block.transport[index(transport)] =
-                assembly_.add_check(std::move(check), draft->position);
-        }
-    }
+    for (const CheckDraft* draft : checks_)
+        checks.blocks.push_back(build_native_check(*draft, words, assembly_));
+    for (const CheckDraft* draft : own_checks_[server])
+        checks.blocks.push_back(build_native_check(*draft, words, assembly_));
     return checks;
 }
 
 const ServerChecks& ClusterBuilder::cached_checks(std::size_t server, Family family) {
     auto& place = server_checks_[server][index(family)];
     if (!place) {
-        const ServerDraft& draft = cluster_.servers[server];
-        place = checks_of({draft.address[index(family)]->value, port_of(draft)});
+        place = checks_of(server, words_of(cluster_.servers[server], family));
     }
     return *place;
+}
+
+core::Service ClusterBuilder::service_of(const Placed<IpAddress>& service_ip,
+                                         Protocol protocol) const {
+    core::Service service;
+    service.key = {service_ip.value, cluster_.port, protocol};
+    service.cluster = cluster_.name;
+    service.scheduler = cluster_.scheduler.value;
+    service.method = cluster_.method.value;
+    const bool sh = service.scheduler == core::Scheduler::sh;
+    const bool mh = service.scheduler == core::Scheduler::mh;
+    service.other_hash =
+        cluster_.hash_port && ((sh && *cluster_.hash_port) || (mh && !*cluster_.hash_port));
+    service.quorum.required = cluster_.quorum.value;
+    if (cluster_.hysteresis) service.quorum.hysteresis = cluster_.hysteresis->value;
+    service.on_all_down = cluster_.on_all_down;
+    service.max_out_percent = cluster_.max_out_percent;
+    service.slow_start = cluster_.slow_start;
+    service.omega = cluster_.omega;
+    if (cluster_.quorum_up) service.quorum_up = cluster_.quorum_up->value;
+    if (cluster_.quorum_down) service.quorum_down = cluster_.quorum_down->value;
+    if (const auto& sorry = cluster_.sorry_server[index(service_ip.value.family())])
+        service.sorry_server = {
+            {sorry->value, cluster_.sorry_port ? cluster_.sorry_port->value : cluster_.port},
+            cluster_.sorry_inhibit_at.has_value()};
+    return service;
+}
+
+core::RealServer ClusterBuilder::real_server_of(std::size_t server, Family family,
+                                                Protocol protocol) {
+    const ServerDraft& draft = cluster_.servers[server];
+    const ServerWords words = words_of(draft, family);
+    core::RealServer real;
+    real.name = draft.name;
+    real.endpoint = words.endpoint;
+    real.weight = draft.weight;
+    real.inhibit_on_failure = draft.inhibit_on_failure.value_or(cluster_.inhibit_on_failure);
+    const auto command = [&](const CommandDraft& own, const CommandDraft& common) {
+        const CommandDraft& taken = own ? own : common;
+        return taken ? std::optional(words.fill(taken->value)) : std::nullopt;
+    };
+    real.notify_up = command(draft.notify_up, cluster_.notify_up);
+    real.notify_down = command(draft.notify_down, cluster_.notify_down);
+    cached_checks(server, family).add_to(real, protocol, cluster_.require_all);
+    return real;
 }
 
 void ClusterBuilder::add_services(const Placed<IpAddress>& service_ip) {
     const Family family = service_ip.value.family();
     for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
         if (!cluster_.protocols[index(protocol)]) continue;
-        core::Service service;
+        core::Service service = service_of(service_ip, protocol);
         ServicePlaces places{service_ip.position, cluster_.position, {}};
-        service.key = {service_ip.value, cluster_.port, protocol};
-        service.cluster = cluster_.name;
-        service.scheduler = cluster_.scheduler.value;
-        service.method = cluster_.method.value;
-        service.quorum.required = cluster_.quorum.value;
-        service.on_all_down = cluster_.on_all_down;
-        service.max_out_percent = cluster_.max_out_percent;
-        service.slow_start = cluster_.slow_start;
         for (std::size_t i = 0; i < cluster_.servers.size(); ++i) {
-            const ServerDraft& server = cluster_.servers[i];
-            const auto& address = server.address[index(family)];
-            if (!address) continue;
-            places.servers.push_back(server.position);
-            service.real_servers.push_back(
-                {server.name, Endpoint{address->value, port_of(server)}, server.weight,
-                 cached_checks(i, family).for_service(protocol, cluster_.require_all)});
+            if (!cluster_.servers[i].address[index(family)]) continue;
+            service.real_servers.push_back(real_server_of(i, family, protocol));
+            places.servers.push_back(cluster_.servers[i].position);
         }
         assembly_.add_service(std::move(service), std::move(places));
     }
+    warn_of_family(service_ip);
+}
 
+/// Of servers that are no part of the services of that address's family.
+void ClusterBuilder::warn_of_family(const Placed<IpAddress>& service_ip) {
+    const Family family = service_ip.value.family();
     bool& warned = warned_families_[index(family)];
     if (warned || cluster_.faulty) return;
     warned = true;
@@ -271,6 +315,8 @@ void ClusterBuilder::build() {
     judge_servers();
     judge_quorum();
     judge_sources();
+    judge_sorry_servers();
+    judge_commands();
     assembly_.check_scheduler(cluster_.scheduler.value, cluster_.scheduler.position, "");
     assembly_.check_method(cluster_.method.value, cluster_.method.position, "");
     server_checks_.resize(cluster_.servers.size());

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "config/build_question.h"
+
 namespace dnsdirector::config {
 namespace {
 
@@ -42,6 +44,11 @@ private:
         return std::nullopt;
     }
     [[nodiscard]] core::CheckTiming timing() const;
+    [[nodiscard]] core::Untested untested() const {
+        return innermost(&CompatibleTiming::alpha).value_or(false) ? core::Untested::out
+                                                                   : core::Untested::in;
+    }
+    void add_questions(core::RealServer& real);
     bool find_target(Endpoint& target);
     bool find_source(const Endpoint& target, core::Via& via);
     bool complete(core::ScriptCheck& script);
@@ -127,12 +134,35 @@ void CheckBuilder::complete(core::HttpCheck& http) const {
             if (url.virtual_host.empty()) url.virtual_host = *host;
 }
 
+/// A check for each query and transport; of the queries as many as `require` says.
+void CheckBuilder::add_questions(core::RealServer& real) {
+    Endpoint target = what_.target;
+    core::Via via;
+    if (!find_target(target) || !find_source(target, via)) return;
+    const QuestionDraft& question = draft_.question;
+    for (const Transport transport : {Transport::udp, Transport::tcp, Transport::tls}) {
+        if (!question.transports[index(transport)]) continue;
+        CheckGroup group;
+        if (question.required) group.required = question.required->value;
+        if (transport == Transport::tls) target.port = draft_.connect_port.value_or(tls_port);
+        for (core::DnsCheck& check : questions_of(question, transport, via)) {
+            // Beside the one status that passes by default these would be idle.
+            if (!question.fail_on) check.fail_on.clear();
+            group.checks.push_back(assembly_.add_check(
+                {target, std::move(check), timing(), untested()}, draft_.position));
+        }
+        group.add_to(real);
+    }
+}
+
 void CheckBuilder::add(core::RealServer& real) {
     if (draft_.faulty) return;
-    core::Check check{what_.target, draft_.what, timing(), core::Untested::in};
-    if (innermost(&CompatibleTiming::alpha).value_or(false) &&
-        !std::holds_alternative<core::FileCheck>(check.what))
-        check.untested = core::Untested::out;
+    if (std::holds_alternative<core::DnsCheck>(draft_.what)) {
+        add_questions(real);
+        return;
+    }
+    core::Check check{what_.target, draft_.what, timing(), untested()};
+    if (std::holds_alternative<core::FileCheck>(check.what)) check.untested = core::Untested::in;
     const bool good = std::visit(
         [&](auto& what) {
             if constexpr (requires { what.via; }) {

@@ -113,6 +113,11 @@ Result<std::uint16_t> parse_type(std::string_view text) {
     return fail("`{}` is not a DNS type; write a name such as A or SOA, or TYPE65280", text);
 }
 
+Result<std::uint16_t> parse_class(std::string_view text) {
+    if (const auto klass = core::class_number(text)) return *klass;
+    return fail("`{}` is not a DNS class; write IN, CH, HS, ANY or CLASS123", text);
+}
+
 Result<std::uint16_t> parse_rcode(std::string_view text) {
     const auto number = core::rcode_number(text);
     if (number && *number > 15)
@@ -135,9 +140,8 @@ Result<Question> parse_question(std::span<const std::string_view> words) {
     if (!type) return tl::unexpected(type.error());
     question.type = *type;
     if (words.size() == 3) {
-        const auto klass = core::class_number(words[2]);
-        if (!klass)
-            return fail("`{}` is not a DNS class; write IN, CH, HS, ANY or CLASS123", words[2]);
+        const auto klass = parse_class(words[2]);
+        if (!klass) return tl::unexpected(klass.error());
         question.klass = *klass;
     }
     return question;

@@ -27,6 +27,7 @@ struct Question {
 [[nodiscard]] Result<Question> parse_question(std::span<const std::string_view> words);
 
 [[nodiscard]] Result<std::uint16_t> parse_type(std::string_view text);
+[[nodiscard]] Result<std::uint16_t> parse_class(std::string_view text);
 /// A status of the DNS header, 0 to 15: checks ask without EDNS, which the others need.
 [[nodiscard]] Result<std::uint16_t> parse_rcode(std::string_view text);
 

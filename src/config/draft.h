@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/address_range.h"
@@ -44,31 +46,71 @@ struct DirectorDraft : Draft {
     std::optional<Position> script_user_at;
 };
 
+// ---- both forms ---------------------------------------------------------------
+
+enum class Transport : std::uint8_t { udp, tcp, tls };
+
+/// A DNS question and what its reply must be.
+struct QuestionDraft {
+    /// One line of `expect`, not yet read: that depends on the type that is asked for.
+    struct Expected {
+        core::AnswerMatch match;
+        std::vector<std::string> words;
+        Position position;
+    };
+    std::vector<Placed<Question>> queries;
+    std::optional<Placed<std::uint32_t>> required;  ///< of the queries; 0: all
+    std::array<bool, 3> transports = {true, true, false};
+    std::optional<Placed<std::vector<std::uint16_t>>> fail_on;
+    std::optional<Placed<std::uint16_t>> expect_rcode;
+    std::vector<Expected> expected;
+    core::AnswerMatch match = core::AnswerMatch::any;
+    std::vector<std::string> answers;  ///< what `expected` says
+    std::uint16_t required_flags = 0;
+    std::uint16_t min_answers = 0;
+    Nanoseconds max_time{0};
+    std::optional<core::Edns> edns;
+    bool random_label = false;
+    core::OnTruncated on_truncated = core::OnTruncated::ask_over_tcp;
+    bool recursion = true;
+};
+
 // ---- native form --------------------------------------------------------------
 
 struct CheckDraft : Draft {
     std::string name;       ///< of a check at top level
     std::string reference;  ///< `check NAME` in a cluster: the rest stands there
-    Question question;
-    core::CheckTiming timing;
-    Position every_at;  ///< where the times are set, or the block
-    PerProtocol<bool> transports = {true, true};
+    std::optional<Placed<std::string_view>> kind;  ///< the keyword that says what is asked
+    core::Check::What what;                        ///< of a DNS question `question` says the rest
+    QuestionDraft question;
+    std::optional<Nanoseconds> every;
+    std::optional<Nanoseconds> timeout;
+    std::optional<std::uint32_t> tries;
+    std::optional<std::uint32_t> rise;
+    std::optional<std::uint32_t> fall;
+    core::CheckTiming timing;  ///< all of them, once the kind is known
+    Position every_at;         ///< where the times are set, or the block
+    core::Via via;             ///< without the source
     PerFamily<std::optional<IpAddress>> source;
     std::optional<Position> source_at;  ///< of the first one
-    std::optional<Placed<std::vector<std::uint16_t>>> fail_on;
-    std::optional<Placed<std::uint16_t>> expect_rcode;
-    std::vector<Placed<std::vector<std::string>>> expect_answers;  ///< words, not yet read
-    std::vector<std::string> answers;                              ///< read, once the type is known
-    core::OnTruncated on_truncated = core::OnTruncated::ask_over_tcp;
-    bool recursion = true;
     std::optional<std::uint16_t> port;
+    std::string user;
+    std::optional<Position> script_at;
+    core::Untested untested = core::Untested::out;
+    PerProtocol<bool> services = {true, true};  ///< that go by it
 };
+
+using CommandDraft = std::optional<Placed<core::Command>>;
 
 struct ServerDraft : Draft {
     std::string name;
     PerFamily<std::optional<Placed<IpAddress>>> address;
     core::Weight weight = 1;
     std::optional<Placed<std::uint16_t>> port;
+    std::optional<bool> inhibit_on_failure;
+    CommandDraft notify_up;
+    CommandDraft notify_down;
+    std::vector<CheckDraft> checks;
 };
 
 struct ClusterDraft : Draft {
@@ -83,6 +125,17 @@ struct ClusterDraft : Draft {
     std::uint32_t max_out_percent = 100;
     Nanoseconds slow_start{0};
     bool require_all = false;
+    std::optional<Placed<std::uint64_t>> hysteresis;
+    std::optional<bool> hash_port;  ///< absent: as the scheduler does
+    bool inhibit_on_failure = false;
+    bool omega = false;
+    CommandDraft quorum_up;
+    CommandDraft quorum_down;
+    CommandDraft notify_up;  ///< of servers that have none of their own
+    CommandDraft notify_down;
+    PerFamily<std::optional<Placed<IpAddress>>> sorry_server;
+    std::optional<Placed<std::uint16_t>> sorry_port;
+    std::optional<Position> sorry_inhibit_at;
     std::vector<CheckDraft> checks;
     std::vector<ServerDraft> servers;
 };
@@ -102,8 +155,11 @@ struct CompatibleTiming {
 
 struct CompatibleCheckDraft : Draft {
     CompatibleTiming timing;
-    core::Check::What what;  ///< as its own keywords make it
-    core::Via via;           ///< without the source
+    core::Check::What what;  ///< as its own keywords make it; of a DNS_CHECK `question` does
+    QuestionDraft question;
+    Question asked;  ///< type, name and class, where there is no `query`
+    std::optional<Position> asked_at;
+    core::Via via;  ///< without the source
     std::optional<Placed<IpAddress>> connect_ip;
     std::optional<std::uint16_t> connect_port;
     std::optional<Placed<IpAddress>> bind_to;
@@ -122,8 +178,8 @@ struct CompatibleServerDraft : Draft {
     CompatibleTiming timing;
     std::optional<bool> inhibit_on_failure;
     std::optional<Placed<core::ForwardingMethod>> method;
-    std::optional<Placed<core::Command>> notify_up;
-    std::optional<Placed<core::Command>> notify_down;
+    CommandDraft notify_up;
+    CommandDraft notify_down;
     std::string virtual_host;
     std::vector<CompatibleCheckDraft> checks;
 };
@@ -142,8 +198,8 @@ struct VirtualServerDraft : Draft {
     CompatibleTiming timing;
     bool inhibit_on_failure = false;
     bool omega = false;
-    std::optional<Placed<core::Command>> quorum_up;
-    std::optional<Placed<core::Command>> quorum_down;
+    CommandDraft quorum_up;
+    CommandDraft quorum_down;
     std::optional<Placed<Endpoint>> sorry_server;  ///< port 0: the virtual server's
     std::optional<Position> sorry_inhibit_at;
     std::optional<Placed<core::ForwardingMethod>> sorry_method;
@@ -184,6 +240,9 @@ struct Drafts {
 struct Current {
     Drafts drafts;
     CheckDraft* check = nullptr;
+    /// The keywords of that check which not every kind of check has, each with
+    /// its Keyword::goes_with.
+    std::vector<std::pair<Placed<std::string_view>, std::string_view>> of_kind;
     bool global_skipped = false;  ///< the global_defs being read has words that are not read
 
     [[nodiscard]] ClusterDraft& cluster() { return drafts.clusters.back(); }

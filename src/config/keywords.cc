@@ -109,10 +109,10 @@ void warn_of_shell(const Call& call) {
                                  call.keyword.name, word);
 }
 
-core::Command command_argument(const Call& call) {
+Placed<core::Command> command_of(const Call& call) {
     warn_of_shell(call);
     warn_of_group(call);
-    return {call.arguments.script.arguments, call.arguments.text};
+    return {{call.arguments.script.arguments, call.arguments.text}, call.arguments.argument_at};
 }
 
 Grammar keyword_grammar() {

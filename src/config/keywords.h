@@ -30,7 +30,8 @@ enum class Block : std::uint8_t {
     http,
     dns_cluster,
     check,
-    server,  ///< real_server of a dns_cluster
+    http_request,  ///< of a check
+    server,        ///< real_server of a dns_cluster
     global_defs,
     virtual_server_group,
     virtual_server,
@@ -75,13 +76,17 @@ enum class Kind : std::uint8_t {
     path,           ///< of a file, absolute
     text,           ///< one word
     hex,            ///< bytes as hexadecimal digits, in one word or several
+    maybe_hex,      ///< likewise, or nothing
+    requirement,    ///< `all` (0), `any` (1) or a number
+    edns,           ///< a buffer size and perhaps `do`
     http_statuses,  ///< one or more HTTP statuses or ranges of them
     file_weight,    ///< a number with its sign, and perhaps `reverse`
     question,       ///< NAME TYPE [CLASS], in quotes or not
     statuses,       ///< one or more RCODEs, or `none`
-    expectation,    ///< `rcode RCODE` or `answer RDATA`
+    expectation,    ///< `rcode RCODE`, or one of the other choices and RDATA
     dns_type,       ///< a record type
     dns_name,       ///< a domain name
+    dns_class,      ///< IN, CH …
 };
 
 enum class Status : std::uint8_t {
@@ -150,6 +155,8 @@ struct Keyword {
     std::string_view alias_of;  ///< counts as this keyword for duplicates
     /// Stands for every word that is no other keyword; `name` is for the manual.
     bool any_word = false;
+    /// The kinds of `check` that it belongs to, separated by blanks; "": every one.
+    std::string_view goes_with;
 };
 
 /// What the manual says of a block; every block that has keywords has an entry.
@@ -185,7 +192,11 @@ struct BlockInfo {
 [[nodiscard]] std::string block_name(Block block);
 
 /// Of Kind::command.
-[[nodiscard]] core::Command command_argument(const Call& call);
+[[nodiscard]] Placed<core::Command> command_of(const Call& call);
+
+/// Makes the check being read one of the kind that its keyword names; says so
+/// and returns false when it is one of another kind already.
+bool set_kind(const Call& call, core::Check::What what);
 
 /// Warns of a word that only a shell would understand in a command line.
 void warn_of_shell(const Call& call);

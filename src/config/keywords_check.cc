@@ -1,24 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The native form: `check`, within a cluster or by name at top level.
+// The native form: `check`, within a cluster or one of its servers, or by name
+// at top level. What is asked of DNS stands in keywords_question.cc.
 #include <algorithm>
 #include <chrono>
 
-#include "config/keywords.h"
+#include "config/keywords_question.h"
 
 namespace dnsdirector::config {
 namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::int64_t ns(Nanoseconds duration) {
+    return duration.count();
+}
+
 CheckDraft& check(const Call& call) {
     return *call.current.check;
+}
+
+template <typename What>
+What& what(const Call& call) {
+    return std::get<What>(check(call).what);
 }
 
 void start_check(const Call& call, std::vector<CheckDraft>& checks) {
     CheckDraft& draft = checks.emplace_back();
     draft.position = draft.every_at = call.arguments.position;
     call.current.check = &draft;
+    call.current.of_kind.clear();
 }
 
 void open_named_check(const Call& call) {
@@ -26,10 +37,76 @@ void open_named_check(const Call& call) {
     check(call).name = call.arguments.text;
 }
 
-void open_cluster_check(const Call& call) {
-    start_check(call, call.current.cluster().checks);
+void start_or_use_check(const Call& call, std::vector<CheckDraft>& checks) {
+    start_check(call, checks);
     check(call).reference = call.arguments.text;
     if (!check(call).reference.empty()) check(call).position = call.arguments.argument_at;
+}
+
+void open_cluster_check(const Call& call) {
+    start_or_use_check(call, call.current.cluster().checks);
+}
+
+void open_server_check(const Call& call) {
+    start_or_use_check(call, call.current.server().checks);
+}
+
+/// What a check does that is told nothing of its times; the numbers of a
+/// script bear in mind that each round is a process.
+struct Defaults {
+    Nanoseconds every;
+    Nanoseconds timeout;
+    std::uint32_t tries;
+    std::uint32_t rise;
+    std::uint32_t fall;
+};
+
+Defaults defaults_of(const core::Check::What& what) {
+    if (std::holds_alternative<core::DnsCheck>(what)) return {1s, 500ms, 2, 2, 2};
+    if (std::holds_alternative<core::ScriptCheck>(what)) return {10s, 5s, 1, 2, 2};
+    if (std::holds_alternative<core::FileCheck>(what)) return {1s, 1s, 1, 1, 1};
+    return {1s, 500ms, 1, 2, 2};
+}
+
+void complete_timing(CheckDraft& draft, Diagnostics& diagnostics) {
+    const Defaults standard = defaults_of(draft.what);
+    core::CheckTiming& timing = draft.timing;
+    timing.every = draft.every.value_or(standard.every);
+    timing.timeout = draft.timeout.value_or(standard.timeout);
+    timing.tries = draft.tries.value_or(standard.tries);
+    timing.rise = draft.rise.value_or(standard.rise);
+    timing.fall = draft.fall.value_or(standard.fall);
+    if (timing.timeout * timing.tries > timing.every)
+        diagnostics.warning(draft.every_at,
+                            "a round of this check may take {} (timeout {} × tries {}), "
+                            "longer than every {}; the next "
+                            "round then waits for its end",
+                            to_text(timing.timeout * timing.tries), to_text(timing.timeout),
+                            timing.tries, to_text(timing.every));
+}
+
+bool contains_word(std::string_view words, std::string_view word) {
+    const std::vector<std::string_view> all = split_words(words);
+    return std::find(all.begin(), all.end(), word) != all.end();
+}
+
+/// Whether the check has a kind, and no word that belongs to another.
+bool judge_kind(const Call& call) {
+    const CheckDraft& draft = check(call);
+    if (!draft.kind) {
+        call.diagnostics.error(draft.position,
+                               "this check asks nothing: write `query \"NAME TYPE\"` into it, or "
+                               "connect, ping, datagram, http, script or file");
+        return false;
+    }
+    bool good = true;
+    for (const auto& [word, kinds] : call.current.of_kind) {
+        if (contains_word(kinds, draft.kind->value)) continue;
+        call.diagnostics.error(word.position, "{} belongs to a check by {}, and this one is by {}",
+                               word.value, kinds, draft.kind->value);
+        good = false;
+    }
+    return good;
 }
 
 /// Reads what depends on another keyword of the block, in whatever order they stood.
@@ -37,34 +114,16 @@ void finish_check(const Call& call, bool faulty) {
     CheckDraft& draft = check(call);
     draft.faulty = faulty;
     if (faulty) return;
-    for (const Placed<std::vector<std::string>>& expected : draft.expect_answers) {
-        const std::vector<std::string_view> words(expected.value.begin(), expected.value.end());
-        auto data = parse_rdata(draft.question.type, words);
-        if (!data)
-            call.diagnostics.error(expected.position, "expect answer: {}", data.error().message);
-        else if (std::find(draft.answers.begin(), draft.answers.end(), *data) !=
-                 draft.answers.end())
-            call.diagnostics.error(expected.position, "expect answer: {} is given twice", *data);
-        else
-            draft.answers.push_back(std::move(*data));
-        draft.faulty = draft.faulty || !data;
-    }
-    if (draft.expect_rcode && draft.fail_on) {
-        const auto& failing = draft.fail_on->value;
-        if (std::find(failing.begin(), failing.end(), draft.expect_rcode->value) != failing.end())
-            call.diagnostics.error(
-                draft.expect_rcode->position,
-                "expect rcode: fail_on at {} has the same status, so no reply would pass",
-                call.diagnostics.where(draft.fail_on->position));
-    }
-    const core::CheckTiming& timing = draft.timing;
-    if (timing.timeout * timing.tries > timing.every)
-        call.diagnostics.warning(draft.every_at,
-                                 "a round of this check may take {} (timeout {} × tries {}), "
-                                 "longer than every {}; the next "
-                                 "round then waits for its end",
-                                 to_text(timing.timeout * timing.tries), to_text(timing.timeout),
-                                 timing.tries, to_text(timing.every));
+    draft.faulty = !judge_kind(call);
+    if (draft.faulty) return;
+    if (std::holds_alternative<core::DnsCheck>(draft.what))
+        draft.faulty = !finish_question(draft.question, draft.question.queries, call.diagnostics);
+    if (const auto* udp = std::get_if<core::UdpCheck>(&draft.what))
+        if (udp->min_reply_length > udp->max_reply_length)
+            call.diagnostics.error(draft.position,
+                                   "min_reply_length {} is more than max_reply_length {}",
+                                   udp->min_reply_length, udp->max_reply_length);
+    complete_timing(draft, call.diagnostics);
 }
 
 void finish_cluster_check(const Call& call, bool faulty) {
@@ -88,26 +147,6 @@ void finish_cluster_check(const Call& call, bool faulty) {
     if (has_body) finish_check(call, faulty);
 }
 
-void expect(const Call& call) {
-    CheckDraft& draft = check(call);
-    const bool rcode = call.arguments.choices.front() == 0;
-    if (!rcode) {
-        draft.expect_answers.push_back({call.arguments.texts, call.arguments.argument_at});
-        return;
-    }
-    if (draft.expect_rcode)
-        call.diagnostics.error(call.arguments.position,
-                               "expect rcode is given a second time; the first is at {}",
-                               call.diagnostics.where(draft.expect_rcode->position));
-    draft.expect_rcode = {call.arguments.statuses.front(), call.arguments.argument_at};
-}
-
-void set_transports(const Call& call) {
-    check(call).transports = {};
-    for (const std::size_t choice : call.arguments.choices)
-        check(call).transports[choice] = true;  // the choices are in the order of Protocol
-}
-
 void add_sources(const Call& call) {
     if (!check(call).source_at) check(call).source_at = call.arguments.argument_at;
     for (const Placed<IpAddress>& address : call.arguments.addresses) {
@@ -127,16 +166,206 @@ void add_sources(const Call& call) {
     }
 }
 
-const Keyword keywords[] = {
+template <typename What>
+void set_plain_kind(const Call& call) {
+    set_kind(call, What{});
+}
+
+void set_datagram(const Call& call) {
+    if (set_kind(call, core::UdpCheck{})) what<core::UdpCheck>(call).payload = call.arguments.bytes;
+}
+
+void set_script(const Call& call) {
+    if (!set_kind(call, core::ScriptCheck{})) return;
+    auto& script = what<core::ScriptCheck>(call);
+    const bool dynamic = script.dynamic;
+    script = call.arguments.script;
+    script.dynamic = dynamic;
+    check(call).script_at = call.arguments.argument_at;
+    warn_of_shell(call);
+}
+
+void set_file(const Call& call) {
+    if (set_kind(call, core::FileCheck{"", 0, false}))
+        what<core::FileCheck>(call).path = call.arguments.text;
+}
+
+void open_request(const Call& call) {
+    if (!set_kind(call, core::HttpCheck{})) return;
+    what<core::HttpCheck>(call).urls.push_back({call.arguments.text, "", {}});
+}
+
+/// The URL being read; nullptr where the block stands in a check of another kind.
+core::HttpCheck::Url* request(const Call& call) {
+    auto* http = std::get_if<core::HttpCheck>(&check(call).what);
+    return http == nullptr || http->urls.empty() ? nullptr : &http->urls.back();
+}
+
+void set_user(const Call& call) {
+    warn_of_group(call);
+    check(call).user = call.arguments.text;
+}
+
+constexpr std::string_view network_kinds = "query connect ping datagram http";
+
+// Keywords that a check may have before its kind is known are kept here until
+// set_kind() has made room for them.
+template <typename What, typename Set>
+void amend(const Call& call, Set set) {
+    if (!std::holds_alternative<What>(check(call).what)) {
+        if (check(call).kind) return;  // judge_kind() says it
+        check(call).what = What{};
+    }
+    set(what<What>(call));
+}
+
+const Keyword kind_keywords[] = {
+    {.in = Block::check,
+     .name = "connect",
+     .help = "Passed when a TCP connection is established",
+     .handle = set_plain_kind<core::TcpCheck>},
+    {.in = Block::check,
+     .name = "ping",
+     .help = "Passed by the reply to an ICMP echo request",
+     .handle = set_plain_kind<core::PingCheck>},
+    {.in = Block::check,
+     .name = "datagram",
+     .kind = Kind::maybe_hex,
+     .help = "A UDP datagram with this payload, or an empty one. An ICMP refusal fails, silence "
+             "passes unless a reply is required",
+     .handle = set_datagram},
+    {.in = Block::check,
+     .name = "http",
+     .kind = Kind::path,
+     .help = "The path of a URL, asked without TLS and passed by its status; of several all must "
+             "pass",
+     .repeats = true,
+     .opens = Block::http_request,
+     .block_optional = true,
+     .handle = open_request},
+    {.in = Block::check,
+     .name = "script",
+     .kind = Kind::script,
+     .help = "A program with its full path, and its arguments, passed by exit status 0. "
+             "`{address}`, `{port}` and `{name}` stand for the server's",
+     .handle = set_script},
+    {.in = Block::check,
+     .name = "file",
+     .kind = Kind::path,
+     .help = "A file with a number; one that is missing counts as 0. `{address}`, `{port}` and "
+             "`{name}` stand for the server's",
+     .handle = set_file},
+    {.in = Block::check,
+     .name = "require_reply",
+     .kind = Kind::flag,
+     .help = "Silence fails",
+     .standard = "off",
+     .handle =
+         [](const Call& c) {
+             amend<core::UdpCheck>(c, [&](auto& udp) { udp.require_reply = c.arguments.flag; });
+         },
+     .goes_with = "datagram"},
+    {.in = Block::check,
+     .name = "min_reply_length",
+     .kind = Kind::number,
+     .help = "A reply of fewer bytes fails",
+     .standard = "0",
+     .minimum = 0,
+     .maximum = 65535,
+     .handle =
+         [](const Call& c) {
+             amend<core::UdpCheck>(c, [&](auto& udp) {
+                 udp.min_reply_length = static_cast<std::uint16_t>(c.arguments.number);
+             });
+         },
+     .goes_with = "datagram"},
+    {.in = Block::check,
+     .name = "max_reply_length",
+     .kind = Kind::number,
+     .help = "A reply of more bytes fails",
+     .standard = "65535",
+     .minimum = 0,
+     .maximum = 65535,
+     .handle =
+         [](const Call& c) {
+             amend<core::UdpCheck>(c, [&](auto& udp) {
+                 udp.max_reply_length = static_cast<std::uint16_t>(c.arguments.number);
+             });
+         },
+     .goes_with = "datagram"},
+    {.in = Block::check,
+     .name = "user",
+     .kind = Kind::user,
+     .help = "The user that runs the script",
+     .standard = "the director's script_user",
+     .handle = set_user,
+     .goes_with = "script"},
+    {.in = Block::check,
+     .name = "dynamic",
+     .kind = Kind::flag,
+     .help = "Exit status 2 to 255 passes, too, and makes the server's weight the status less 2",
+     .standard = "off",
+     .handle =
+         [](const Call& c) {
+             amend<core::ScriptCheck>(c, [&](auto& script) { script.dynamic = c.arguments.flag; });
+         },
+     .goes_with = "script"},
+    {.in = Block::check,
+     .name = "file_weight",
+     .kind = Kind::file_weight,
+     .help = "0: any number but 0 takes the server down. Else the number times this is added to "
+             "its weight, and a sum of -254 or less takes it down. `reverse` turns the sign, with "
+             "0 the condition",
+     .standard = "0",
+     .minimum = -254,
+     .maximum = 254,
+     .handle =
+         [](const Call& c) {
+             amend<core::FileCheck>(c, [&](auto& file) {
+                 file.weight = static_cast<std::int32_t>(c.arguments.signed_number);
+                 file.reverse = c.arguments.flag;
+             });
+         },
+     .goes_with = "file"},
+    {.in = Block::http_request,
+     .name = "status",
+     .kind = Kind::http_statuses,
+     .help = "Statuses that pass",
+     .standard = "200-299",
+     .handle =
+         [](const Call& c) {
+             if (auto* url = request(c)) url->statuses = c.arguments.ranges;
+         }},
+    {.in = Block::http_request,
+     .name = "host",
+     .kind = Kind::text,
+     .help = "The Host header",
+     .standard = "the server's address",
+     .handle =
+         [](const Call& c) {
+             if (auto* url = request(c)) url->virtual_host = c.arguments.text;
+         }},
+};
+
+const Keyword common_keywords[] = {
     {.in = Block::dns_cluster,
      .name = "check",
      .kind = Kind::optional_name,
-     .help = "A question that every server of the cluster must answer; of several all must pass. "
+     .help = "What every server of the cluster must pass; of several all must pass. "
              "`check NAME` uses one declared at top level",
      .repeats = true,
      .opens = Block::check,
      .block_optional = true,
      .handle = open_cluster_check,
+     .finish = finish_cluster_check},
+    {.in = Block::server,
+     .name = "check",
+     .kind = Kind::optional_name,
+     .help = "What this server alone must pass, besides the cluster's checks",
+     .repeats = true,
+     .opens = Block::check,
+     .block_optional = true,
+     .handle = open_server_check,
      .finish = finish_cluster_check},
     {.in = Block::top,
      .name = "check",
@@ -147,31 +376,25 @@ const Keyword keywords[] = {
      .handle = open_named_check,
      .finish = finish_check},
     {.in = Block::check,
-     .name = "query",
-     .kind = Kind::question,
-     .help = "What is asked; the class is IN unless named",
-     .required = true,
-     .handle = [](const Call& c) { check(c).question = c.arguments.question; }},
-    {.in = Block::check,
      .name = "every",
      .kind = Kind::duration,
      .help = "From the start of a round to the start of the next",
-     .standard = "1s",
+     .standard = "the kind's: 1s, 10s with script",
      .minimum = Nanoseconds{50ms}.count(),
      .maximum = Nanoseconds{24h}.count(),
      .handle =
          [](const Call& c) {
-             check(c).timing.every = c.arguments.duration;
+             check(c).every = c.arguments.duration;
              check(c).every_at = c.arguments.position;
          }},
     {.in = Block::check,
      .name = "timeout",
      .kind = Kind::duration,
-     .help = "How long one try waits for its reply",
-     .standard = "500ms",
+     .help = "How long one try waits for its reply, or a script may take",
+     .standard = "the kind's: 500ms, 5s with script",
      .minimum = Nanoseconds{1ms}.count(),
-     .maximum = Nanoseconds{1min}.count(),
-     .handle = [](const Call& c) { check(c).timing.timeout = c.arguments.duration; }},
+     .maximum = Nanoseconds{24h}.count(),
+     .handle = [](const Call& c) { check(c).timeout = c.arguments.duration; }},
     {.in = Block::check,
      .name = "tries",
      .kind = Kind::number,
@@ -180,91 +403,150 @@ const Keyword keywords[] = {
      .minimum = 1,
      .maximum = 10,
      .handle =
-         [](const Call& c) {
-             check(c).timing.tries = static_cast<std::uint32_t>(c.arguments.number);
-         }},
+         [](const Call& c) { check(c).tries = static_cast<std::uint32_t>(c.arguments.number); },
+     .goes_with = "query"},
     {.in = Block::check,
      .name = "rise",
      .kind = Kind::number,
      .help = "Passed rounds in a row until the server is up",
-     .standard = "2",
+     .standard = "2; 1 with file",
      .minimum = 1,
      .maximum = 1000,
      .handle =
-         [](const Call& c) {
-             check(c).timing.rise = static_cast<std::uint32_t>(c.arguments.number);
-         }},
+         [](const Call& c) { check(c).rise = static_cast<std::uint32_t>(c.arguments.number); }},
     {.in = Block::check,
      .name = "fall",
      .kind = Kind::number,
      .help = "Failed rounds in a row until the server is down",
-     .standard = "2",
+     .standard = "2; 1 with file",
      .minimum = 1,
      .maximum = 1000,
      .handle =
-         [](const Call& c) {
-             check(c).timing.fall = static_cast<std::uint32_t>(c.arguments.number);
-         }},
-    {.in = Block::check,
-     .name = "fail_on",
-     .kind = Kind::statuses,
-     .help = "Statuses that are failures; one that is expected is not among them by default",
-     .standard = "SERVFAIL REFUSED",
-     .handle =
-         [](const Call& c) { check(c).fail_on = {c.arguments.statuses, c.arguments.argument_at}; }},
-    {.in = Block::check,
-     .name = "expect",
-     .kind = Kind::expectation,
-     .help = "`rcode`: the one status that passes. `answer`: record data that must be among the "
-             "answers; given several times, one of them must",
-     .choices = "rcode answer",
-     .repeats = true,
-     .handle = expect},
-    {.in = Block::check,
-     .name = "transport",
-     .kind = Kind::some_of,
-     .help = "How the question is sent; UDP services follow the UDP result, TCP services the TCP "
-             "result",
-     .standard = "udp tcp",
-     .choices = "udp tcp",
-     .handle = set_transports},
+         [](const Call& c) { check(c).fall = static_cast<std::uint32_t>(c.arguments.number); }},
     {.in = Block::check,
      .name = "source",
      .kind = Kind::addresses,
      .help = "The address that questions come from, one for each family at most; a family without "
              "one leaves it to the kernel",
      .repeats = true,
-     .handle = add_sources},
+     .handle = add_sources,
+     .goes_with = network_kinds},
     {.in = Block::check,
-     .name = "on_truncated",
+     .name = "warmup",
+     .kind = Kind::duration,
+     .help = "The first round comes 1 s plus a random part of this after the start; 0: at once",
+     .standard = "0s",
+     .minimum = 0,
+     .maximum = ns(24h),
+     .handle = [](const Call& c) { check(c).timing.warmup = c.arguments.duration; }},
+    {.in = Block::check,
+     .name = "retry_after",
+     .kind = Kind::duration,
+     .help = "From a failed round that did not yet take the server down to the next one; 0: at its "
+             "usual time",
+     .standard = "0s",
+     .minimum = 0,
+     .maximum = ns(24h),
+     .handle = [](const Call& c) { check(c).timing.retry_after = c.arguments.duration; }},
+    {.in = Block::check,
+     .name = "limit",
+     .kind = Kind::duration,
+     .help = "How long a round with all its tries may take; one that reaches it has failed. 0: no "
+             "limit of its own",
+     .standard = "0s",
+     .minimum = 0,
+     .maximum = ns(24h),
+     .handle = [](const Call& c) { check(c).timing.limit = c.arguments.duration; }},
+    {.in = Block::check,
+     .name = "untested",
      .kind = Kind::one_of,
-     .help = "What a truncated reply over UDP means: `tcp` asks again over TCP",
-     .standard = "tcp",
-     .choices = "tcp pass fail",
+     .help = "A new server waits `out`side until it has passed `rise` times, or is `in` at once "
+             "and its first failure removes it",
+     .standard = "out",
+     .choices = "out in",
      .handle =
          [](const Call& c) {
-             check(c).on_truncated = static_cast<core::OnTruncated>(c.arguments.choices.front());
+             // The choices are in the order of core::Untested.
+             check(c).untested = static_cast<core::Untested>(c.arguments.choices.front());
          }},
     {.in = Block::check,
-     .name = "recursion",
-     .kind = Kind::flag,
-     .help = "Whether the question desires recursion (RD); `off` for authoritative servers",
-     .standard = "on",
-     .handle = [](const Call& c) { check(c).recursion = c.arguments.flag; }},
+     .name = "services",
+     .kind = Kind::some_of,
+     .help = "The services that go by this check",
+     .standard = "udp tcp",
+     .choices = "udp tcp",
+     .handle =
+         [](const Call& c) {
+             check(c).services = {};
+             for (const std::size_t choice : c.arguments.choices)
+                 check(c).services[choice] = true;  // the choices are in the order of Protocol
+         }},
     {.in = Block::check,
      .name = "port",
      .kind = Kind::number,
-     .help = "Where the question goes",
-     .standard = "the real server's port",
+     .help = "Where it goes",
+     .standard = "the real server's port, 853 over TLS",
      .minimum = 1,
      .maximum = 65535,
      .handle =
-         [](const Call& c) { check(c).port = static_cast<std::uint16_t>(c.arguments.number); }},
+         [](const Call& c) { check(c).port = static_cast<std::uint16_t>(c.arguments.number); },
+     .goes_with = network_kinds},
+    {.in = Block::check,
+     .name = "source_port",
+     .kind = Kind::number,
+     .help = "The port that it comes from",
+     .standard = "any",
+     .minimum = 1,
+     .maximum = 65535,
+     .handle =
+         [](const Call& c) {
+             check(c).via.source_port = static_cast<std::uint16_t>(c.arguments.number);
+         },
+     .goes_with = network_kinds},
+    {.in = Block::check,
+     .name = "bind_if",
+     .kind = Kind::interface,
+     .help = "The interface that its packets leave by",
+     .standard = "any",
+     .handle = [](const Call& c) { check(c).via.interface = c.arguments.texts.front(); },
+     .goes_with = network_kinds},
+    {.in = Block::check,
+     .name = "fwmark",
+     .kind = Kind::number,
+     .help = "The firewall mark of its packets, for rules of routing",
+     .standard = "none",
+     .minimum = 0,
+     .maximum = 4294967295,
+     .handle =
+         [](const Call& c) { check(c).via.mark = static_cast<std::uint32_t>(c.arguments.number); },
+     .goes_with = network_kinds},
 };
+
+std::vector<Keyword> make_keywords() {
+    std::vector<Keyword> all = question_keywords(Block::check);
+    all.insert(all.begin() + 1, std::begin(kind_keywords), std::end(kind_keywords));
+    all.insert(all.end(), std::begin(common_keywords), std::end(common_keywords));
+    return all;
+}
 
 }  // namespace
 
+bool set_kind(const Call& call, core::Check::What what) {
+    CheckDraft& draft = check(call);
+    if (draft.kind && draft.kind->value != call.keyword.name) {
+        call.diagnostics.error(call.arguments.position,
+                               "{}: this check is by {} already, at {}; write another check for it",
+                               call.keyword.name, draft.kind->value,
+                               call.diagnostics.where(draft.kind->position));
+        return false;
+    }
+    if (!draft.kind) draft.kind = {call.keyword.name, call.arguments.position};
+    if (draft.what.index() != what.index()) draft.what = std::move(what);
+    return true;
+}
+
 std::span<const Keyword> check_keywords() {
+    static const std::vector<Keyword> keywords = make_keywords();
     return keywords;
 }
 

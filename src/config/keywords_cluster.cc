@@ -74,6 +74,18 @@ void add_server_addresses(const Call& call) {
     }
 }
 
+void add_sorry_servers(const Call& call) {
+    for (const Placed<IpAddress>& address : call.arguments.addresses) {
+        auto& place = call.current.cluster().sorry_server[index(address.value.family())];
+        if (place)
+            call.diagnostics.error(
+                address.position, "sorry_server: one {} address is enough, and {} is given already",
+                to_string(address.value.family()), place->value.to_string());
+        else
+            place = address;
+    }
+}
+
 const Keyword keywords[] = {
     {.in = Block::top,
      .name = "dns_cluster",
@@ -138,6 +150,79 @@ const Keyword keywords[] = {
              c.current.cluster().quorum = {c.arguments.number, c.arguments.argument_at};
          }},
     {.in = Block::dns_cluster,
+     .name = "hysteresis",
+     .kind = Kind::number,
+     .help = "The quorum is met from quorum + hysteresis on and lost below quorum − hysteresis",
+     .standard = "0",
+     .minimum = 0,
+     .maximum = 4294967295,
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().hysteresis = {c.arguments.number, c.arguments.argument_at};
+         }},
+    {.in = Block::dns_cluster,
+     .name = "quorum_up",
+     .kind = Kind::command,
+     .help = "Run when the quorum of a service is met",
+     .handle = [](const Call& c) { c.current.cluster().quorum_up = command_of(c); }},
+    {.in = Block::dns_cluster,
+     .name = "quorum_down",
+     .kind = Kind::command,
+     .help = "Run when the quorum of a service is lost",
+     .handle = [](const Call& c) { c.current.cluster().quorum_down = command_of(c); }},
+    {.in = Block::dns_cluster,
+     .name = "notify_up",
+     .kind = Kind::command,
+     .help = "Run when a server has come up; `{address}`, `{port}` and `{name}` stand for its own",
+     .handle = [](const Call& c) { c.current.cluster().notify_up = command_of(c); }},
+    {.in = Block::dns_cluster,
+     .name = "notify_down",
+     .kind = Kind::command,
+     .help = "Run when a server has gone down; likewise",
+     .handle = [](const Call& c) { c.current.cluster().notify_down = command_of(c); }},
+    {.in = Block::dns_cluster,
+     .name = "omega",
+     .kind = Kind::flag,
+     .help = "A clean stop runs notify_down and quorum_down",
+     .standard = "off",
+     .handle = [](const Call& c) { c.current.cluster().omega = c.arguments.flag; }},
+    {.in = Block::dns_cluster,
+     .name = "sorry_server",
+     .kind = Kind::addresses,
+     .help = "The server that is used instead of all others while the quorum is not met, one for "
+             "each family at most",
+     .repeats = true,
+     .handle = add_sorry_servers},
+    {.in = Block::dns_cluster,
+     .name = "sorry_server_port",
+     .kind = Kind::number,
+     .help = "Its port",
+     .standard = "the cluster's",
+     .minimum = 1,
+     .maximum = 65535,
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().sorry_port = {static_cast<std::uint16_t>(c.arguments.number),
+                                               c.arguments.argument_at};
+         }},
+    {.in = Block::dns_cluster,
+     .name = "sorry_server_inhibit",
+     .help = "The other servers stay listed with weight 0 while the sorry server is used",
+     .handle = [](const Call& c) { c.current.cluster().sorry_inhibit_at = c.arguments.position; }},
+    {.in = Block::dns_cluster,
+     .name = "inhibit_on_failure",
+     .kind = Kind::flag,
+     .help = "A failed server stays listed with weight 0 instead of being removed",
+     .standard = "off",
+     .handle = [](const Call& c) { c.current.cluster().inhibit_on_failure = c.arguments.flag; }},
+    {.in = Block::dns_cluster,
+     .name = "hash_port",
+     .kind = Kind::flag,
+     .help = "Whether the hash of mh and sh takes the client's port in, so that each flow is "
+             "placed by itself, or its address alone, so that a client stays with one server",
+     .standard = "the scheduler's: mh on, sh off",
+     .handle = [](const Call& c) { c.current.cluster().hash_port = c.arguments.flag; }},
+    {.in = Block::dns_cluster,
      .name = "on_all_down",
      .kind = Kind::one_of,
      .help = "When every server is down: `hold` goes on with the last ones, `empty` sends to none",
@@ -201,6 +286,24 @@ const Keyword keywords[] = {
          [](const Call& c) {
              c.current.server().weight = static_cast<core::Weight>(c.arguments.number);
          }},
+    {.in = Block::server,
+     .name = "inhibit_on_failure",
+     .kind = Kind::flag,
+     .help = "When it has failed it stays listed with weight 0 instead of being removed",
+     .standard = "the cluster's",
+     .handle = [](const Call& c) { c.current.server().inhibit_on_failure = c.arguments.flag; }},
+    {.in = Block::server,
+     .name = "notify_up",
+     .kind = Kind::command,
+     .help = "Run when it has come up",
+     .standard = "the cluster's",
+     .handle = [](const Call& c) { c.current.server().notify_up = command_of(c); }},
+    {.in = Block::server,
+     .name = "notify_down",
+     .kind = Kind::command,
+     .help = "Run when it has gone down",
+     .standard = "the cluster's",
+     .handle = [](const Call& c) { c.current.server().notify_down = command_of(c); }},
     {.in = Block::server,
      .name = "port",
      .kind = Kind::number,

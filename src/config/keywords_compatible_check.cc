@@ -2,7 +2,7 @@
 //
 // The compatible form: the checks of a real_server, as in keepalived.conf(5),
 // and `track_file`, which FILE_CHECK looks at.
-#include "config/keywords.h"
+#include "config/keywords_question.h"
 #include "config/keywords_timing.h"
 
 namespace dnsdirector::config {
@@ -33,10 +33,34 @@ void open_check(const Call& call) {
 }
 
 void open_dns_check(const Call& call) {
-    core::DnsCheck question;
-    question.expect_rcode = 0;  // NOERROR is all that passes there
-    question.on_truncated = core::OnTruncated::pass;
-    start_check(call).what = std::move(question);
+    CompatibleCheckDraft& draft = start_check(call);
+    draft.what = core::DnsCheck{};
+    draft.question.transports = {true, false, false};
+    draft.question.on_truncated = core::OnTruncated::pass;
+}
+
+void ask_for(const Call& call) {
+    if (!check(call).asked_at) check(call).asked_at = call.arguments.position;
+}
+
+void finish_dns_check(const Call& call, bool faulty) {
+    CompatibleCheckDraft& draft = check(call);
+    draft.faulty = faulty;
+    if (faulty) return;
+    QuestionDraft& question = draft.question;
+    if (question.queries.empty()) {
+        question.queries.push_back({draft.asked, draft.position});
+    } else if (draft.asked_at) {
+        call.diagnostics.error(
+            *draft.asked_at, "{} and `query` do not go together: the query at {} says it all",
+            "type, name, class", call.diagnostics.where(question.queries.front().position));
+        draft.faulty = true;
+        return;
+    }
+    // NOERROR is all that passes there.
+    if (!question.expect_rcode && !question.fail_on)
+        question.expect_rcode = {std::uint16_t{0}, draft.position};
+    draft.faulty = !finish_question(question, question.queries, call.diagnostics);
 }
 
 void finish_check(const Call& call, bool faulty) {
@@ -129,7 +153,7 @@ const Keyword own_keywords[] = {
      .repeats = true,
      .opens = Block::dns_check,
      .handle = open_dns_check,
-     .finish = finish_check},
+     .finish = finish_dns_check},
     {.in = Block::real_server,
      .name = "TCP_CHECK",
      .help = "Passed when a TCP connection is established",
@@ -205,14 +229,29 @@ const Keyword own_keywords[] = {
      .standard = "SOA",
      .handle =
          [](const Call& c) {
-             what<core::DnsCheck>(c).type = static_cast<std::uint16_t>(c.arguments.number);
+             ask_for(c);
+             check(c).asked.type = static_cast<std::uint16_t>(c.arguments.number);
          }},
     {.in = Block::dns_check,
      .name = "name",
      .kind = Kind::dns_name,
      .help = "The name that is asked for",
      .standard = ".",
-     .handle = [](const Call& c) { what<core::DnsCheck>(c).name = c.arguments.text; }},
+     .handle =
+         [](const Call& c) {
+             ask_for(c);
+             check(c).asked.name = c.arguments.text;
+         }},
+    {.in = Block::dns_check,
+     .name = "class",
+     .kind = Kind::dns_class,
+     .help = "The class that is asked for (dnsdirector's own)",
+     .standard = "IN",
+     .handle =
+         [](const Call& c) {
+             ask_for(c);
+             check(c).asked.klass = static_cast<std::uint16_t>(c.arguments.number);
+         }},
 
     {.in = Block::udp_check,
      .name = "payload",
@@ -425,6 +464,8 @@ constexpr Block connecting[] = {Block::dns_check, Block::tcp_check, Block::udp_c
 
 std::vector<Keyword> make_keywords() {
     std::vector<Keyword> all(std::begin(own_keywords), std::end(own_keywords));
+    for (const Keyword& keyword : question_keywords(Block::dns_check))
+        all.push_back(keyword);
     for (const Block block : connecting) {
         for (const Keyword& keyword : connection_keywords(block))
             all.push_back(keyword);

@@ -36,10 +36,6 @@ void set_method(const Call& call) {
                            call.arguments.argument_at};
 }
 
-Placed<core::Command> command_of(const Call& call) {
-    return {command_argument(call), call.arguments.argument_at};
-}
-
 constexpr Keyword ignored(std::string_view name, std::string_view why) {
     return {.in = Block::real_server,
             .name = name,

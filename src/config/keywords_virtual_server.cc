@@ -52,10 +52,6 @@ void add_group_entry(const Call& call) {
             {call.arguments.range, call.arguments.port, call.arguments.position});
 }
 
-Placed<core::Command> command_of(const Call& call) {
-    return {command_argument(call), call.arguments.argument_at};
-}
-
 void set_scheduler(const Call& call) {
     using core::Scheduler;
     // In the order of the choices; those behind have no counterpart.

@@ -126,6 +126,8 @@ void Reader::apply(const Keyword& keyword, const Statement& statement) {
     arguments.valid = read_arguments(keyword, statement, diagnostics_, arguments);
     const bool opens = keyword.opens != Block::none;
     const Call call{current_, diagnostics_, keyword, arguments};
+    if (!keyword.goes_with.empty() && arguments.valid)
+        current_.of_kind.push_back({{keyword.name, arguments.position}, keyword.goes_with});
     if (keyword.handle != nullptr && (arguments.valid || opens)) keyword.handle(call);
     if (!opens) return;
     if (statement.has_block && keyword.opens != Block::skipped)

@@ -41,7 +41,7 @@ virtual_server 192.0.2.53 53 {
         "t.conf:7:60: error: timeout: `1x` ends in an unknown unit `x`; the units are ms, s, m and "
         "h "
         "(none: seconds)\n"
-        "t.conf:7:78: error: transport: `upd` is not one of udp, tcp; did you mean `udp`?\n"
+        "t.conf:7:78: error: transport: `upd` is not one of udp, tcp, tls; did you mean `udp`?\n"
         "t.conf:7:91: error: fail_on: `SERVFIAL` is not a DNS status; did you mean SERVFAIL?\n"
         "t.conf:8:21: error: unknown keyword `adress`; did you mean `address`?\n"
         "t.conf:9:42: error: address: a server has one IPv4 address, and 203.0.113.11 is given "
@@ -68,9 +68,10 @@ TEST(Messages, SayWhatABlockNeeds) {
          "t.conf:4:1: error: this block needs `listen`, as in `listen ADDRESS:PORT`\n");
     says("",
          "t.conf: error: there is nothing to balance; write a dns_cluster or a virtual_server\n");
-    cluster_says(
-        "check { every 1s }",
-        "t.conf:7:1: error: this block needs `query`, as in `query \"NAME TYPE [CLASS]\"`\n");
+    cluster_says("check { every 1s }",
+                 "t.conf:7:1: error: this check asks nothing: write `query \"NAME TYPE\"` into it, "
+                 "or connect, ping, datagram, "
+                 "http, script or file\n");
     cluster_says("check",
                  "t.conf:7:1: error: check needs a block { … } or the name of a check behind it\n");
     cluster_says("check soa", "t.conf:7:7: error: there is no check `soa` at top level\n");

@@ -46,7 +46,8 @@ TEST(Refusals, QueriesAreCheckedAsDnsDoes) {
         "would pass\n");
     check_says(
         "expect rcod NOERROR",
-        "t.conf:6:43: error: expect: `rcod` is not one of rcode, answer; did you mean `rcode`?\n");
+        "t.conf:6:43: error: expect: `rcod` is not one of rcode, answer, all, exactly, pattern; "
+        "did you mean `rcode`?\n");
 }
 
 TEST(Refusals, NameThePlaneThatCanDoIt) {
