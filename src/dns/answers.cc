@@ -9,6 +9,7 @@
 
 #include "core/mnemonics.h"
 #include "dns/present.h"
+#include "dns/query.h"
 
 namespace dnsdirector::dns {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 constexpr std::uint16_t any = 255;          ///< as TYPE and as CLASS (RFC 1035, 3.2.3 and 3.2.5)
 constexpr std::size_t longest_shown = 120;  ///< of one record's data, in bytes of text
 constexpr std::size_t most_shown = 4;       ///< records in a reason
-constexpr std::size_t longest_matched = 65535 * 4;  ///< every byte escaped as \DDD
+constexpr std::size_t longest_matched = 4 * max_message;  ///< every byte escaped as \DDD
 
 /// Calls `take(record)` for each record that was asked for, until it says true;
 /// whether it did.
