@@ -218,9 +218,10 @@ void Engine::on_verdict(probe::CheckId id, core::Verdict verdict) {
     if (found == check_of_id_.end()) return;
     CheckRuntime& check = checks_[found->second];
     const TimePoint at = verdict.at;
-    const core::Step step =
-        core::advance(check.state, configuration_.checks[found->second], std::move(verdict));
+    const core::Check& value = configuration_.checks[found->second];
+    const core::Step step = core::advance(check.state, value, std::move(verdict));
     if (step.hurry) prober_.hurry(id);
+    if (step.retry) prober_.retry(id, value.timing.retry_after);
     if (!step.changed) return;
     dirty_.insert(check.services.begin(), check.services.end());
     if (!oldest_verdict_) oldest_verdict_ = at;

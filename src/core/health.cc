@@ -101,6 +101,8 @@ Step advance(CheckState& state, const Check& check, Verdict verdict) {
         verdict.passed() ? pass(state, check.timing, verdict) : fail(state, check.timing, verdict);
     step.hurry = state.health == Health::unknown && state.untested == Untested::out &&
                  verdict.passed() && check.timing.warmup == Nanoseconds{0};
+    step.retry = state.health == Health::up && !verdict.passed() &&
+                 check.timing.retry_after > Nanoseconds{0};
     state.last = std::move(verdict);
     state.any_verdict = true;
     return step;

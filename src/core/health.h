@@ -77,6 +77,10 @@ struct Step {
     /// times yet (native form's "back to back"). Not after a failure: a server
     /// that does not answer well is not asked faster than its interval.
     bool hurry = false;
+    /// The next round should start CheckTiming::retry_after from now instead of at
+    /// its time: the check is up, has failed, and stays up for the time being. Not
+    /// of a check that is out already (keepalived retries nobody who is down).
+    bool retry = false;
 };
 
 /// Takes a verdict in. Up after `rise` passes in a row, from unknown as from

@@ -184,6 +184,10 @@ Probe::Progress DnsProbe::on_timeout(TimePoint now) {
     return next_try(now);
 }
 
+void DnsProbe::abandon() {
+    static_cast<void>(finish(silence()));
+}
+
 Outcome DnsProbe::silence() const {
     if (tcp_ && tcp_->active() && tcp_->in_handshake())
         return {Failure::silence, "timeout in the TLS handshake", {}};

@@ -26,6 +26,7 @@ public:
     Progress start(TimePoint now) override;
     Progress on_event(TimePoint now) override;
     Progress on_timeout(TimePoint now) override;
+    void abandon() override;
 
 private:
     static constexpr std::size_t max_tries = 10;

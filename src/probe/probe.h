@@ -68,6 +68,9 @@ public:
     virtual Progress start(TimePoint now) = 0;
     virtual Progress on_event(TimePoint now) = 0;
     virtual Progress on_timeout(TimePoint now) = 0;
+    /// Ends the round without an outcome (CheckTiming::limit). An event that comes
+    /// all the same is of no round.
+    virtual void abandon() {}
     /// False while something of the last round still runs, which must not run twice.
     [[nodiscard]] virtual bool ready() const { return true; }
 

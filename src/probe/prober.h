@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// probe/ asks the questions: DNS over UDP, TCP and TLS, scripts and more; and decides when.
-// It yields verdicts and knows nothing of services, health or data planes.
+// probe/ asks the questions, one class for each kind of check (make_probe.h),
+// and decides when. It yields verdicts and knows nothing of services, health or
+// data planes.
 #pragma once
 
 #include <cstdint>
@@ -45,9 +46,12 @@ public:
     virtual void remove(CheckId id) = 0;
     /// The next round starts now; the schedule after it keeps its phase.
     virtual void hurry(CheckId id) = 0;
+    /// The next round starts after `delay` (CheckTiming::retry_after), which slots
+    /// of the schedule that come before it, or soon after it, make way for.
+    virtual void retry(CheckId id, Nanoseconds delay) = 0;
 
     /// One call per finished round, from on_readable() or on_deadline(). The
-    /// callee may call add, remove and hurry.
+    /// callee may call add, remove, hurry and retry.
     std::function<void(CheckId, core::Verdict)> on_verdict;
 
     [[nodiscard]] virtual const ProberStatistics& statistics() const = 0;

@@ -23,6 +23,15 @@ void Schedule::insert_round(TimePoint now) {
     inserted_ = true;
 }
 
+void Schedule::retry_round(TimePoint time, Nanoseconds delay, Pacing& pacing) {
+    const TimePoint earliest = time + std::min(delay, every_) / 2;
+    if (slot_due_ < earliest) {
+        slot_ = std::max(slot_, (earliest - base_) / every_ + 1);
+        slot_due_ = slot_time(pacing);
+    }
+    insert_round(time);
+}
+
 void Schedule::advance(TimePoint now, Pacing& pacing) {
     if (!inserted_) {
         ++slot_;

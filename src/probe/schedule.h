@@ -25,6 +25,10 @@ public:
     void advance(TimePoint now, Pacing& pacing);
     /// A round now, besides those of the slots.
     void insert_round(TimePoint now);
+    /// The next round at `time`, which is `delay` after the end of the last one.
+    /// Slots before it are left out, and one so shortly after it that the server
+    /// would have had less than half of `delay` to recover.
+    void retry_round(TimePoint time, Nanoseconds delay, Pacing& pacing);
 
 private:
     [[nodiscard]] TimePoint slot_time(Pacing& pacing) const;

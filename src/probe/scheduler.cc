@@ -9,8 +9,7 @@
 #include <cerrno>
 
 #include "probe/clock.h"
-#include "probe/dns_probe.h"
-#include "probe/script_probe.h"
+#include "probe/make_probe.h"
 
 namespace dnsdirector::probe {
 namespace {
@@ -76,30 +75,20 @@ void Scheduler::add(CheckId id, const core::Check& check, bool first_round_at_on
         next_first_round_ = std::max(next_first_round_ + first_round_spacing, time);
     const TimePoint first = first_round_at_once ? next_first_round_ : time;
     pacing_.add(check.timing.every);
-    auto entry =
-        std::make_unique<Entry>(id, token, check.timing.every,
-                                Schedule(check.timing, first_round_at_once, first, time, pacing_));
-    entry->probe = make_probe(token, check);
+    auto entry = std::make_unique<Entry>(
+        id, token, check.timing, Schedule(check.timing, first_round_at_once, first, time, pacing_));
+    entry->probe =
+        make_probe({*environment_, token, [this]() -> ScriptRunner& { return scripts(); }}, check);
     wheel_.arm(entry->timer, entry->schedule.due());
     places_[place].entry = std::move(entry);
     index_[id] = place;
 }
 
-std::unique_ptr<Probe> Scheduler::make_probe(std::uint64_t token, const core::Check& check) {
-    if (const auto* script = std::get_if<core::ScriptCheck>(&check.what)) {
-        if (!scripts_)
-            scripts_ = std::make_unique<ScriptRunner>(epoll_.get(), wheel_, settings_.script_user,
-                                                      script_files_);
-        return std::make_unique<ScriptProbe>(*environment_, *scripts_, token, *script,
-                                             check.timing.timeout);
-    }
-    const auto* dns = std::get_if<core::DnsCheck>(&check.what);
-    if (dns == nullptr)
-        return std::make_unique<ImpossibleProbe>("this kind of check is not in this version");
-    Result<std::unique_ptr<Probe>> probe =
-        DnsProbe::make(*environment_, token, check.target, *dns, check.timing);
-    if (!probe) return std::make_unique<ImpossibleProbe>(probe.error().message);
-    return std::move(*probe);
+ScriptRunner& Scheduler::scripts() {
+    if (!scripts_)
+        scripts_ = std::make_unique<ScriptRunner>(epoll_.get(), wheel_, settings_.script_user,
+                                                  script_files_);
+    return *scripts_;
 }
 
 void Scheduler::remove(CheckId id) {
@@ -119,6 +108,13 @@ void Scheduler::hurry(CheckId id) {
     entry->hurried = entry->in_round;
     if (entry->in_round) return;
     entry->schedule.insert_round(now());
+    wheel_.arm(entry->timer, entry->schedule.due());
+}
+
+void Scheduler::retry(CheckId id, Nanoseconds delay) {
+    Entry* entry = find(id);
+    if (entry == nullptr || entry->in_round) return;
+    entry->schedule.retry_round(now() + delay, delay, pacing_);
     wheel_.arm(entry->timer, entry->schedule.due());
 }
 
@@ -170,9 +166,22 @@ void Scheduler::on_timer(Token token) {
     Entry* entry = find(token);
     if (entry == nullptr) return;
     if (entry->in_round)
-        follow(*entry, entry->probe->on_timeout(now()));
+        on_round_timer(*entry);
     else
         start_round(*entry);
+}
+
+void Scheduler::on_round_timer(Entry& entry) {
+    const TimePoint time = now();
+    if (entry.limit == Nanoseconds{0} || time < entry.round_end)
+        return follow(entry, entry.probe->on_timeout(time));
+    // The answer may have come in time and we are late to look.
+    Probe::Progress progress = entry.probe->on_event(time);
+    if (!progress) {
+        entry.probe->abandon();
+        progress = Outcome{core::Failure::silence, "timed out after " + to_text(entry.limit), {}};
+    }
+    follow(entry, std::move(progress));
 }
 
 void Scheduler::start_round(Entry& entry) {
@@ -184,12 +193,15 @@ void Scheduler::start_round(Entry& entry) {
     }
     count_lateness(environment_->statistics, time - entry.schedule.due());
     entry.in_round = true;
+    entry.round_end = time + entry.limit;
     follow(entry, entry.probe->start(time));
 }
 
 void Scheduler::follow(Entry& entry, Probe::Progress progress) {
+    if (!entry.in_round) return;  // an event of a round that was given up
     if (!progress) {
-        if (entry.in_round) wheel_.arm(entry.timer, entry.probe->wake());
+        const bool limited = entry.limit > Nanoseconds{0} && entry.round_end < entry.probe->wake();
+        wheel_.arm(entry.timer, limited ? entry.round_end : entry.probe->wake());
         return;
     }
     const TimePoint time = now();

@@ -33,16 +33,19 @@ public:
     void add(CheckId id, const core::Check& check, bool first_round_at_once) override;
     void remove(CheckId id) override;
     void hurry(CheckId id) override;
+    void retry(CheckId id, Nanoseconds delay) override;
     [[nodiscard]] const ProberStatistics& statistics() const override {
         return environment_->statistics;
     }
 
 private:
     struct Entry {
-        Entry(CheckId check, std::uint64_t token, Nanoseconds interval, Schedule rounds)
-            : id(check), every(interval), schedule(rounds), timer(token) {}
+        Entry(CheckId check, std::uint64_t token, const core::CheckTiming& timing, Schedule rounds)
+            : id(check), every(timing.every), limit(timing.limit), schedule(rounds), timer(token) {}
         CheckId id;
         Nanoseconds every;
+        Nanoseconds limit;    ///< of a round; 0: none
+        TimePoint round_end;  ///< of the present round, where there is a limit
         Schedule schedule;
         TimerWheel::Node timer;
         std::unique_ptr<Probe> probe;
@@ -63,8 +66,9 @@ private:
     bool take_timers(int limit);
     Entry* find(Token token);
     Entry* find(CheckId id);
-    std::unique_ptr<Probe> make_probe(std::uint64_t token, const core::Check& check);
+    ScriptRunner& scripts();
     void start_round(Entry& entry);
+    void on_round_timer(Entry& entry);
     /// Ends the round where there is an outcome, else arms the timer anew. The
     /// verdict's receiver may remove the entry: nothing may touch it afterwards.
     void follow(Entry& entry, Probe::Progress progress);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/script_probe.h"
 
+#include "probe/clock.h"
+
 namespace dnsdirector::probe {
 
 ScriptProbe::ScriptProbe(Environment& environment, ScriptRunner& runner, std::uint64_t token,
@@ -28,6 +30,10 @@ Probe::Progress ScriptProbe::on_event(TimePoint now) {
     if (outcome && outcome->failure != core::Failure::local)
         outcome->rtt = std::chrono::duration_cast<Microseconds>(now - started_);
     return outcome;
+}
+
+void ScriptProbe::abandon() {
+    runner_.terminate(run_, now());
 }
 
 Probe::Progress ScriptProbe::on_timeout(TimePoint now) {

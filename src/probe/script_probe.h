@@ -20,6 +20,7 @@ public:
     Progress start(TimePoint now) override;
     Progress on_event(TimePoint now) override;
     Progress on_timeout(TimePoint now) override;
+    void abandon() override;
     [[nodiscard]] bool ready() const override { return !runner_.running(run_); }
 
 private:

@@ -21,10 +21,17 @@ void watch(int epoll, int descriptor, std::uint64_t token) {
     ::epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
 }
 
-Outcome outcome_of_exit(const siginfo_t& ended) {
+/// `dynamic`: keepalived.conf(5), misc_dynamic.
+Outcome outcome_of_exit(const siginfo_t& ended, bool dynamic) {
+    constexpr int weight_zero = 2;
     if (ended.si_code != CLD_EXITED)
         return {Failure::answer, fmt::format("killed by signal {}", ended.si_status), {}};
     if (ended.si_status == 0) return {};
+    if (dynamic && ended.si_status >= weight_zero) {
+        Outcome passed;
+        passed.weight = static_cast<core::Weight>(ended.si_status - weight_zero);
+        return passed;
+    }
     return {Failure::answer, fmt::format("exit status {}", ended.si_status), {}};
 }
 
@@ -78,7 +85,7 @@ ScriptRunner::RunId ScriptRunner::start(std::shared_ptr<const core::ScriptCheck>
         free_places_.pop_back();
     }
     const RunId id = Token{Token::Kind::script_run, places_[place].generation, place}.pack();
-    places_[place].run = std::make_unique<Run>(id, owner);
+    places_[place].run = std::make_unique<Run>(id, owner, check->dynamic);
     launcher_.submit(id, std::move(check));
     return id;
 }
@@ -154,7 +161,7 @@ std::optional<std::uint64_t> ScriptRunner::on_exit(Token token) {
         return std::nullopt;
     }
     run->child = {};
-    run->result = outcome_of_exit(ended);
+    run->result = outcome_of_exit(ended, run->dynamic);
     return run->owner;
 }
 

@@ -49,8 +49,10 @@ public:
 private:
     enum class Wish : std::uint8_t { run, terminate, kill };
     struct Run {
-        explicit Run(RunId run, std::uint64_t owner_token) : owner(owner_token), timer(run) {}
+        explicit Run(RunId run, std::uint64_t owner_token, bool dynamic_weight)
+            : owner(owner_token), dynamic(dynamic_weight), timer(run) {}
         std::uint64_t owner;
+        bool dynamic;            ///< ScriptCheck::dynamic
         TimerWheel::Node timer;  ///< armed between SIGTERM and SIGKILL
         ScriptChild child;
         Wish wish = Wish::run;

@@ -21,6 +21,7 @@ public:
     }
     void remove(probe::CheckId id) override { running.erase(id); }
     void hurry(probe::CheckId id) override { hurried.push_back(id); }
+    void retry(probe::CheckId id, Nanoseconds delay) override { retried.emplace_back(id, delay); }
     [[nodiscard]] const probe::ProberStatistics& statistics() const override { return statistics_; }
     [[nodiscard]] int descriptor() const override { return -1; }
     void on_readable() override {}
@@ -30,6 +31,7 @@ public:
     std::map<probe::CheckId, core::Check> running;
     std::map<probe::CheckId, bool> started_at_once;
     std::vector<probe::CheckId> hurried;
+    std::vector<std::pair<probe::CheckId, Nanoseconds>> retried;
 
 private:
     probe::ProberStatistics statistics_;
