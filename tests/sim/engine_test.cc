@@ -43,6 +43,20 @@ TEST(Engine, AdoptsWhatTheKernelForwardsToUntilFallFailures) {
     EXPECT_EQ(sim.weight(b), 1U);
 }
 
+TEST(Engine, RetriesAFailedCheckSoonWhileItsServerIsStillIn) {
+    Simulation sim(left_behind());
+    core::Configuration wished = cluster({{a, 1}, {b, 1}});
+    wished.checks[0].timing.retry_after = Milliseconds{700};
+    sim.engine.configure(wished);
+    sim.fail(a);
+    sim.fail(b);
+    ASSERT_EQ(sim.prober.retried.size(), 1U) << "b has no such wish";
+    EXPECT_EQ(sim.prober.retried[0].second, Milliseconds{700});
+    sim.fail(a);
+    EXPECT_FALSE(sim.weight(a));
+    EXPECT_EQ(sim.prober.retried.size(), 1U);
+}
+
 TEST(Engine, RemovesServicesThatAPredecessorLeftBehind) {
     core::Forwarding found = left_behind();
     core::ServiceForwarding stale = found.begin()->second;

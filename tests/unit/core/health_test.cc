@@ -127,6 +127,26 @@ TEST(Health, WarmupMeansNoHurry) {
     EXPECT_FALSE(advance(state, check, passed()).hurry);
 }
 
+TEST(Health, RetriesSoonWhoHasFailedAndIsStillUp) {
+    Check check = check_with(1, 3);
+    CheckState state = started(check, true);
+    EXPECT_FALSE(advance(state, check, failed(Failure::silence, "timeout")).retry) << "not wished";
+    check.timing.retry_after = Seconds{1};
+    EXPECT_FALSE(advance(state, check, passed()).retry);
+    EXPECT_TRUE(advance(state, check, failed(Failure::silence, "timeout")).retry);
+    EXPECT_TRUE(advance(state, check, failed(Failure::answer, "SERVFAIL")).retry);
+    EXPECT_FALSE(advance(state, check, failed(Failure::silence, "timeout")).retry) << "down now";
+    EXPECT_FALSE(advance(state, check, failed(Failure::silence, "timeout")).retry);
+    EXPECT_FALSE(advance(state, check, passed()).retry);
+}
+
+TEST(Health, DoesNotRetryWhoIsOutAlready) {
+    Check check = check_with(1, 3);
+    check.timing.retry_after = Seconds{1};
+    CheckState state = started(check, false);
+    EXPECT_FALSE(advance(state, check, failed(Failure::silence, "timeout")).retry);
+}
+
 TEST(Health, AServerThatGoesSilentAfterWrongAnswersIsDownForSilence) {
     const Check check = check_with(2, 2);
     CheckState state = started(check, true);

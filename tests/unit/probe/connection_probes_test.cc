@@ -174,6 +174,10 @@ protected:
                   "-6 route add prohibit 2001:db8:2::/48"})
                 ip(command);
         }
+        for (const char* family : {"ipv4", "ipv6"}) {
+            const std::string neighbours = std::string("net/") + family + "/neigh/k0/";
+            support::sysctl(neighbours + "retrans_time_ms", "250");
+        }
         ip("route add default via 192.0.2.254");
         ip("-6 route add default via 2001:db8::fe");
     }
@@ -195,7 +199,7 @@ TEST_F(Unreachable, IsARefusalByWhoSaysItAndSilenceWhenOnlyWeDo) {
         {"198.51.100.9", Failure::refused, "host unreachable, says 192.0.2.254"},
         {"203.0.113.9", Failure::refused, "filtered on the way, says 192.0.2.254"},
         {"192.0.2.77", Failure::silence, "host unreachable: no answer to ARP"},
-        {"2001:db8:1::9", Failure::refused, "host unreachable, says 2001:db8::fe"},
+        {"2001:db8:1::9", Failure::refused, "network unreachable, says 2001:db8::fe"},
         {"2001:db8:2::9", Failure::refused, "filtered on the way, says 2001:db8::fe"},
         {"2001:db8::77", Failure::silence, "host unreachable: no answer to neighbour discovery"},
     };

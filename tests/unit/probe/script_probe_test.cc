@@ -82,6 +82,26 @@ TEST_F(Scripts, ExitStatusIsTheVerdict) {
     EXPECT_EQ(recorder.prober->statistics().scripts, 3);
 }
 
+TEST_F(Scripts, ADynamicOneSetsTheWeightByItsExitStatus) {
+    Recorder recorder;
+    const auto ask = [&](const std::string& command) {
+        core::Check check = shell(command);
+        std::get<core::ScriptCheck>(check.what).dynamic = true;
+        return recorder.ask(check);
+    };
+    const core::Verdict as_configured = ask("exit 0");
+    EXPECT_TRUE(as_configured.passed());
+    EXPECT_EQ(as_configured.weight, std::nullopt);
+    EXPECT_EQ(ask("exit 1").reason, "exit status 1");
+    EXPECT_EQ(ask("exit 1").failure, Failure::answer);
+    EXPECT_EQ(ask("exit 2").weight, 0U);
+    EXPECT_TRUE(ask("exit 2").passed());
+    EXPECT_EQ(ask("exit 12").weight, 10U);
+    EXPECT_EQ(ask("exit 255").weight, 253U);
+    EXPECT_EQ(ask("kill -9 $$").failure, Failure::answer);
+    EXPECT_EQ(recorder.ask(shell("exit 12")).failure, Failure::answer) << "not dynamic";
+}
+
 TEST_F(Scripts, WhatCannotBeRunIsALocalFailureWithItsReason) {
     Recorder recorder;
     const core::Verdict missing = recorder.ask(check_of({path("missing")}));
@@ -179,6 +199,16 @@ TEST_F(Scripts, OneThatIgnoresTheTermSignalIsKilledAndNotRunTwice) {
     }
     EXPECT_GE(Steady::now() - start, Milliseconds{2000});
     EXPECT_TRUE(wait(recorder, [&] { return recorder.verdicts.size() >= 2; }));
+}
+
+TEST_F(Scripts, ARoundThatReachesItsLimitEndsThem) {
+    Recorder recorder;
+    core::Check check = shell("echo $$ > " + path("pid") + "; sleep 100", Milliseconds{3000});
+    check.timing.limit = Milliseconds{300};
+    const core::Verdict verdict = recorder.ask(check, Milliseconds{2000});
+    EXPECT_EQ(verdict.failure, Failure::silence);
+    EXPECT_EQ(verdict.reason, "timed out after 300ms");
+    EXPECT_TRUE(wait(recorder, [&] { return gone(content("pid")); }));
 }
 
 TEST_F(Scripts, WhatTheyLeaveBehindInTheirGroupIsKilled) {

@@ -196,6 +196,35 @@ TEST(Schedule, RoundsInsertedLeaveTheSlotsAlone) {
     EXPECT_EQ(schedule.due(), slot);
 }
 
+TEST(Schedule, ARetryComesBetweenTheSlotsAndLeavesThemAlone) {
+    Pacing pacing = busy();
+    Schedule schedule(every(Seconds{60}), false, start, start, pacing);
+    TimePoint end = schedule.due() + Milliseconds{5};
+    schedule.advance(end, pacing);
+    const TimePoint slot = schedule.due();
+    for (int retry = 0; retry < 3; ++retry) {
+        schedule.retry_round(end + Seconds{1}, Seconds{1}, pacing);
+        EXPECT_EQ(schedule.due(), end + Seconds{1});
+        end = schedule.due() + Milliseconds{5};
+        schedule.advance(end, pacing);
+        EXPECT_EQ(schedule.due(), slot);
+    }
+}
+
+TEST(Schedule, ARetryTakesThePlaceOfTheSlotsBeforeItAndShortlyAfter) {
+    Pacing pacing = busy();
+    for (const Nanoseconds delay : {Milliseconds{900}, Milliseconds{1000}, Milliseconds{2500}}) {
+        Schedule schedule(every(Seconds{1}), false, start, start, pacing);
+        const TimePoint end = schedule.due() + Milliseconds{5};
+        schedule.advance(end, pacing);
+        schedule.retry_round(end + delay, delay, pacing);
+        EXPECT_EQ(schedule.due(), end + delay);
+        schedule.advance(end + delay + Milliseconds{5}, pacing);
+        EXPECT_GE(schedule.due(), end + delay + Milliseconds{400});
+        EXPECT_LE(schedule.due(), end + delay + Milliseconds{1600});
+    }
+}
+
 TEST(Schedule, WarmUpDelaysTheFirstRoundByASecondAndAPart) {
     Pacing pacing = busy();
     core::CheckTiming timing = every(Seconds{10});
@@ -267,6 +296,51 @@ TEST(Prober, HurryStartsTheNextRoundNow) {
     core::Check check = dns_check(server.endpoint(), Milliseconds{60000});
     recorder.prober->add(1, check, true);
     EXPECT_TRUE(recorder.wait_for(5, Milliseconds{1000}));
+}
+
+TEST(Prober, RetryStartsTheNextRoundAfterItsDelay) {
+    test::Recorder recorder;
+    recorder.prober->on_verdict = [&](CheckId id, core::Verdict verdict) {
+        recorder.verdicts.push_back({id, std::move(verdict)});
+        recorder.prober->retry(id, Milliseconds{80});
+    };
+    recorder.prober->add(1, dns_check(test::closed_port(), Milliseconds{60000}), true);
+    ASSERT_TRUE(recorder.wait_for(4));
+    const Nanoseconds span = recorder.verdicts[3].verdict.at - recorder.verdicts[0].verdict.at;
+    EXPECT_GE(span, Milliseconds{240});
+    EXPECT_LT(span, Milliseconds{800});
+}
+
+TEST(Prober, ARoundThatReachesItsLimitHasFailed) {
+    test::Responder silent({});
+    test::Recorder recorder;
+    core::Check check = dns_check(silent.endpoint(), Milliseconds{60000});
+    check.timing.timeout = Milliseconds{150};
+    check.timing.tries = 10;
+    check.timing.limit = Milliseconds{400};
+    const auto begin = test::Steady::now();
+    const core::Verdict verdict = recorder.ask(check);
+    EXPECT_EQ(verdict.failure, core::Failure::silence);
+    EXPECT_EQ(verdict.reason, "timed out after 400ms");
+    EXPECT_GE(test::Steady::now() - begin, Milliseconds{400});
+    EXPECT_LT(test::Steady::now() - begin, Milliseconds{1000});
+    EXPECT_EQ(silent.udp_queries(), 3);
+}
+
+TEST(Prober, ALimitLeavesRoundsAloneThatEndInTime) {
+    int queries = 0;
+    test::Responder server([&](const test::Bytes& query) {
+        return ++queries % 2 == 1 ? test::Replies{} : test::Replies{test::reply_to(query)};
+    });
+    test::Recorder recorder;
+    core::Check check = dns_check(server.endpoint(), Milliseconds{250});
+    check.timing.timeout = Milliseconds{60};
+    check.timing.tries = 2;
+    check.timing.limit = Milliseconds{1000};
+    recorder.prober->add(1, check, true);
+    ASSERT_TRUE(recorder.wait_for(4));
+    for (const auto& entry : recorder.verdicts)
+        EXPECT_TRUE(entry.verdict.passed()) << entry.verdict.reason;
 }
 
 TEST(Prober, TheVerdictsReceiverMayRemoveAndAddChecks) {
