@@ -46,12 +46,13 @@ struct Loaded {
 
 /// Reads and validates a file with all that it includes. Never throws; a file
 /// that cannot be read is a message too (line 0 is printed without a position).
-[[nodiscard]] Loaded load(const std::string& path);
+/// `config_id` chooses conditional lines; "" is the first part of the host name.
+[[nodiscard]] Loaded load(const std::string& path, const std::string& config_id = {});
 
 /// As load(), from memory; `name` stands in messages.
 [[nodiscard]] Loaded parse(std::string_view text, const std::string& name);
 
-/// The file system as includes see it, so that tests and fuzzers bring their own.
+/// The machine as a text sees it (files above all), so that tests and fuzzers bring their own.
 struct Files {
     /// The whole of a file.
     std::function<Result<std::string>(const std::string& path)> read;
@@ -62,6 +63,10 @@ struct Files {
     /// What is wrong with a program that the file wants to be run ("does not
     /// exist", …), or ""; absent: programs are not looked at.
     std::function<std::string(const std::string& path)> judge_program = {};
+    /// Chooses conditional lines (`@main weight 2`), and is ${_INSTANCE}.
+    std::string config_id = {};
+    /// An environment variable, for ${_ENV NAME}; absent: there are none.
+    std::function<std::optional<std::string>(const std::string& name)> environment = {};
 };
 
 [[nodiscard]] Loaded load(const std::string& path, const Files& files);

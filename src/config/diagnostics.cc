@@ -5,6 +5,16 @@
 #include <tuple>
 
 namespace dnsdirector::config {
+namespace {
+
+/// As a message shows a line that was put together.
+std::string shown(std::string_view text) {
+    constexpr std::size_t most = 100;
+    if (text.size() <= most) return std::string(text);
+    return std::string(text.substr(0, most)) + " …";
+}
+
+}  // namespace
 
 std::string Message::to_string() const {
     const char* kind = severity == Severity::error ? "error" : "warning";
@@ -19,12 +29,24 @@ std::uint32_t Diagnostics::add_file(std::string name, std::string_view text) {
     return static_cast<std::uint32_t>(files_.size() - 1);
 }
 
+std::uint32_t Diagnostics::add_expansion(std::string_view text, const Position& used) {
+    expansions_.push_back({text, used.file, used.line});
+    return static_cast<std::uint32_t>(expansions_.size());
+}
+
 bool Diagnostics::count(Severity severity) {
     std::size_t& number = severity == Severity::error ? errors_ : warnings_;
     return ++number <= most;
 }
 
 void Diagnostics::add(Severity severity, const Position& at, std::string text) {
+    if (at.expansion != 0) {
+        const auto& [line, file, number] = expansions_[at.expansion - 1];
+        const bool same_line = file == at.file && number == at.line;
+        text += same_line ? fmt::format(" [the line reads: {}]", shown(line))
+                          : fmt::format(" [used at {}:{}, the line reads: {}]", files_[file],
+                                        number, shown(line));
+    }
     entries_.push_back({at, entries_.size(),
                         Message{severity, files_[at.file], at.line, at.column, std::move(text)}});
 }

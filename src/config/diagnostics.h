@@ -23,6 +23,7 @@ struct Position {
     std::uint32_t file = 0;  ///< index of Diagnostics::add_file
     std::uint32_t line = 0;  ///< from 1; 0: the file as a whole
     std::uint32_t column = 0;
+    std::uint32_t expansion = 0;  ///< of Diagnostics::add_expansion; 0: the text stands as it is
 
     friend bool operator==(const Position&, const Position&) = default;
 };
@@ -45,6 +46,10 @@ public:
     [[nodiscard]] const std::string& file_name(std::uint32_t file) const { return files_[file]; }
     [[nodiscard]] std::string_view file_text(std::uint32_t file) const { return texts_[file]; }
     [[nodiscard]] std::size_t file_count() const { return files_.size(); }
+
+    /// Registers a line that was put together of definitions and sequences on account
+    /// of the line at `used`; messages about it show it. `text` must outlive them.
+    std::uint32_t add_expansion(std::string_view text, const Position& used);
 
     template <typename... Args>
     void error(const Position& at, fmt::format_string<Args...> format, Args&&... args) {
@@ -83,8 +88,14 @@ private:
     /// Puts the line of the file into each message.
     void quote_lines();
 
+    struct Expansion {
+        std::string_view text;
+        std::uint32_t file;
+        std::uint32_t line;
+    };
     std::vector<std::string> files_;
     std::vector<std::string_view> texts_;  ///< of `files_`
+    std::vector<Expansion> expansions_;
     std::vector<Entry> entries_;
     std::size_t errors_ = 0;
     std::size_t warnings_ = 0;

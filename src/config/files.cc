@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 namespace dnsdirector::config {
 namespace {
@@ -96,10 +99,25 @@ std::string judge_program(const std::string& path) {
     return "";
 }
 
+/// The first part of the host name, as keepalived's default.
+std::string machine_id() {
+    utsname machine{};
+    if (::uname(&machine) != 0) return {};
+    const std::string_view name = machine.nodename;
+    return std::string(name.substr(0, name.find('.')));
+}
+
+std::optional<std::string> environment(const std::string& name) {
+    const char* value = ::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>{value};
+}
+
 }  // namespace
 
-Files real_files() {
-    return {read_file, expand, identity, judge_program};
+Files real_files(const std::string& config_id) {
+    return {
+        read_file,  expand, identity, judge_program, config_id.empty() ? machine_id() : config_id,
+        environment};
 }
 
 }  // namespace dnsdirector::config

@@ -7,6 +7,7 @@
 
 namespace dnsdirector::config {
 
-[[nodiscard]] Files real_files();
+/// `config_id` chooses conditional lines; "" is the first part of the host name.
+[[nodiscard]] Files real_files(const std::string& config_id = {});
 
 }  // namespace dnsdirector::config

@@ -4,11 +4,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 
 #include "config/diagnostics.h"
+#include "config/lines.h"
 
 namespace dnsdirector::config {
 
@@ -38,10 +38,8 @@ enum class Style : std::uint8_t {
 
 class Lexer {
 public:
-    /// `order` goes on over all files; words that are not a slice of `text` are
-    /// kept in `arena`.
-    Lexer(std::string_view text, std::uint32_t file, Diagnostics& diagnostics, std::uint32_t& order,
-          std::deque<std::string>& arena);
+    /// Words that are not a slice of `text` are kept in the state's arena.
+    Lexer(std::string_view text, std::uint32_t file, std::string path, TextState& state);
 
     [[nodiscard]] Token next(bool semicolons, Style style);
 
@@ -51,20 +49,20 @@ private:
     [[nodiscard]] Token quoted_word();
     [[nodiscard]] Token script_word(std::string_view ends);
     [[nodiscard]] Token plain_word(std::string_view ends, Style style);
-    [[nodiscard]] std::string_view rest_of_line() const;
+    [[nodiscard]] std::string_view rest_of_line() const { return line_.text.substr(at_); }
+    [[nodiscard]] bool comment(char c) const;
     void start_line();
 
-    std::string_view text_;
-    std::size_t at_ = 0;
-    std::size_t line_start_ = 0;
-    std::size_t line_end_ = 0;    ///< of its \n, or the text's end
-    std::size_t last_close_ = 0;  ///< behind the line's last `}`; line_start_ without one
-    std::uint32_t line_ = 1;
-    std::uint32_t file_;
+    Lines lines_;
+    TextState& state_;
+    Line line_;
+    /// The next line is taken when its first token is asked for: an include before
+    /// it is read by then, and may define what the line holds.
+    bool line_wanted_ = true;
+    bool ended_ = false;
+    std::size_t at_ = 0;          ///< in the line
+    std::size_t last_close_ = 0;  ///< behind the line's last `}`
     bool control_reported_ = false;
-    Diagnostics& diagnostics_;
-    std::uint32_t& order_;
-    std::deque<std::string>& arena_;
 };
 
 }  // namespace dnsdirector::config

@@ -10,13 +10,17 @@
 namespace dnsdirector::config {
 namespace {
 
-Loaded finish(const std::vector<Statement>& tree, const Files& files, Diagnostics& diagnostics,
-              const Visit& visit) {
-    const Drafts drafts = read_drafts(tree, diagnostics);
+Loaded finish(const std::vector<Statement>& tree, const TreeReader& reader, const Files& files,
+              Diagnostics& diagnostics, const Visit& visit) {
+    Loaded loaded;
+    if (reader.gave_up()) {
+        loaded.messages = diagnostics.take();
+        return loaded;
+    }
+    const Drafts drafts = read_drafts(tree, reader.names(), diagnostics);
     Places places;
     core::Configuration configuration = build(drafts, files, diagnostics, places);
     if (visit && diagnostics.errors() == 0) visit(configuration, places, diagnostics);
-    Loaded loaded;
     if (diagnostics.errors() == 0) loaded.configuration = std::move(configuration);
     loaded.messages = diagnostics.take();
     return loaded;
@@ -29,7 +33,7 @@ Loaded load(const std::string& path, const Files& files, const Visit& visit) {
     const Grammar grammar = keyword_grammar();
     TreeReader reader(files, grammar, diagnostics);
     const std::vector<Statement> tree = reader.read_file(path);
-    return finish(tree, files, diagnostics, visit);
+    return finish(tree, reader, files, diagnostics, visit);
 }
 
 Loaded parse(std::string_view text, const std::string& name, const Files& files,
@@ -38,7 +42,7 @@ Loaded parse(std::string_view text, const std::string& name, const Files& files,
     const Grammar grammar = keyword_grammar();
     TreeReader reader(files, grammar, diagnostics);
     const std::vector<Statement> tree = reader.read_text(text, name);
-    return finish(tree, files, diagnostics, visit);
+    return finish(tree, reader, files, diagnostics, visit);
 }
 
 Loaded load(const std::string& path, const Files& files) {
@@ -49,8 +53,8 @@ Loaded parse(std::string_view text, const std::string& name, const Files& files)
     return parse(text, name, files, nullptr);
 }
 
-Loaded load(const std::string& path) {
-    return load(path, real_files());
+Loaded load(const std::string& path, const std::string& config_id) {
+    return load(path, real_files(config_id));
 }
 
 Loaded parse(std::string_view text, const std::string& name) {

@@ -28,7 +28,8 @@ const Keyword* find_anywhere(std::string_view name) {
 
 class Reader {
 public:
-    explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+    Reader(const std::vector<std::string>& definitions, Diagnostics& diagnostics)
+        : definitions_(definitions), diagnostics_(diagnostics) {}
 
     void body(Block block, const std::vector<Statement>& statements, const Position& opened_at);
     [[nodiscard]] Drafts take() { return std::move(current_.drafts); }
@@ -39,10 +40,13 @@ private:
     std::string_view unknown(Block block, const Word& word);
     bool shape_fits(const Keyword& keyword, const Statement& statement);
     void apply(const Keyword& keyword, const Statement& statement);
+    /// True, and said, when the word names a definition that there is not.
+    bool undefined(const Word& word, bool script);
 
     /// Grows with every mistake that the block being read has.
     [[nodiscard]] std::size_t mistakes() const { return diagnostics_.errors() + broken_; }
 
+    const std::vector<std::string>& definitions_;
     Diagnostics& diagnostics_;
     Current current_;
     std::set<const Keyword*> warned_;  ///< keywords without effect that were met
@@ -66,6 +70,7 @@ void Reader::statement(Block block, const Statement& statement, Seen& seen) {
     const Word& word = statement.keyword();
     const Keyword* keyword = word.quoted ? nullptr : find_keyword(block, word.text);
     if (keyword == nullptr) {
+        if (undefined(word, false)) return;
         // global_defs is full of words about things that are not ours.
         if (block == Block::global_defs) {
             current_.global_skipped = true;
@@ -99,7 +104,12 @@ void Reader::statement(Block block, const Statement& statement, Seen& seen) {
     if (!fresh && !keyword->repeats)
         diagnostics_.error(word.position, "{} is given a second time; the first is at {}",
                            keyword->name, diagnostics_.where(first->second));
-    if (statement.broken)
+    const bool script = keyword->kind == Kind::script;
+    bool whole = !statement.broken;
+    if (keyword->kind != Kind::anything)
+        for (const Word& each : statement.words)
+            whole = !undefined(each, script) && whole;
+    if (!whole)
         ++broken_;
     else if (shape_fits(*keyword, statement))
         apply(*keyword, statement);
@@ -135,6 +145,34 @@ void Reader::apply(const Keyword& keyword, const Statement& statement) {
     if (keyword.finish != nullptr) keyword.finish(call, mistakes() != before);
 }
 
+bool Reader::undefined(const Word& word, bool script) {
+    const auto at = word.text.find('$');
+    if (at == std::string_view::npos) return false;
+    const auto reference = reference_at(word.text, at);
+    if (!reference) return false;
+    const bool defined =
+        std::find(definitions_.begin(), definitions_.end(), reference->name) != definitions_.end();
+    const std::string_view written = word.text.substr(at, reference->length);
+    if (script) {
+        diagnostics_.warning(
+            word.position, "{} is handed on as it is: {}, and no shell is there to expand it",
+            written, defined ? "only ${NAME} is put in here" : "it is not defined");
+        return false;
+    }
+    const std::vector<std::string_view> names(definitions_.begin(), definitions_.end());
+    const auto near = defined ? std::string_view{} : nearest(reference->name, names);
+    if (defined)
+        diagnostics_.error(word.position, "write ${{{}}} where more text follows than a blank",
+                           reference->name);
+    else if (near.empty())
+        diagnostics_.error(word.position, "{} is not defined; ${}=VALUE before this line does",
+                           written, reference->name);
+    else
+        diagnostics_.error(word.position, "{} is not defined; did you mean ${{{}}}?", written,
+                           near);
+    return true;
+}
+
 std::string_view Reader::unknown(Block block, const Word& word) {
     const std::string place = block_name(block);
     if (const Keyword* other = find_anywhere(word.text)) {
@@ -165,8 +203,9 @@ std::string_view Reader::unknown(Block block, const Word& word) {
 
 }  // namespace
 
-Drafts read_drafts(const std::vector<Statement>& tree, Diagnostics& diagnostics) {
-    Reader reader(diagnostics);
+Drafts read_drafts(const std::vector<Statement>& tree, const std::vector<std::string>& definitions,
+                   Diagnostics& diagnostics) {
+    Reader reader(definitions, diagnostics);
     reader.body(Block::top, tree, {});
     return reader.take();
 }

@@ -3,6 +3,7 @@
 // Tree → drafts: walks the statements with the keyword table.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "config/diagnostics.h"
@@ -12,6 +13,9 @@
 namespace dnsdirector::config {
 
 /// Reads a whole tree. Every mistake that can be seen within a block is said.
-[[nodiscard]] Drafts read_drafts(const std::vector<Statement>& tree, Diagnostics& diagnostics);
+/// `definitions` are the names that are defined, for suggestions.
+[[nodiscard]] Drafts read_drafts(const std::vector<Statement>& tree,
+                                 const std::vector<std::string>& definitions,
+                                 Diagnostics& diagnostics);
 
 }  // namespace dnsdirector::config

@@ -42,7 +42,7 @@ std::vector<Statement> TreeReader::read_file(const std::string& path) {
     auto text = files_.read(path);
     if (!text) {
         const std::uint32_t file = diagnostics_.add_file(path);
-        diagnostics_.error({++order_, file, 0, 0}, "{}", text.error().message);
+        diagnostics_.error({++state_.order, file, 0, 0}, "{}", text.error().message);
         return out;
     }
     read_open_file(texts_.emplace_back(std::move(*text)), path, {}, out);
@@ -59,10 +59,12 @@ void TreeReader::read_open_file(std::string_view text, const std::string& path, 
                                 std::vector<Statement>& out) {
     ++files_read_;
     open_.push_back(files_.identity(path));
+    const IncludeCheck check = include_check_;
     const std::uint32_t file = diagnostics_.add_file(path, text);
-    Input input{Lexer(text, file, diagnostics_, order_, arena_), path, {}, false};
+    Input input{Lexer(text, file, path, state_), path, {}, false};
     read_body(input, where, nullptr, "", out);
     open_.pop_back();
+    include_check_ = check;
 }
 
 void TreeReader::read_body(Input& input, Surroundings where, const Position* opened_by,
@@ -75,7 +77,7 @@ void TreeReader::read_body(Input& input, Surroundings where, const Position* ope
             case TokenKind::end_statement: may_open = may_open && !token.semicolon; break;
             case TokenKind::end_of_file:
                 // One brace may be all that is missing: the innermost block says so.
-                if (opened_by != nullptr && !input.ended)
+                if (opened_by != nullptr && !input.ended && !state_.too_large)
                     diagnostics_.error(
                         token.position,
                         "the file ends within the block of `{}` opened at {}; a `}}` is missing",
@@ -106,8 +108,13 @@ void TreeReader::read_body(Input& input, Surroundings where, const Position* ope
                 bool semicolon = false;
                 may_open = read_statement(input, where, token, statement, semicolon);
                 if (!may_open) break;
-                if (statement.keyword().text == "include" && !statement.keyword().quoted) {
-                    include(input, statement, where, out);
+                const Word& keyword = statement.keyword();
+                const auto variant = keyword.quoted ? std::nullopt : include_variant(keyword.text);
+                if (variant) {
+                    include(input, statement, *variant, where, out);
+                    may_open = false;
+                } else if (keyword.text == "include_check" && owner == "global_defs") {
+                    set_check(statement);
                     may_open = false;
                 } else {
                     out.push_back(std::move(statement));
@@ -141,7 +148,7 @@ bool TreeReader::read_statement(Input& input, Surroundings where, Token first, S
                                 bool& semicolon) {
     const bool semicolons = where.native || (where.top && grammar_.native(first.text));
     Style style = Style::plain;
-    if (first.text == "include") style = Style::file_name;
+    if (include_variant(first.text)) style = Style::file_name;
     if (grammar_.script(first.text)) style = Style::script;
     for (Token token = first;; token = input.next(semicolons, style)) {
         if (token.kind == TokenKind::word) {
@@ -153,56 +160,63 @@ bool TreeReader::read_statement(Input& input, Surroundings where, Token first, S
         if (token.kind != TokenKind::end_statement) input.pushed_back = token;
         break;
     }
-    return !reserved(statement);
+    return !out_of_place(statement);
 }
 
-/// keepalived's text processing, which is not read yet: each use is an error,
-/// since the words mean something else without it. True: nothing is left.
-bool TreeReader::reserved(Statement& statement) {
-    const Word first = statement.words.front();
-    if (!first.quoted && first.text.starts_with('$') &&
-        first.text.find('=') != std::string_view::npos) {
-        diagnostics_.error(
-            first.position,
-            "definitions ($NAME=value) are not supported yet; write the value where it is used");
+/// What counts at the start of a line only, and stands elsewhere.
+bool TreeReader::out_of_place(const Statement& statement) {
+    const Word& first = statement.words.front();
+    if (!first.quoted && (first.text.starts_with('@') || definition_head(first.text).length > 0)) {
+        diagnostics_.error(first.position, "`{}` has its meaning at the start of a line only",
+                           first.text);
         return true;
     }
-    if (!first.quoted && first.text.starts_with('@')) {
-        diagnostics_.error(first.position,
-                           "conditional lines ({}) are not supported yet; keep a file for each "
-                           "machine and include what is common",
-                           first.text);
-        statement.words.erase(statement.words.begin());
-    }
-    for (const Word& word : statement.words) {
-        if (word.text.find("~SEQ(") != std::string_view::npos ||
-            word.text.find("~LST(") != std::string_view::npos) {
-            diagnostics_.error(word.position,
-                               "~SEQ and ~LST are not supported yet; write the lines out");
+    for (const Word& word : statement.words)
+        if (!word.quoted && starts_repetition(word.text)) {
+            diagnostics_.error(word.position, "{} stands at the start of the line that it repeats",
+                               word.text.substr(0, 4));
             return true;
         }
-        if (!word.quoted && word.text.starts_with('$'))
-            diagnostics_.error(word.position,
-                               "definitions ({}) are not supported yet; write the value itself",
-                               word.text);
-    }
-    return statement.words.empty();
+    return false;
 }
 
-void TreeReader::include(const Input& input, const Statement& statement, Surroundings where,
-                         std::vector<Statement>& out) {
+/// The files that an include names. What is missing is said here, but for a single
+/// file, which says so itself when it is read.
+std::vector<std::string> TreeReader::files_named(const Word& name, const std::string& pattern,
+                                                 IncludeCheck check) {
+    if (!has_wildcard(pattern)) return {pattern};
+    std::vector<std::string> paths = files_.expand(pattern);
+    if (paths.empty()) {
+        if (check.wildcard_match || check.brace_match)
+            diagnostics_.error(name.position, "no file matches {}", pattern);
+        else
+            diagnostics_.warning(name.position, "no file matches {}", pattern);
+    }
+    if (!check.brace_match || paths.empty()) return paths;
+    const auto alternatives = brace_alternatives(pattern);
+    if (!alternatives) {
+        diagnostics_.error(name.position, "{}", alternatives.error().message);
+        return {};
+    }
+    for (const std::string& alternative : *alternatives)
+        if (files_.expand(alternative).empty())
+            diagnostics_.error(name.position, "no file matches {}, one of {}", alternative,
+                               pattern);
+    return paths;
+}
+
+void TreeReader::include(const Input& input, const Statement& statement, IncludeCheck check,
+                         Surroundings where, std::vector<Statement>& out) {
     if (statement.words.size() != 2) {
-        diagnostics_.error(statement.position(), "include takes one file name or pattern");
+        diagnostics_.error(statement.position(), "{} takes one file name or pattern",
+                           statement.keyword().text);
         return;
     }
+    check.wildcard_match = check.wildcard_match || include_check_.wildcard_match;
+    check.brace_match = check.brace_match || include_check_.brace_match;
     const Word& name = statement.words[1];
     const std::string pattern = relative_to(input.path, name.text);
-    std::vector<std::string> paths = {pattern};
-    if (has_wildcard(pattern)) {
-        paths = files_.expand(pattern);
-        if (paths.empty()) diagnostics_.warning(name.position, "no file matches {}", pattern);
-    }
-    for (const std::string& path : paths) {
+    for (const std::string& path : files_named(name, pattern, check)) {
         if (std::find(open_.begin(), open_.end(), files_.identity(path)) != open_.end()) {
             diagnostics_.error(name.position, "{} includes itself (a loop of includes); remove one",
                                path);
@@ -219,6 +233,18 @@ void TreeReader::include(const Input& input, const Statement& statement, Surroun
         }
         read_open_file(texts_.emplace_back(std::move(*text)), path, where, out);
     }
+}
+
+/// include_check of global_defs holds from its line on, to the end of the file.
+void TreeReader::set_check(const Statement& statement) {
+    std::vector<std::string_view> words;
+    for (std::size_t i = 1; i < statement.words.size(); ++i)
+        words.push_back(statement.words[i].text);
+    const auto check = set_include_check(words, include_check_);
+    if (check)
+        include_check_ = *check;
+    else
+        diagnostics_.error(statement.position(), "{}", check.error().message);
 }
 
 }  // namespace dnsdirector::config

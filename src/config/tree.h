@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tokens → statements and blocks, with the included files in their place. It
-// knows no keyword but `include`; what it must know of others it is told.
+// knows no keywords but those of including; what it must know of others it is told.
 #pragma once
 
 #include <deque>
-#include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/diagnostics.h"
+#include "config/include_check.h"
 #include "config/lexer.h"
 
 namespace dnsdirector::config {
@@ -48,10 +47,14 @@ struct Grammar {
 class TreeReader {
 public:
     TreeReader(const Files& files, const Grammar& grammar, Diagnostics& diagnostics)
-        : files_(files), grammar_(grammar), diagnostics_(diagnostics) {}
+        : files_(files), grammar_(grammar), diagnostics_(diagnostics), state_(files, diagnostics) {}
 
     [[nodiscard]] std::vector<Statement> read_file(const std::string& path);
     [[nodiscard]] std::vector<Statement> read_text(std::string_view text, const std::string& name);
+    /// Definitions grew without end: the statements are of no use.
+    [[nodiscard]] bool gave_up() const { return state_.too_large; }
+    /// Of all definitions, the predefined ones too.
+    [[nodiscard]] std::vector<std::string> names() const { return state_.definitions.names(); }
 
 private:
     struct Input;  // one file being read
@@ -69,17 +72,20 @@ private:
     /// False when the statement turned out to be nothing to keep.
     bool read_statement(Input& input, Surroundings where, Token first, Statement& statement,
                         bool& semicolon);
-    void include(const Input& input, const Statement& statement, Surroundings where,
-                 std::vector<Statement>& out);
-    bool reserved(Statement& statement);
+    std::vector<std::string> files_named(const Word& name, const std::string& pattern,
+                                         IncludeCheck check);
+    void include(const Input& input, const Statement& statement, IncludeCheck check,
+                 Surroundings where, std::vector<Statement>& out);
+    void set_check(const Statement& statement);
+    bool out_of_place(const Statement& statement);
 
     const Files& files_;
     const Grammar& grammar_;
     Diagnostics& diagnostics_;
     std::deque<std::string> texts_;
-    std::deque<std::string> arena_;
     std::vector<std::string> open_;  ///< identities of the files being read, outermost first
-    std::uint32_t order_ = 0;
+    TextState state_;
+    IncludeCheck include_check_;
     std::size_t files_read_ = 0;
 };
 

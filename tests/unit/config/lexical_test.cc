@@ -115,19 +115,6 @@ TEST(LexicalRules, DeepNestingIsRefusedNotFollowed) {
     EXPECT_LE(loaded.messages.size(), 3U);
 }
 
-TEST(LexicalRules, WhatIsNotReadYetSaysSo) {
-    const std::string text =
-        messages_of("$A=1\n@here director { interface eth0 }\n~SEQ(x, 1, 2) foo\n" +
-                    cluster("quorum ${N}").substr(27));
-    EXPECT_NE(text.find("t.conf:1:1: error: definitions ($NAME=value) are not supported yet"),
-              std::string::npos);
-    EXPECT_NE(text.find("t.conf:2:1: error: conditional lines (@here) are not supported yet"),
-              std::string::npos);
-    EXPECT_NE(text.find("t.conf:3:1: error: ~SEQ and ~LST are not supported yet"),
-              std::string::npos);
-    EXPECT_NE(text.find("error: definitions (${N}) are not supported yet"), std::string::npos);
-}
-
 // ---- include ------------------------------------------------------------------
 
 TEST(Include, PutsFilesInTheirPlaceRelativeToTheIncludingOne) {
