@@ -114,24 +114,16 @@ def http_message(behaviour: str) -> bytes:
 
 
 class Udp(asyncio.DatagramProtocol):
-    def __init__(self, behaviour: str, delay: float, answer_from=None):
+    def __init__(self, behaviour: str, delay: float, answer_from):
         self.behaviour, self.delay, self.answer_from = behaviour, delay, answer_from
-
-    def connection_made(self, transport):
-        self.transport = transport
 
     def datagram_received(self, query, client):
         if self.behaviour in SAYS_NOTHING_UDP:
             return
         reply = message(self.behaviour, query, udp=True)
-        if self.behaviour == "late":
-            asyncio.get_running_loop().call_later(self.delay, self.transport.sendto, reply, client)
-        elif self.answer_from is not None:
-            self.answer_from.sendto(reply, client)
-        elif reply:
-            self.transport.sendto(reply, client)
-        else:  # asyncio drops empty datagrams
-            self.transport.get_extra_info("socket").sendto(b"", client)
+        delay = self.delay if self.behaviour == "late" else 0
+        # Not through the transport, which drops empty datagrams.
+        asyncio.get_running_loop().call_later(delay, self.answer_from.sendto, reply, client)
 
 
 async def read_query(reader) -> tuple:
@@ -182,17 +174,15 @@ def bound(kind, address: str, port: int) -> socket.socket:
 
 async def listen(address: str, port: int, behaviour: str, options, keep: list):
     loop = asyncio.get_running_loop()
-    answer_from = None
-    if behaviour == "wrong_source":
-        others = [other for other in options.other if (":" in other) == (":" in address)]
-        if not others:
-            raise SystemExit(f"wrong_source on {address} needs --other of its family")
-        answer_from = bound(socket.SOCK_DGRAM, others[0], port)
-        keep.append(answer_from)
     if behaviour not in NO_UDP:
+        asked = answer_from = bound(socket.SOCK_DGRAM, address, port)
+        if behaviour == "wrong_source":
+            others = [other for other in options.other if (":" in other) == (":" in address)]
+            if not others:
+                raise SystemExit(f"wrong_source on {address} needs --other of its family")
+            answer_from = bound(socket.SOCK_DGRAM, others[0], port)
         keep.append(await loop.create_datagram_endpoint(
-            lambda: Udp(behaviour, options.delay, answer_from),
-            sock=bound(socket.SOCK_DGRAM, address, port)))
+            lambda: Udp(behaviour, options.delay, answer_from), sock=asked))
     if behaviour not in NO_TCP:
         async def serve(reader, writer):
             await serve_connection(behaviour, options.delay, reader, writer)

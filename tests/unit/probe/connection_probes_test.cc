@@ -6,6 +6,7 @@
 
 #include "unit/probe/checks.h"
 #include "unit/probe/drive.h"
+#include "unit/probe/far_side.h"
 #include "unit/probe/responder.h"
 #include "unit/support/network_namespace.h"
 
@@ -147,49 +148,13 @@ TEST(PingProbe, OneWhoDoesNotAnswerIsSilentAfterAllTries) {
     }
 }
 
-/// A router that says of two networks that they cannot be reached, and takes a third one's
-/// packets in silence.
-class Unreachable : public testing::Test {
-protected:
-    static void make(const support::NetworkNamespace& router) {
-        using support::ip;
-        {
-            const support::NetworkNamespace::Visit visit{router};
-            support::sysctl("net/ipv4/ip_forward", "1");
-            support::sysctl("net/ipv4/icmp_ratelimit", "0");
-            support::sysctl("net/ipv6/conf/all/forwarding", "1");
-        }
-        ip("link set lo up");
-        ip("link add k0 type veth peer name k1 netns " + router.path());
-        for (const char* command : {"addr add 192.0.2.1/24 dev k0",
-                                    "addr add 2001:db8::1/64 dev k0 nodad", "link set k0 up"})
-            ip(command);
-        {
-            const support::NetworkNamespace::Visit visit{router};
-            for (const char* command :
-                 {"link set lo up", "addr add 192.0.2.254/24 dev k1",
-                  "addr add 2001:db8::fe/64 dev k1 nodad", "link set k1 up",
-                  "route add unreachable 198.51.100.0/24", "route add prohibit 203.0.113.0/24",
-                  "-6 route add unreachable 2001:db8:1::/48",
-                  "-6 route add prohibit 2001:db8:2::/48"})
-                ip(command);
-        }
-        for (const char* family : {"ipv4", "ipv6"}) {
-            const std::string neighbours = std::string("net/") + family + "/neigh/k0/";
-            support::sysctl(neighbours + "retrans_time_ms", "250");
-        }
-        ip("route add default via 192.0.2.254");
-        ip("-6 route add default via 2001:db8::fe");
-    }
-};
-
-TEST_F(Unreachable, IsARefusalByWhoSaysItAndSilenceWhenOnlyWeDo) {
+TEST(IcmpUnreachable, IsARefusalByWhoSaysItAndSilenceWhenOnlyWeDo) {
     // In this order, since the second one is moved to and left again.
     DNSDIRECTOR_NEEDS_NAMESPACE(here);
-    support::NetworkNamespace router;
-    ASSERT_EQ(router.obstacle(), "");
-    router.leave();
-    make(router);
+    support::NetworkNamespace far;
+    ASSERT_EQ(far.obstacle(), "");
+    far.leave();
+    test::connect_far_side(far);
     struct Case {
         const char* target;
         Failure failure;
