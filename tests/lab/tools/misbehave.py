@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server that misbehaves as it is told, over UDP and TCP, to DNS and to HTTP.
 
-    misbehave.py [--other ADDRESS]… [--delay SECONDS] [ADDRESS PORT BEHAVIOUR]…
+    misbehave.py [--other ADDRESS]… [--delay SECONDS] [--stay] [ADDRESS PORT BEHAVIOUR]…
 
-prints "ready" when all of them listen, and ends when its standard input does.
+prints "ready" when all of them listen, and ends when its standard input does
+(with --stay: by a signal).
 BEHAVIOUR "all" puts each one of the list on a port of its own, PORT, PORT+1, …
 in the list's order (--list prints it). Port and addresses are the caller's
 choice; `--other` is what `wrong_source` answers from, one a family.
@@ -194,6 +195,8 @@ async def run(options):
     for address, port, behaviour in options.where:
         await listen(address, port, behaviour, options, keep)
     print("ready", flush=True)
+    if options.stay:
+        await asyncio.Event().wait()
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
@@ -215,6 +218,7 @@ def main():
     parser = argparse.ArgumentParser(description="A server that misbehaves as it is told.")
     parser.add_argument("--other", action="append", default=[], metavar="ADDRESS")
     parser.add_argument("--delay", type=float, default=1.5, metavar="SECONDS")
+    parser.add_argument("--stay", action="store_true", help="do not wait for the input's end")
     parser.add_argument("--list", action="store_true", help="print the behaviours, in order")
     parser.add_argument("words", nargs="*", metavar="ADDRESS PORT BEHAVIOUR")
     options = parser.parse_args()
