@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/message_text.h"
-#include "config/config.h"
+#include "config/findings.h"
 
 namespace dnsdirector::cli {
 
@@ -29,7 +29,7 @@ void print_messages(const config::Loaded& loaded, const CheckOptions& options) {
 }
 
 int check_config(const CheckOptions& options) {
-    const config::Loaded loaded = config::load(options.path);
+    const config::Loaded loaded = config::examine(options.path);
     print_messages(loaded, options);
     if (!loaded.ok()) return failed;
     if (!options.json && !options.quiet)

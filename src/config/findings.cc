@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/findings.h"
+
+#include "config/files.h"
+
+namespace dnsdirector::config {
+namespace {
+
+void find_all(const core::Configuration& configuration, const Places& places,
+              Diagnostics& diagnostics) {
+    const Scene scene{configuration, places, diagnostics};
+    for (const auto& rules : {service_rules(), check_rules()})
+        for (const Rule& rule : rules)
+            rule.find(scene);
+}
+
+}  // namespace
+
+Loaded examine(const std::string& path) {
+    return load(path, real_files(), find_all);
+}
+
+Loaded examine(std::string_view text, const std::string& name, const Files& files) {
+    return parse(text, name, files, find_all);
+}
+
+}  // namespace dnsdirector::config
