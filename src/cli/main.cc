@@ -38,6 +38,8 @@ int run_command_line(int argc, char** argv) {
     const Program program{app, action, argc, argv};
     add_run(program);
     add_check_config(program);
+    add_convert(program);
+    add_also_notify(program);
     add_plan(program);
     add_reload(program);
     add_status(program);

@@ -6,9 +6,8 @@
 namespace dnsdirector::config {
 namespace {
 
-void find_all(const core::Configuration& configuration, const Places& places,
-              Diagnostics& diagnostics) {
-    const Scene scene{configuration, places, diagnostics};
+void find_all(const Whole& whole) {
+    const Scene scene{whole.configuration, whole.places, whole.diagnostics};
     for (const auto& rules : {service_rules(), check_rules()})
         for (const Rule& rule : rules)
             rule.find(scene);

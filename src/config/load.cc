@@ -20,7 +20,7 @@ Loaded finish(const std::vector<Statement>& tree, const TreeReader& reader, cons
     const Drafts drafts = read_drafts(tree, reader.names(), diagnostics);
     Places places;
     core::Configuration configuration = build(drafts, files, diagnostics, places);
-    if (visit && diagnostics.errors() == 0) visit(configuration, places, diagnostics);
+    if (visit && diagnostics.errors() == 0) visit({configuration, places, tree, diagnostics});
     if (diagnostics.errors() == 0) loaded.configuration = std::move(configuration);
     loaded.messages = diagnostics.take();
     return loaded;

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "config/diagnostics.h"
+#include "config/tree.h"
 #include "core/model.h"
 
 namespace dnsdirector::config {
@@ -25,9 +26,16 @@ struct Places {
     std::vector<Position> checks;         ///< of Configuration::checks, the first of equal ones
 };
 
+/// A configuration and all that it was made of.
+struct Whole {
+    const core::Configuration& configuration;
+    const Places& places;
+    const std::vector<Statement>& tree;  ///< of all files
+    Diagnostics& diagnostics;
+};
+
 /// Looks at a configuration without errors, before the messages are taken.
-using Visit =
-    std::function<void(const core::Configuration&, const Places&, Diagnostics& diagnostics)>;
+using Visit = std::function<void(const Whole& whole)>;
 
 [[nodiscard]] Loaded load(const std::string& path, const Files& files, const Visit& visit);
 [[nodiscard]] Loaded parse(std::string_view text, const std::string& name, const Files& files,

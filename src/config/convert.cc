@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/convert.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "config/convert_comments.h"
+#include "config/convert_plan.h"
+#include "config/convert_text.h"
+#include "config/files.h"
+#include "config/same_state.h"
+#include "config/values.h"
+
+namespace dnsdirector::config {
+namespace {
+
+enum class Fate : std::uint8_t { kept, rewritten, left_out };
+
+/// What becomes of a block at top level.
+Fate fate_of(std::string_view keyword) {
+    for (const std::string_view native : {"director", "http", "bgp", "dns_cluster", "check"})
+        if (keyword == native) return Fate::kept;
+    for (const std::string_view compatible :
+         {"virtual_server", "virtual_server_group", "global_defs", "track_file", "vrrp_track_file"})
+        if (keyword == compatible) return Fate::rewritten;
+    return Fate::left_out;
+}
+
+class Writer {
+public:
+    explicit Writer(const Whole& whole)
+        : whole_(whole),
+          comments_(whole.diagnostics),
+          plan_(plan_clusters(whole.configuration, whole.places)) {}
+
+    std::string write();
+    [[nodiscard]] const std::vector<Leftover>& left() const { return plan_.left; }
+
+private:
+    void name_clusters();
+    void name_servers(PlannedCluster& cluster);
+    void keep_blocks();
+    void write_director();
+    void write_named_checks();
+    void write_cluster(const PlannedCluster& cluster);
+    void write_check(const PlannedCheck& check, std::size_t depth);
+    void write_server(const PlannedServer& server, const PlannedCluster& cluster);
+    std::vector<std::string> comments_of(const std::vector<Position>& places);
+    template <typename... Args>
+    void line(std::size_t depth, fmt::format_string<Args...> format, Args&&... args) {
+        out_.append(depth * 4, ' ');
+        fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
+        out_ += '\n';
+    }
+
+    const Whole& whole_;
+    Comments comments_;
+    Plan plan_;
+    std::string out_;
+    std::map<const PlannedServer*, std::vector<std::string>> server_comments_;
+    std::map<std::string, std::string> named_checks_;  ///< lines → name
+};
+
+/// Comments of the same thing in several blocks, each once.
+std::vector<std::string> Writer::comments_of(const std::vector<Position>& places) {
+    std::vector<std::string> all;
+    for (const Position& at : places)
+        for (std::string& comment : comments_.take(at))
+            if (std::find(all.begin(), all.end(), comment) == all.end())
+                all.push_back(std::move(comment));
+    return all;
+}
+
+void Writer::name_clusters() {
+    std::set<std::string> used;
+    for (const core::Service& service : whole_.configuration.services)
+        used.insert(service.cluster);
+    std::size_t number = 0;
+    for (PlannedCluster& cluster : plan_.clusters) {
+        std::string name = cluster.like.group;
+        while (!parse_name(name) || used.contains(name))
+            name = plan_.clusters.size() == 1 && number++ == 0 ? "dns"
+                                                               : fmt::format("dns{}", ++number);
+        used.insert(name);
+        cluster.name = name;
+        name_servers(cluster);
+    }
+}
+
+/// A comment of one word is taken for the name of its server.
+void Writer::name_servers(PlannedCluster& cluster) {
+    std::set<std::string> used;
+    std::size_t number = 0;
+    for (PlannedServer& server : cluster.servers) {
+        std::vector<std::string>& comments = server_comments_[&server] = comments_of(server.places);
+        if (comments.size() == 1 && parse_name(comments.front()) &&
+            used.insert(comments.front()).second) {
+            server.name = comments.front();
+            comments.clear();
+            continue;
+        }
+        do
+            server.name = fmt::format("s{}", ++number);
+        while (!used.insert(server.name).second);
+    }
+}
+
+/// The native blocks, which stay as they stand, and a word on those that have no effect.
+void Writer::keep_blocks() {
+    for (const Statement& statement : whole_.tree) {
+        const std::string_view keyword = statement.keyword().text;
+        switch (fate_of(keyword)) {
+            case Fate::kept: out_ += comments_.verbatim(statement) + '\n'; break;
+            case Fate::rewritten: break;
+            case Fate::left_out:
+                line(0, "# left out, since it has no effect here: {} ({})", keyword,
+                     whole_.diagnostics.where(statement.position()));
+                (void)comments_.verbatim(statement);  // its comments belong to it
+                break;
+        }
+    }
+}
+
+/// What global_defs has to say about the director.
+void Writer::write_director() {
+    const bool present =
+        std::any_of(whole_.tree.begin(), whole_.tree.end(),
+                    [](const Statement& each) { return each.keyword().text == "director"; });
+    const std::string& user = whole_.configuration.director.script_user;
+    if (present || user.empty()) return;
+    line(0, "director {{ script_user {} }}\n", user);
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+    return fmt::format("{}", fmt::join(lines, "\n"));
+}
+
+/// A check that several clusters have is declared once.
+void Writer::write_named_checks() {
+    std::map<std::string, std::size_t> uses;
+    for (const PlannedCluster& cluster : plan_.clusters)
+        for (const PlannedCheck& check : cluster.checks)
+            ++uses[joined(lines_of_check(check))];
+    std::set<std::string> taken;
+    for (const Statement& statement : whole_.tree)
+        if (statement.keyword().text == "check" && statement.words.size() > 1)
+            taken.insert(std::string(statement.words[1].text));
+    std::size_t number = 0;
+    for (const PlannedCluster& cluster : plan_.clusters)
+        for (const PlannedCheck& check : cluster.checks) {
+            const std::string text = joined(lines_of_check(check));
+            if (uses[text] < 2 || named_checks_.contains(text)) continue;
+            std::string name;
+            do
+                name = fmt::format("check{}", ++number);
+            while (!taken.insert(name).second);
+            line(0, "check {} {{", name);
+            write_check(check, 1);
+            line(0, "}}\n");
+            named_checks_.emplace(text, name);
+        }
+}
+
+/// The lines within the block.
+void Writer::write_check(const PlannedCheck& check, std::size_t depth) {
+    constexpr std::string_view passes = "fail_on none";
+    for (const std::string& text : lines_of_check(check)) {
+        std::string_view why;
+        if (check.was_dig && text.find(passes) != std::string::npos)
+            why = "   # as dig does; better without: SERVFAIL, REFUSED fail";
+        if (text.starts_with("untested in")) why = "   # as keepalived does; better without";
+        line(depth, "{}{}", text, why);
+    }
+}
+
+void Writer::write_server(const PlannedServer& server, const PlannedCluster& cluster) {
+    const std::vector<std::string>& comments = server_comments_[&server];
+    std::string behind;
+    if (comments.size() == 1) behind = "   # " + comments.front();
+    if (comments.size() > 1)
+        for (const std::string& comment : comments)
+            line(1, "# {}", comment);
+    const std::vector<std::string> statements = statements_of_server(server, cluster);
+    if (server.checks.empty()) {
+        line(1, "real_server {} {{ {} }}{}", server.name, fmt::join(statements, "; "), behind);
+        return;
+    }
+    line(1, "real_server {} {{{}", server.name, behind);
+    line(2, "{}", fmt::join(statements, "; "));
+    for (const PlannedCheck& check : server.checks) {
+        line(2, "check {{");
+        write_check(check, 3);
+        line(2, "}}");
+    }
+    line(1, "}}");
+}
+
+void Writer::write_cluster(const PlannedCluster& cluster) {
+    for (const std::string& comment : comments_of(cluster.places))
+        line(0, "# {}", comment);
+    line(0, "dns_cluster {} {{", cluster.name);
+    for (const std::string& text : lines_of_policies(cluster))
+        line(1, "{}", text);
+    for (const PlannedCheck& check : cluster.checks) {
+        const auto named = named_checks_.find(joined(lines_of_check(check)));
+        if (named != named_checks_.end()) {
+            line(1, "check {}", named->second);
+            continue;
+        }
+        line(1, "check {{");
+        write_check(check, 2);
+        line(1, "}}");
+    }
+    for (const PlannedServer& server : cluster.servers)
+        write_server(server, cluster);
+    line(0, "}}\n");
+}
+
+std::string Writer::write() {
+    const std::vector<std::string> head = comments_.take_head();
+    for (const std::string& comment : head)
+        line(0, "# {}", comment);
+    if (!head.empty()) line(0, "");
+    for (const Leftover& leftover : plan_.left)
+        line(0, "# no native form: {} ({})", leftover.text, whole_.diagnostics.where(leftover.at));
+    keep_blocks();
+    write_director();
+    name_clusters();
+    write_named_checks();
+    for (const PlannedCluster& cluster : plan_.clusters)
+        write_cluster(cluster);
+    while (out_.ends_with("\n\n"))
+        out_.pop_back();
+    return std::move(out_);
+}
+
+/// Reads what was written and compares.
+void prove(const core::Configuration& before, Converted& converted) {
+    // Programs that are missing here have been looked at in the file itself.
+    Files nothing;
+    nothing.read = [](const std::string& path) -> Result<std::string> {
+        return fail("{} is not read", path);
+    };
+    nothing.expand = [](const std::string&) { return std::vector<std::string>(); };
+    nothing.identity = [](const std::string& path) { return path; };
+    const Loaded again = parse(converted.text, "native", nothing);
+    std::vector<std::string> wrong;
+    if (again.ok()) {
+        wrong = differences_of_state(before, *again.configuration);
+    } else {
+        for (const Message& message : again.messages)
+            if (message.severity == Severity::error) wrong.push_back(message.to_string());
+    }
+    if (wrong.empty()) return;
+    converted.complete = false;
+    constexpr std::size_t most = 10;
+    std::string text = "the native form printed does not mean quite the same:";
+    for (std::size_t i = 0; i < std::min(wrong.size(), most); ++i)
+        text += "\n  " + wrong[i];
+    if (wrong.size() > most) text += fmt::format("\n  and {} more", wrong.size() - most);
+    const auto& messages = converted.loaded.messages;
+    const std::string file = messages.empty() ? "convert" : messages.front().file;
+    converted.loaded.messages.push_back({Severity::error, file, 0, 0, std::move(text)});
+}
+
+template <typename Load>
+Converted convert_by(const Load& load_with) {
+    Converted converted;
+    core::Configuration before;
+    converted.loaded = load_with([&](const Whole& whole) {
+        Writer writer(whole);
+        before = whole.configuration;
+        converted.text = writer.write();
+        converted.complete = writer.left().empty();
+        for (const Leftover& leftover : writer.left())
+            whole.diagnostics.error(leftover.at, "no native form: {}", leftover.text);
+    });
+    if (!converted.text.empty() && converted.complete) prove(before, converted);
+    return converted;
+}
+
+}  // namespace
+
+Converted convert(const std::string& path) {
+    return convert_by([&](const Visit& visit) { return load(path, real_files(), visit); });
+}
+
+Converted convert(std::string_view text, const std::string& name, const Files& files) {
+    return convert_by([&](const Visit& visit) { return parse(text, name, files, visit); });
+}
+
+}  // namespace dnsdirector::config
