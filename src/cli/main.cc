@@ -14,6 +14,7 @@ constexpr const char* description =
 constexpr const char* examples =
     "A first day:\n"
     "  dnsdirector check-config -f resolvers.conf      is the file right?\n"
+    "  dnsdirector convert -f keepalived.conf          the shorter native form of it\n"
     "  dnsdirector run -f resolvers.conf               forward, check, log to standard error\n"
     "  dnsdirector status                              who gets what, who is out and why\n"
     "  dnsdirector drain ns1                           no new work for ns1\n"

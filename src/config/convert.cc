@@ -233,6 +233,8 @@ std::string Writer::write() {
     write_named_checks();
     for (const PlannedCluster& cluster : plan_.clusters)
         write_cluster(cluster);
+    for (std::size_t at = 0; (at = out_.find(" \n", at)) != std::string::npos;)
+        out_.erase(at, 1);
     while (out_.ends_with("\n\n"))
         out_.pop_back();
     return std::move(out_);

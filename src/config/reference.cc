@@ -90,8 +90,9 @@ every interface that has a route to a real server, and says so in a warning.
 | DNS_CHECK without `retry` | `fall 4`, `rise 1` |
 | what keepalived does when all servers are down | `on_all_down empty` |
 
-One thing cannot be converted: in the compatible form a server serves untested until its
-first verdict; the native form takes it in after its first passes.
+In the compatible form a server serves untested until its first verdict, which is `untested in`
+natively; left out, the server is taken in after its first passes. `dnsdirector convert -f FILE`
+writes all of this; [migration.md](migration.md) has the whole way.
 )";
 
 /// A table's cell: `|` would end it.

@@ -11,10 +11,11 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("DNSDIRECTOR", ROOT / "build/release/dnsdirector"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.conf"))
 
-# Without a director block, which a keepalived.conf never has, this is said, and nothing else.
+# A keepalived.conf never has a director block, and the dig lines of the classic one have faults
+# that check-config names; nothing else is said of it.
 EXPECTED = {
-    "keepalived.conf": "warning: no director block: attaching to every interface that has a route"
-                       " to a real server",
+    "keepalived.conf": ["warning: no director block: attaching to every interface",
+                        "[servfail-passes]", "[one-outside-name]"],
 }
 
 pytestmark = pytest.mark.skipif(not BINARY.exists(), reason=f"{BINARY} is not built")
@@ -36,8 +37,8 @@ def test_an_example_is_accepted_without_a_word(path):
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     remarks = [line for line in said.splitlines() if "error:" in line or "warning:" in line]
-    expected = [f"{path}: {EXPECTED[path.name]}"] if path.name in EXPECTED else []
-    assert remarks == expected, said
+    expected = EXPECTED.get(path.name, [])
+    assert [line for line in remarks if not any(each in line for each in expected)] == [], said
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

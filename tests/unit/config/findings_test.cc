@@ -97,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"weights-differ",
              service("192.0.2.53", "UDP", server("203.0.113.11", "weight 2\n" + dns_check)) +
                  service("192.0.2.53", "TCP", one),
-             twins(server("203.0.113.11", "weight 2\n" + dns_check)), 20},
+             twins(server("203.0.113.11", "weight 2\n" + dns_check)), 19},
         Case{"servers-differ",
              service("192.0.2.53", "UDP", two) + service("192.0.2.53", "TCP", one), twins(two), 12},
         Case{"service-ip-in-server-subnet",
