@@ -47,7 +47,7 @@ private:
     void write_director();
     void write_named_checks();
     void write_cluster(const PlannedCluster& cluster);
-    void write_check(const PlannedCheck& check, std::size_t depth);
+    void write_check(const PlannedCheck& check, std::string_view head, std::size_t depth);
     void write_server(const PlannedServer& server, const PlannedCluster& cluster);
     std::vector<std::string> comments_of(const std::vector<Position>& places);
     template <typename... Args>
@@ -158,23 +158,18 @@ void Writer::write_named_checks() {
             do
                 name = fmt::format("check{}", ++number);
             while (!taken.insert(name).second);
-            line(0, "check {} {{", name);
-            write_check(check, 1);
-            line(0, "}}\n");
+            write_check(check, "check " + name, 0);
+            line(0, "");
             named_checks_.emplace(text, name);
         }
 }
 
-/// The lines within the block.
-void Writer::write_check(const PlannedCheck& check, std::size_t depth) {
-    constexpr std::string_view passes = "fail_on none";
-    for (const std::string& text : lines_of_check(check)) {
-        std::string_view why;
-        if (check.was_dig && text.find(passes) != std::string::npos)
-            why = "   # as dig does; better without: SERVFAIL, REFUSED fail";
-        if (text.starts_with("untested in")) why = "   # as keepalived does; better without";
-        line(depth, "{}{}", text, why);
-    }
+void Writer::write_check(const PlannedCheck& check, std::string_view head, std::size_t depth) {
+    const std::string worse = better_without(check);
+    line(depth, "{} {{{}{}", head, worse.empty() ? "" : "   # better without: ", worse);
+    for (const std::string& text : lines_of_check(check))
+        line(depth + 1, "{}", text);
+    line(depth, "}}");
 }
 
 void Writer::write_server(const PlannedServer& server, const PlannedCluster& cluster) {
@@ -191,11 +186,8 @@ void Writer::write_server(const PlannedServer& server, const PlannedCluster& clu
     }
     line(1, "real_server {} {{{}", server.name, behind);
     line(2, "{}", fmt::join(statements, "; "));
-    for (const PlannedCheck& check : server.checks) {
-        line(2, "check {{");
-        write_check(check, 3);
-        line(2, "}}");
-    }
+    for (const PlannedCheck& check : server.checks)
+        write_check(check, "check", 2);
     line(1, "}}");
 }
 
@@ -207,13 +199,10 @@ void Writer::write_cluster(const PlannedCluster& cluster) {
         line(1, "{}", text);
     for (const PlannedCheck& check : cluster.checks) {
         const auto named = named_checks_.find(joined(lines_of_check(check)));
-        if (named != named_checks_.end()) {
+        if (named != named_checks_.end())
             line(1, "check {}", named->second);
-            continue;
-        }
-        line(1, "check {{");
-        write_check(check, 2);
-        line(1, "}}");
+        else
+            write_check(check, "check", 1);
     }
     for (const PlannedServer& server : cluster.servers)
         write_server(server, cluster);

@@ -98,7 +98,7 @@ void add_expectations(const core::DnsCheck& check, Line& line, std::vector<std::
     }
     if (check.expect_rcode)
         line.add_if(true, "expect rcode {}", core::rcode_name(*check.expect_rcode));
-    line.end(lines);
+    if (!check.expect_answers.empty()) line.end(lines);
     static constexpr std::string_view words[] = {"answer", "all", "exactly", "pattern"};
     for (const std::string& answer : check.expect_answers)
         line.add_if(true, "expect {} {}{}{}", words[static_cast<std::size_t>(check.match)],
@@ -128,7 +128,6 @@ struct KindLines {
         line.add_if(!check.tls && !planned.transports[0], "transport tcp");
         line.add_if(check.random_label, "random_label on");
         line.add_if(!check.recursion_desired, "recursion off");
-        line.end(lines);
         if (check.edns)
             line.add_if(true, "edns {}{}", check.edns->buffer_size,
                         check.edns->dnssec_ok ? " do" : "");
@@ -219,10 +218,8 @@ std::vector<std::string> lines_of_check(const PlannedCheck& planned) {
     line.add_if(timing.fall != standard.fall, "fall {}", timing.fall);
     line.add_if(timing.limit.count() > 0, "limit {}", to_text(timing.limit));
     line.add_if(timing.retry_after.count() > 0, "retry_after {}", to_text(timing.retry_after));
-    line.end(lines);
     line.add_if(check.untested == core::Untested::in, "untested in");
     line.add_if(timing.warmup.count() > 0, "warmup {}", to_text(timing.warmup));
-    line.end(lines);
     if (planned.source[0] || planned.source[1])
         line.add_if(true, "source {}{}{}", planned.source[0] ? planned.source[0]->to_string() : "",
                     planned.source[0] && planned.source[1] ? " " : "",
@@ -243,6 +240,16 @@ std::vector<std::string> lines_of_check(const PlannedCheck& planned) {
     return lines;
 }
 
+std::string better_without(const PlannedCheck& planned) {
+    std::vector<std::string_view> words;
+    const auto* question = std::get_if<core::DnsCheck>(&planned.check.what);
+    if (planned.was_dig && question != nullptr && question->fail_on.empty())
+        words.emplace_back("fail_on none (as dig: SERVFAIL passes)");
+    if (planned.check.untested == core::Untested::in)
+        words.emplace_back("untested in (as keepalived: serves before its first verdict)");
+    return fmt::format("{}", fmt::join(words, ", "));
+}
+
 std::vector<std::string> lines_of_policies(const PlannedCluster& cluster) {
     const core::Service& like = cluster.like;
     const core::Service standard;
@@ -250,8 +257,10 @@ std::vector<std::string> lines_of_policies(const PlannedCluster& cluster) {
     std::vector<std::string> addresses;
     for (const IpAddress& address : cluster.service_ips)
         addresses.push_back(address.to_string());
-    lines.push_back(fmt::format("service_ip {}", fmt::join(addresses, " ")));
+    constexpr std::size_t many = 3;  // that leave no room for more on their line
     Line line;
+    line.add_if(true, "service_ip {}", fmt::join(addresses, " "));
+    if (addresses.size() > many) line.end(lines);
     line.add_if(like.key.port != 53, "port {}", like.key.port);
     line.add_if(!cluster.protocols[1], "protocol udp");
     line.add_if(!cluster.protocols[0], "protocol tcp");
@@ -264,7 +273,6 @@ std::vector<std::string> lines_of_policies(const PlannedCluster& cluster) {
     static constexpr std::string_view methods[] = {"DR", "TUN", "NAT"};
     line.add_if(like.method != standard.method, "lb_kind {}",
                 methods[static_cast<std::size_t>(like.method)]);
-    line.end(lines);
     line.add_if(like.quorum.required != 1, "quorum {}", like.quorum.required);
     line.add_if(like.quorum.hysteresis != 0, "hysteresis {}", like.quorum.hysteresis);
     line.add_if(like.on_all_down != core::OnAllDown::hold, "on_all_down {}",

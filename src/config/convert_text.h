@@ -15,6 +15,9 @@ namespace dnsdirector::config {
 /// together share a line. What stands at its default is left out.
 [[nodiscard]] std::vector<std::string> lines_of_check(const PlannedCheck& check);
 
+/// What of the block is there for the sake of keepalived's ways alone; "" when nothing is.
+[[nodiscard]] std::string better_without(const PlannedCheck& check);
+
 /// The lines of a cluster's policies, likewise.
 [[nodiscard]] std::vector<std::string> lines_of_policies(const PlannedCluster& cluster);
 

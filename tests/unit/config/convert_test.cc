@@ -139,7 +139,7 @@ TEST(Convert, ChecksOfOneServerStayWithIt) {
         "192.0.2.53", "UDP",
         "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\nTCP_CHECK {\nconnect_port 853\n}\n}\n"
         "real_server 203.0.113.12 53 {\nDNS_CHECK {\n}\n}\n"));
-    EXPECT_NE(native.find("        check {\n            connect\n"), std::string::npos) << native;
+    EXPECT_NE(native.find("        check {   # better"), std::string::npos) << native;
 }
 
 TEST(Convert, AddressesInCommandsBecomePlaceholders) {
