@@ -43,12 +43,8 @@ void fill_in(std::vector<std::string>& words, const IpAddress& address) {
 /// A check without what belongs to its server.
 PlannedCheck planned(const core::Check& check, const Endpoint& server) {
     PlannedCheck out;
-    out.check = check;
-    if (const auto* dig = std::get_if<core::DigCheck>(&check.what))
-        if (auto question = as_question(*dig, check.timing)) {
-            out.check.what = std::move(*question);
-            out.was_dig = true;
-        }
+    out.check = with_question(check);
+    out.was_dig = std::holds_alternative<core::DigCheck>(check.what);
     if (out.check.target.address == server.address) out.check.target.address = {};
     if (out.check.target.port == server.port) out.check.target.port = 0;
     std::visit(

@@ -17,7 +17,7 @@ constexpr std::uint16_t servfail = 2;
 constexpr std::uint16_t refused = 5;
 
 /// Statements of one line.
-class Line {
+class Statements {
 public:
     template <typename... Args>
     void add_if(bool says, fmt::format_string<Args...> format, Args&&... args) {
@@ -84,7 +84,8 @@ std::string without_last_dot(const std::string& name) {
     return name.size() > 1 && name.back() == '.' ? name.substr(0, name.size() - 1) : name;
 }
 
-void add_expectations(const core::DnsCheck& check, Line& line, std::vector<std::string>& lines) {
+void add_expectations(const core::DnsCheck& check, Statements& line,
+                      std::vector<std::string>& lines) {
     std::vector<std::uint16_t> standard;
     for (const std::uint16_t status : {servfail, refused})
         if (check.expect_rcode != status) standard.push_back(status);
@@ -117,7 +118,7 @@ void add_expectations(const core::DnsCheck& check, Line& line, std::vector<std::
 struct KindLines {
     const PlannedCheck& planned;
     std::vector<std::string>& lines;
-    Line line = {};
+    Statements line = {};
 
     void operator()(const core::DnsCheck& check) {
         line.add_if(true, "query \"{} {}{}\"", without_last_dot(check.name),
@@ -210,7 +211,7 @@ std::vector<std::string> lines_of_check(const PlannedCheck& planned) {
     const Standard standard = standard_of(check.what);
     std::vector<std::string> lines;
     std::visit(KindLines{planned, lines}, check.what);
-    Line line;
+    Statements line;
     line.add_if(timing.every != standard.every, "every {}", to_text(timing.every));
     line.add_if(timing.timeout != standard.timeout, "timeout {}", to_text(timing.timeout));
     line.add_if(timing.tries != standard.tries, "tries {}", timing.tries);
@@ -258,7 +259,7 @@ std::vector<std::string> lines_of_policies(const PlannedCluster& cluster) {
     for (const IpAddress& address : cluster.service_ips)
         addresses.push_back(address.to_string());
     constexpr std::size_t many = 3;  // that leave no room for more on their line
-    Line line;
+    Statements line;
     line.add_if(true, "service_ip {}", fmt::join(addresses, " "));
     if (addresses.size() > many) line.end(lines);
     line.add_if(like.key.port != 53, "port {}", like.key.port);

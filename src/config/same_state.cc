@@ -12,11 +12,11 @@
 namespace dnsdirector::config {
 namespace {
 
-core::Check plain(const core::Check& check) {
-    core::Check out = check;
-    if (const auto* dig = std::get_if<core::DigCheck>(&check.what))
-        if (auto question = as_question(*dig, check.timing)) out.what = std::move(*question);
-    return out;
+/// What dig waits over TCP, where that is not what it waits over UDP; 0: it is.
+template <typename Dig>
+Nanoseconds tcp_timeout_of(const Dig& dig) {
+    if constexpr (requires { dig.tcp_timeout; }) return dig.tcp_timeout;
+    return {};
 }
 
 /// Names taken out, services and checks in an order that depends on nothing else.
@@ -33,7 +33,7 @@ core::Configuration normal(const core::Configuration& configuration) {
             server.name.clear();
             std::vector<core::Check> checks;
             for (const core::CheckIndex check : server.checks)
-                checks.push_back(plain(configuration.checks[check]));
+                checks.push_back(with_question(configuration.checks[check]));
             if (server.some_of.empty()) std::sort(checks.begin(), checks.end());
             server.checks.clear();
             for (core::Check& check : checks) {
@@ -68,22 +68,27 @@ std::vector<std::string> lines_of(const core::Configuration& configuration) {
 
 }  // namespace
 
-std::optional<core::DnsCheck> as_question(const core::DigCheck& dig,
-                                          const core::CheckTiming& timing) {
+core::Check with_question(const core::Check& check) {
     using namespace std::chrono_literals;
-    if (timing.tries < 1 || timing.tries > 10 || timing.timeout > Nanoseconds{1min})
-        return std::nullopt;
+    const auto* dig = std::get_if<core::DigCheck>(&check.what);
+    if (dig == nullptr) return check;
+    core::Check out = check;
+    const Nanoseconds tcp_timeout = tcp_timeout_of(*dig);
+    if (dig->tcp && tcp_timeout.count() > 0) out.timing.timeout = tcp_timeout;
+    if (out.timing.tries < 1 || out.timing.tries > 10 || out.timing.timeout > Nanoseconds{1min})
+        return check;
     core::DnsCheck question;
-    question.name = dig.name;
-    question.type = dig.type;
-    question.klass = dig.klass;
-    question.transport = dig.tcp ? Protocol::tcp : Protocol::udp;
-    question.via = dig.via;
-    question.recursion_desired = dig.recursion_desired;
-    question.edns = dig.edns;
+    question.name = dig->name;
+    question.type = dig->type;
+    question.klass = dig->klass;
+    question.transport = dig->tcp ? Protocol::tcp : Protocol::udp;
+    question.via = dig->via;
+    question.recursion_desired = dig->recursion_desired;
+    question.edns = dig->edns;
     question.on_truncated =
-        dig.ignore_truncation ? core::OnTruncated::pass : core::OnTruncated::ask_over_tcp;
-    return question;
+        dig->ignore_truncation ? core::OnTruncated::pass : core::OnTruncated::ask_over_tcp;
+    out.what = std::move(question);
+    return out;
 }
 
 std::vector<std::string> differences_of_state(const core::Configuration& before,

@@ -3,7 +3,6 @@
 // Whether two configurations ask for the same: `convert` proves it of what it prints.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +10,10 @@
 
 namespace dnsdirector::config {
 
-/// The question that a dig line asks, with dig's verdicts: any status passes, silence
-/// fails. Absent where a question cannot say it (more than 10 tries).
-[[nodiscard]] std::optional<core::DnsCheck> as_question(const core::DigCheck& dig,
-                                                        const core::CheckTiming& timing);
+/// A dig line as the question that it asks, with dig's verdicts: any status passes, silence
+/// fails. Other checks, and dig lines that a question cannot stand for (more than 10 tries,
+/// more than a minute for one), as they are.
+[[nodiscard]] core::Check with_question(const core::Check& check);
 
 /// Lines of core::full_text() that only one of them has, `-` before those of `before`
 /// and `+` before those of `after`. None: the same services (address, port, protocol)
@@ -23,7 +22,7 @@ namespace dnsdirector::config {
 /// with the same timing, in any order; the same settings of the director.
 ///
 /// Not looked at: names of clusters, groups and servers; the order of services; whether a
-/// question stands as a dig line or as its as_question().
+/// question stands as a dig line or as its with_question().
 [[nodiscard]] std::vector<std::string> differences_of_state(const core::Configuration& before,
                                                             const core::Configuration& after);
 

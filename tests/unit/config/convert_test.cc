@@ -97,7 +97,7 @@ TEST(Convert, FoldsProtocolsServiceIpsAndFamiliesIntoOneCluster) {
     for (const char* protocol : {"UDP", "TCP"})
         text += service("2001:db8::53", protocol, servers("2001:db8:1::"));
     const std::string native = native_of(text);
-    EXPECT_NE(native.find("service_ip 192.0.2.53 192.0.2.54 2001:db8::53\n"), std::string::npos)
+    EXPECT_NE(native.find("service_ip 192.0.2.53 192.0.2.54 2001:db8::53;"), std::string::npos)
         << native;
     EXPECT_NE(native.find("{ address 203.0.113.11 2001:db8:1::11; weight 2 }"), std::string::npos)
         << native;
