@@ -68,7 +68,7 @@ void filter(int socket, const Numbers& numbers) {
 /// What follows the IPv4 header, which raw sockets alone give us.
 Bytes payload(Bytes packet, const Numbers& numbers, int kind) {
     if (numbers.family != AF_INET || kind != SOCK_RAW || packet.empty()) return packet;
-    const std::size_t header = 4U * (packet[0] & 0x0FU);
+    const std::size_t header = std::size_t{4} * (packet[0] & 0x0FU);
     return packet.size() < header ? Bytes{} : packet.subspan(header);
 }
 
