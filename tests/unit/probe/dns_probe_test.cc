@@ -178,6 +178,18 @@ TEST(UdpProbe, SendsFromTheSourceAddress) {
     }
 }
 
+TEST(UdpProbe, AFixedSourcePortServesRoundAfterRound) {
+    Responder server(truncated, right);
+    Recorder recorder;
+    core::Check check = check_of(server.endpoint());
+    dns_of(check).via.source_port = 40253;
+    for (int round = 1; round <= 3; ++round) {
+        const core::Verdict verdict = recorder.ask(check);
+        EXPECT_EQ(verdict.failure, Failure::none) << verdict.reason;
+        EXPECT_EQ(server.tcp_queries(), round);
+    }
+}
+
 TEST(UdpProbe, AnImpossibleQuestionFailsLocallyAndSaysWhy) {
     Recorder recorder;
     core::Check check = check_of(test::closed_port());

@@ -53,7 +53,7 @@ TEST(Socket, CountsInTheBudgetWhileOpen) {
 
 // ---- how packets leave ------------------------------------------------------
 
-Path path_to(const char* target, core::Via via) {
+Path path_to(const char* target, const core::Via& via) {
     return make_path(*Endpoint::parse(target), via).value();
 }
 
