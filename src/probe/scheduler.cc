@@ -18,6 +18,10 @@ namespace {
 /// loop stays responsive when ten thousand rounds are due at once.
 constexpr int events_a_call = 256;
 constexpr int timers_a_call = 256;
+/// What is fetched must be done, since events come once. TLS handshakes take up
+/// to a millisecond each: so few at a time, and the clock in between.
+constexpr int events_a_fetch = 32;
+constexpr Nanoseconds time_for_events = Milliseconds{5};
 
 /// First rounds that should run "at once" start this far apart: ten thousand
 /// within half a second.
@@ -125,12 +129,17 @@ void Scheduler::work() {
 }
 
 bool Scheduler::take_events(int limit) {
-    std::array<epoll_event, events_a_call> events;
-    const int count = ::epoll_wait(epoll_.get(), events.data(), limit, 0);
-    const TimePoint time = now();
-    for (int index = 0; index < count; ++index)
-        on_event(Token::unpack(events[static_cast<std::size_t>(index)].data.u64), time);
-    return count == limit;
+    std::array<epoll_event, events_a_fetch> events;
+    const TimePoint end = now() + time_for_events;
+    for (int taken = 0; taken < limit; taken += events_a_fetch) {
+        const int count = ::epoll_wait(epoll_.get(), events.data(), events_a_fetch, 0);
+        const TimePoint time = now();
+        for (int index = 0; index < count; ++index)
+            on_event(Token::unpack(events[static_cast<std::size_t>(index)].data.u64), time);
+        if (count < events_a_fetch) return false;
+        if (time >= end) return true;
+    }
+    return true;
 }
 
 bool Scheduler::take_timers(int limit) {

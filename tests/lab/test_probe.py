@@ -83,6 +83,33 @@ def test_the_source_address_is_used(lab):
     assert lab.servers["s1"].stats()["clients"][plan.DIRECTOR_V6]["udp"] == before + 1
 
 
+@pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("told, options, reason", [
+    (None, ["--match", "exactly", "--expect-answer", plan.WWW_V4], None),
+    (None, ["--match", "pattern", "--expect-answer", "[.]80$"], None),
+    (None, ["--match", "all", "--expect-answer", plan.WWW_V4, "192.0.2.1"],
+     f"wrong answer: got {plan.WWW_V4}, expected {plan.WWW_V4} and 192.0.2.1"),
+    (None, ["--match", "exactly", "--expect-answer", "192.0.2.1"],
+     f"wrong answer: got {plan.WWW_V4}, expected exactly 192.0.2.1"),
+    (None, ["--min-answers", "2"], "1 answer, at least 2 expected"),
+    (None, ["--edns", "4096", "--do"], None),
+    (None, ["--fwmark", "0x7"], None),
+    (None, ["--interface", "no-such0"], "cannot send through no-such0: no such interface"),
+    ("delay 400", ["--timeout", "2", "--max-time", "100ms"], "late by "),
+    ("mode truncate", ["--on-truncated", "fail"], "truncated"),
+    ("mode silent", ["--timeout", "0.2"], "timeout"),
+    ("tcp off", ["--tls", "--timeout", "2"], "connection refused"),
+])
+def test_long_options_say_what_is_wrong(lab, told, options, reason, six):
+    if told:
+        lab.servers["s1"].tell(told)
+    server = f"[{plan.server_v6(1)}]" if six else plan.server_v4(1)
+    done = probe(lab, "--server", server, "--name", plan.WWW_NAME, "--type", "A", *options)
+    assert done.returncode == (1 if reason else 0), done.stdout + done.stderr
+    if reason:
+        assert f": {reason}" in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize("arguments", [
     [], ["203.0.113.1"], nine(tries="none"), nine(regex="("), nine(transport="sctp"),
     ["not-an-address", *nine()[1:]]],

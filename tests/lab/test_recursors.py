@@ -3,7 +3,7 @@
 
 import pytest
 from lab import plan
-from lab.director import Director, check_block, cluster, director_block
+from lab.director import Director, binary, check_block, cluster, director_block
 
 SERVERS = {"s1": 1, "s2": 1, "s3": 1}
 # A name with a TTL of one second: each check has the recursor recurse.
@@ -35,6 +35,18 @@ def test_names_that_are_in_no_cache_are_resolved(recursor_lab, director):
 def test_tcp_to_three_makes(recursor_lab, director):
     result = recursor_lab.load(rate=200, count=400, tcp=True).start().finish()
     assert result.failed == 0 and len(result.counts()) == 3, result
+
+
+@pytest.mark.parametrize("server", [pytest.param(plan.server_v4(2), id="IPv4"),
+                                    pytest.param(f"[{plan.server_v6(2)}]", id="IPv6")])
+def test_unbound_is_asked_over_tls(recursor_lab, server):
+    for options, status, wanted in [
+            (["--expect-answer", plan.WWW_V4, "--do"], 0, "healthy NOERROR "),
+            (["--expect-answer", "192.0.2.1"], 1, f"wrong answer: got {plan.WWW_V4}, ")]:
+        done = recursor_lab.director_host.run(
+            binary(), "probe", "--tls", "--server", server, "--name", plan.WWW_NAME, "--type", "A",
+            "--timeout", "2s", *options, check=False, timeout=30)
+        assert done.returncode == status and wanted in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 
 import dns.exception
 import dns.message
@@ -183,10 +184,18 @@ class Unbound(Daemon):
     program = "unbound"
 
     def configure(self):
-        interfaces = "\n".join(f"  interface: {a}" for a in self.addresses)
+        interfaces = "\n".join(f"  interface: {a}\n  interface: {a}@853"
+                               for a in self.addresses)
         self.file("hints", plan.ROOT_HINTS)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        f"/CN={self.name}", "-keyout", self.file("tls.key"),
+                        "-out", self.file("tls.pem")], check=True, capture_output=True)
         self.file("unbound.conf", f"""\
 server:
+  tls-port: 853
+  tls-service-key: "{self.file('tls.key')}"
+  tls-service-pem: "{self.file('tls.pem')}"
   username: ""
   chroot: ""
   directory: "{self.directory}"
