@@ -204,6 +204,44 @@ TEST(SameState, ToldApartByWhatMatters) {
     }));
 }
 
+TEST(SameState, ADigLineIsTheQuestionThatItAsks) {
+    core::DigCheck dig;
+    dig.name = "www.example.com.";
+    dig.tcp = true;
+    dig.recursion_desired = false;
+    dig.ignore_truncation = true;
+    dig.via.source = IpAddress::parse("203.0.113.1");
+    dig.command = "/usr/bin/dig …";
+    core::Check check;
+    check.target = *Endpoint::parse("203.0.113.11:53");
+    check.what = dig;
+    check.timing.tries = 10;
+    const core::Check asked = with_question(check);
+    const auto& question = std::get<core::DnsCheck>(asked.what);
+    EXPECT_EQ(question.name, "www.example.com.");
+    EXPECT_EQ(question.type, 1);
+    EXPECT_EQ(question.transport, Protocol::tcp);
+    EXPECT_FALSE(question.recursion_desired);
+    EXPECT_EQ(question.on_truncated, core::OnTruncated::pass);
+    EXPECT_EQ(question.via, dig.via);
+    // dig is content with every status.
+    EXPECT_TRUE(question.fail_on.empty());
+    EXPECT_FALSE(question.expect_rcode);
+    EXPECT_EQ(asked.timing, check.timing);
+
+    core::Configuration before = configuration_of(classic(1, false));
+    before.checks[0] = check;
+    core::Configuration after = before;
+    after.checks[0] = asked;
+    EXPECT_EQ(differences_of_state(before, after), std::vector<std::string>{});
+    std::get<core::DnsCheck>(after.checks[0].what).fail_on = {2};
+    EXPECT_EQ(differences_of_state(before, after).size(), 2U);
+
+    // More than a question may be asked.
+    check.timing.tries = 11;
+    EXPECT_EQ(with_question(check), check);
+}
+
 /// Every valid file of the corpus, whatever it holds: the native form means the same, or
 /// says in words what it lacks.
 TEST(Convert, EveryValidFileOfTheCorpusMeansTheSameAfterwards) {
