@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "config/same_state.h"
 
@@ -325,7 +326,7 @@ void Planner::fold_families() {
             return other.service_ips.front().is_v6() && foldable(clusters[v4], other);
         });
         if (v6 == clusters.end()) continue;
-        const PlannedCluster from = *v6;
+        const PlannedCluster from = std::move(*v6);
         if (v6 < clusters.begin() + static_cast<std::ptrdiff_t>(v4)) --v4;
         clusters.erase(v6);
         fold(clusters[v4], from);
