@@ -20,9 +20,10 @@ IpAddress of_bytes(Family family, const Bytes& bytes) {
 
 std::optional<unsigned> whole_number(std::string_view text, int base) {
     unsigned value = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stopped, status] = std::from_chars(text.data(), end, value, base);
-    if (text.empty() || status != std::errc{} || stopped != end) return std::nullopt;
+    const auto [stopped, status] =
+        std::from_chars(text.data(), text.data() + text.size(), value, base);
+    if (text.empty() || status != std::errc{} || stopped != text.data() + text.size())
+        return std::nullopt;
     return value;
 }
 

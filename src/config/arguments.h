@@ -3,11 +3,23 @@
 // The words behind a keyword, read by its kind.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "config/keywords.h"
 
 namespace dnsdirector::config {
+
+/// How many words a kind takes, and how the manual writes them.
+struct Shape {
+    Kind kind;
+    std::size_t least;
+    std::size_t most;  ///< 0: any number
+    std::string_view text;
+};
+
+[[nodiscard]] const Shape& shape_of(Kind kind);
 
 /// Reads all arguments of `statement`; false when one was wrong, which has been
 /// said then.

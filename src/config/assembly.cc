@@ -74,6 +74,7 @@ std::vector<Placed<Endpoint>> Assembly::addresses_of_group(const Placed<std::str
     const GroupDraft* draft = group(name.value);
     if (draft == nullptr) {
         std::vector<std::string_view> names;
+        names.reserve(drafts_.groups.size());
         for (const GroupDraft& other : drafts_.groups)
             names.push_back(other.name);
         const auto near = nearest(name.value, names);
@@ -104,6 +105,7 @@ const TrackFileDraft* Assembly::track_file(const Placed<std::string>& name) {
     const auto found = track_files_.find(name.value);
     if (found != track_files_.end()) return found->second->faulty ? nullptr : found->second;
     std::vector<std::string_view> names;
+    names.reserve(drafts_.track_files.size());
     for (const TrackFileDraft& file : drafts_.track_files)
         names.push_back(file.name);
     const auto near = nearest(name.value, names);

@@ -8,7 +8,8 @@ namespace {
 
 core::Check check_around(const CheckDraft& draft, const Endpoint& server, core::Check::What what) {
     core::Check check;
-    check.target = {server.address, draft.port.value_or(server.port)};
+    check.target = {draft.target ? draft.target->value : server.address,
+                    draft.port.value_or(server.port)};
     check.what = std::move(what);
     check.timing = draft.timing;
     check.untested = draft.untested;
@@ -95,8 +96,11 @@ ServerChecks::OfBlock build_native_check(const CheckDraft& draft, const ServerWo
                                          Assembly& assembly) {
     ServerChecks::OfBlock block;
     block.services = draft.services;
+    if (draft.target && !assembly.usable(draft.target->value, draft.target->position, "target"))
+        return block;
     core::Via via = draft.via;
-    via.source = draft.source[index(server.endpoint.address.family())];
+    const IpAddress& asked = draft.target ? draft.target->value : server.endpoint.address;
+    via.source = draft.source[index(asked.family())];
     if (std::holds_alternative<core::DnsCheck>(draft.what)) {
         block.groups = question_groups(draft, server.endpoint, via, assembly);
         return block;

@@ -93,6 +93,7 @@ struct CheckDraft : Draft {
     core::Via via;             ///< without the source
     PerFamily<std::optional<IpAddress>> source;
     std::optional<Position> source_at;  ///< of the first one
+    std::optional<Placed<IpAddress>> target;
     std::optional<std::uint16_t> port;
     std::string user;
     std::optional<Position> script_at;

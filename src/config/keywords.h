@@ -194,10 +194,6 @@ struct BlockInfo {
 /// Of Kind::command.
 [[nodiscard]] Placed<core::Command> command_of(const Call& call);
 
-/// Makes the check being read one of the kind that its keyword names; says so
-/// and returns false when it is one of another kind already.
-bool set_kind(const Call& call, core::Check::What what);
-
 /// Warns of a word that only a shell would understand in a command line.
 void warn_of_shell(const Call& call);
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "config/keywords_check.h"
+
 namespace dnsdirector::config {
 namespace {
 

@@ -76,19 +76,29 @@ every interface that has a route to a real server, and says so in a warning.
 
 | keepalived.conf | native form |
 | --- | --- |
-| a `virtual_server` for each address and protocol | one `dns_cluster NAME { … }` with every `service_ip` and `protocol udp tcp` |
+| a `virtual_server` for each address and protocol, a `virtual_server_group` | one `dns_cluster NAME { … }` with every `service_ip` and `protocol udp tcp` |
 | `real_server A P { … }` | `real_server NAME { address A }`, and `port P` in the cluster |
-| MISC_CHECK with a dig line | `check { query "NAME TYPE" }`, which SERVFAIL and REFUSED fail, too |
-| DNS_CHECK | `check { query "NAME TYPE" }` with `transport udp`, `expect rcode NOERROR` and `on_truncated pass` |
-| `delay_loop` | `every` |
-| dig's `+time`, `connect_timeout` | `timeout` |
-| dig's `+tries` | `tries` |
-| dig's `-b`, `bindto` | `source` |
-| dig's `+tcp` | `transport tcp`; without it `transport udp`, and by default both are asked |
-| `retry N` | `fall N+1` |
-| MISC_CHECK without `retry` | `fall 1`, `rise 1` |
-| DNS_CHECK without `retry` | `fall 4`, `rise 1` |
+| `lb_algo sh` with `sh-port`; `mh` without `mh-port` | `hash_port on`; `hash_port off` |
+| DNS_CHECK | `check { query "NAME TYPE" }` with `transport udp`, `tries 1`, `expect rcode NOERROR`, `fail_on none` and `on_truncated pass` |
+| MISC_CHECK with a dig line | `query "NAME TYPE"`, which SERVFAIL and REFUSED fail, too; `fail_on none` as there |
+| dig's `+time`, `+tries`, `-b`, `+tcp` | `timeout`, `tries`, `source`, `transport tcp`; without `+tcp` `transport udp` |
+| another MISC_CHECK | `script "…"`, in the cluster with `{address}` for the server's, or in its `real_server`; `misc_dynamic` is `dynamic`, `user` stays |
+| TCP_CHECK, PING_CHECK | `connect`, `ping` |
+| UDP_CHECK with `payload HEX` | `datagram HEX`; the other words stay |
+| FILE_CHECK with `weight N` | `file PATH` with `file_weight N` |
+| HTTP_GET with a `url` | `http PATH { status …; host … }`, a line for each URL |
+| a check in the UDP or the TCP virtual_server only | `services udp`, `services tcp` |
+| `delay_loop`, `connect_timeout` or `misc_timeout` | `every`, `timeout` |
+| `retry N` (default MISC_CHECK 0, DNS_CHECK 3, others 1) | `fall N+1`, and `rise 1` |
+| `delay_before_retry`, `warmup` | `retry_after`, `warmup` |
+| without `alpha`; with it | `untested in`; `untested out` |
+| `connect_ip`, `connect_port` | `target`, `port` |
+| `bindto`, `bind_port`, `bind_if`, `fwmark` | `source`, `source_port`, `bind_if`, `fwmark` |
+| `sorry_server A P` | `sorry_server A` |
 | what keepalived does when all servers are down | `on_all_down empty` |
+
+`quorum`, `hysteresis`, `quorum_up`, `notify_up` and the like, `omega`, `inhibit_on_failure` and
+`sorry_server_inhibit` have the same name in both.
 
 In the compatible form a server serves untested until its first verdict, which is `untested in`
 natively; left out, the server is taken in after its first passes. `dnsdirector convert -f FILE`

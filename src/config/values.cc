@@ -60,10 +60,9 @@ Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t minimum,
 Result<std::int64_t> parse_signed(std::string_view text, std::int64_t minimum,
                                   std::int64_t maximum) {
     std::int64_t value = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stopped, status] = std::from_chars(text.data(), end, value);
-    if (text.empty() || status != std::errc{} || stopped != end || value < minimum ||
-        value > maximum)
+    const auto [stopped, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || status != std::errc{} || stopped != text.data() + text.size() ||
+        value < minimum || value > maximum)
         return fail("`{}` is not a number from {} to {}", text, minimum, maximum);
     return value;
 }

@@ -73,6 +73,7 @@ TEST(NativeChecks, PacketsLeaveAsTheyAreTold) {
         "5353");
     EXPECT_EQ(std::get<core::TcpCheck>(check.what).via, via);
     EXPECT_EQ(check.target.port, 5353);
+    EXPECT_EQ(only_check("ping; target 203.0.113.99").target.to_string(), "203.0.113.99:53");
 }
 
 TEST(NativeChecks, AnswersAreExpectedInFourWays) {
