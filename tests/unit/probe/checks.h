@@ -9,7 +9,7 @@ namespace dnsdirector::probe::test {
 
 /// A check whose second round comes after any test's end.
 inline core::Check check_of(const Endpoint& target, core::Check::What what,
-                            Milliseconds timeout = Milliseconds{300}, std::uint32_t tries = 1) {
+                            Milliseconds timeout = Milliseconds{2000}, std::uint32_t tries = 1) {
     core::Check check;
     check.target = target;
     check.what = std::move(what);

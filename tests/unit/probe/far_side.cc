@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "unit/probe/far_side.h"
 
+#include "unit/probe/checks.h"
+#include "unit/support/wait.h"
+
 namespace dnsdirector::probe::test {
 namespace {
 
@@ -43,6 +46,15 @@ void connect_far_side(const support::NetworkNamespace& far) {
         sysctl(std::string("net/") + family + "/neigh/k0/retrans_time_ms", "250");
     ip("route add default via 192.0.2.254");
     ip("-6 route add default via 2001:db8::fe");
+}
+
+bool far_side_answers(Recorder& recorder) {
+    for (const char* server : {"192.0.2.11", "2001:db8::11"}) {
+        const Endpoint target{*IpAddress::parse(server), 0};
+        const core::Check check = check_of(target, core::PingCheck{}, Milliseconds{500});
+        if (!support::eventually([&] { return recorder.ask(check).passed(); })) return false;
+    }
+    return true;
 }
 
 }  // namespace dnsdirector::probe::test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "unit/probe/drive.h"
 #include "unit/support/network_namespace.h"
 
 namespace dnsdirector::probe::test {
@@ -16,5 +17,9 @@ namespace dnsdirector::probe::test {
 ///
 /// Everything else of 192.0.2.0/24 and 2001:db8::/64 answers no ARP.
 void connect_far_side(const support::NetworkNamespace& far);
+
+/// Waits until both families get through: a link that has just come up loses
+/// its first packets.
+[[nodiscard]] bool far_side_answers(Recorder& recorder);
 
 }  // namespace dnsdirector::probe::test

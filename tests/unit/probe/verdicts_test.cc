@@ -207,6 +207,7 @@ TEST(Verdicts, AreWhatTheTableSaysForEveryKindAndBehaviour) {
     ASSERT_EQ(table.mistake, "");
     ASSERT_GE(table.rows.size(), 200U);
     test::Recorder recorder;
+    ASSERT_TRUE(test::far_side_answers(recorder));
     for (CheckId id = 0; id < table.rows.size(); ++id)
         recorder.prober->add(id, table.rows[id].check, true);
     std::vector<std::string> said(table.rows.size());
