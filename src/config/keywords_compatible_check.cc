@@ -28,6 +28,12 @@ void open_check(const Call& call) {
     start_check(call).what = What{};
 }
 
+void open_udp_check(const Call& call) {
+    core::UdpCheck udp;
+    udp.max_reply_length = 255;  // there; a native datagram has no limit
+    start_check(call).what = std::move(udp);
+}
+
 void open_dns_check(const Call& call) {
     CompatibleCheckDraft& draft = start_check(call);
     draft.what = core::DnsCheck{};
@@ -121,7 +127,7 @@ const Keyword own_keywords[] = {
      .help = "A datagram; an ICMP refusal fails, silence passes unless a reply is required",
      .repeats = true,
      .opens = Block::udp_check,
-     .handle = open_check<core::UdpCheck>,
+     .handle = open_udp_check,
      .finish = finish_udp_check},
     {.in = Block::real_server,
      .name = "PING_CHECK",
@@ -221,7 +227,7 @@ const Keyword own_keywords[] = {
     {.in = Block::udp_check,
      .name = "min_reply_length",
      .kind = Kind::number,
-     .help = "A reply of fewer bytes fails",
+     .help = "A reply of fewer bytes fails where one is required",
      .standard = "0",
      .minimum = 0,
      .maximum = 65535,
@@ -233,8 +239,8 @@ const Keyword own_keywords[] = {
     {.in = Block::udp_check,
      .name = "max_reply_length",
      .kind = Kind::number,
-     .help = "A reply of more bytes fails",
-     .standard = "65535",
+     .help = "A reply of more bytes fails where one is required",
+     .standard = "255",
      .minimum = 0,
      .maximum = 65535,
      .handle =

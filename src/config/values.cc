@@ -74,6 +74,9 @@ Result<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
         return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
     };
     std::vector<std::uint8_t> bytes;
+    // keepalived takes a digit that stands alone for a byte.
+    if (text.size() == 1 && value_of(text[0]) >= 0)
+        return std::vector{static_cast<std::uint8_t>(value_of(text[0]))};
     if (text.size() % 2 != 0)
         return fail("`{}` is half a byte too long; a byte is two hexadecimal digits", text);
     for (std::size_t at = 0; at + 1 < text.size(); at += 2) {

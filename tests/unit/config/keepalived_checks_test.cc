@@ -82,6 +82,8 @@ TEST(CompatibleChecks, UdpPayloadsAreHexadecimal) {
         "max_reply_length 512\n}");
     const core::UdpCheck expected{{}, {1, 2, 3, 255, 4}, true, 12, 512};
     EXPECT_EQ(std::get<core::UdpCheck>(check.what), expected);
+    EXPECT_EQ(std::get<core::UdpCheck>(check_of("UDP_CHECK {\npayload 1 2 0a\n}").what),
+              (core::UdpCheck{{}, {1, 2, 10}, false, 0, 255}));
     says(virtual_server("", "UDP_CHECK {\npayload 010\n}"),
          "t.conf:8:9: error: payload: `010` is half a byte too long; a byte is two hexadecimal "
          "digits\n");
