@@ -111,6 +111,11 @@ void Writer::name_servers(PlannedCluster& cluster) {
 
 /// The native blocks, which stay as they stand, and a word on those that have no effect.
 void Writer::keep_blocks() {
+    const bool any = std::any_of(whole_.tree.begin(), whole_.tree.end(), [](const Statement& each) {
+        return fate_of(each.keyword().text) == Fate::kept;
+    });
+    if (const std::string definitions = comments_.definitions(); any && !definitions.empty())
+        out_ += definitions + "\n";
     for (const Statement& statement : whole_.tree) {
         const std::string_view keyword = statement.keyword().text;
         switch (fate_of(keyword)) {
@@ -230,7 +235,7 @@ std::string Writer::write() {
 }
 
 /// Reads what was written and compares.
-void prove(const core::Configuration& before, Converted& converted) {
+void prove(const core::Configuration& before, const std::string& config_id, Converted& converted) {
     // Programs that are missing here have been looked at in the file itself.
     Files nothing;
     nothing.read = [](const std::string& path) -> Result<std::string> {
@@ -238,6 +243,7 @@ void prove(const core::Configuration& before, Converted& converted) {
     };
     nothing.expand = [](const std::string&) { return std::vector<std::string>(); };
     nothing.identity = [](const std::string& path) { return path; };
+    nothing.config_id = config_id;
     const Loaded again = parse(converted.text, "native", nothing);
     std::vector<std::string> wrong;
     if (again.ok()) {
@@ -259,7 +265,7 @@ void prove(const core::Configuration& before, Converted& converted) {
 }
 
 template <typename Load>
-Converted convert_by(const Load& load_with) {
+Converted convert_by(const Load& load_with, const std::string& config_id) {
     Converted converted;
     core::Configuration before;
     converted.loaded = load_with([&](const Whole& whole) {
@@ -270,18 +276,21 @@ Converted convert_by(const Load& load_with) {
         for (const Leftover& leftover : writer.left())
             whole.diagnostics.error(leftover.at, "no native form: {}", leftover.text);
     });
-    if (!converted.text.empty() && converted.complete) prove(before, converted);
+    if (!converted.text.empty() && converted.complete) prove(before, config_id, converted);
     return converted;
 }
 
 }  // namespace
 
 Converted convert(const std::string& path) {
-    return convert_by([&](const Visit& visit) { return load(path, real_files(), visit); });
+    const Files files = real_files();
+    return convert_by([&](const Visit& visit) { return load(path, files, visit); },
+                      files.config_id);
 }
 
 Converted convert(std::string_view text, const std::string& name, const Files& files) {
-    return convert_by([&](const Visit& visit) { return parse(text, name, files, visit); });
+    return convert_by([&](const Visit& visit) { return parse(text, name, files, visit); },
+                      files.config_id);
 }
 
 }  // namespace dnsdirector::config

@@ -91,13 +91,21 @@ std::vector<std::string> Comments::take_head() {
     return out;
 }
 
-std::size_t Comments::left() const {
-    std::size_t count = 0;
-    for (const auto& [index, file] : files_)
-        for (std::size_t i = 0; i < file.lines.size(); ++i)
-            if (!file.taken.contains(i) && !said_in(trailing_comment(file.lines[i])).empty())
-                ++count;
-    return count;
+std::string Comments::definitions() {
+    std::string out;
+    for (std::uint32_t index = 0; index < diagnostics_.file_count(); ++index) {
+        bool within = false;  // a definition goes on behind a backslash
+        for (const std::string_view line : file_of(index).lines) {
+            const std::string_view text = trimmed(line);
+            const auto equals = text.find('=');
+            within = within || (text.starts_with('$') && equals != std::string_view::npos &&
+                                text.find_first_of(" \t{") > equals);
+            if (!within) continue;
+            out += std::string(text) + "\n";
+            within = text.ends_with('\\');
+        }
+    }
+    return out;
 }
 
 std::string Comments::verbatim(const Statement& statement) {

@@ -24,8 +24,8 @@ public:
     /// parts them from the rest.
     [[nodiscard]] std::vector<std::string> take_head();
 
-    /// Comments that nobody took, in files that were taken from: those within blocks.
-    [[nodiscard]] std::size_t left() const;
+    /// The definitions ($NAME=value) of all files, as they stand: what is kept may use them.
+    [[nodiscard]] std::string definitions();
 
     /// The text of a statement, with the comments in front of it and behind it, as it stands.
     [[nodiscard]] std::string verbatim(const Statement& statement);

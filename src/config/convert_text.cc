@@ -93,6 +93,7 @@ void add_expectations(const core::DnsCheck& check, Statements& line,
         line.add_if(true, "fail_on none");
     } else if (check.fail_on != standard) {
         std::vector<std::string> names;
+        names.reserve(check.fail_on.size());
         for (const std::uint16_t status : check.fail_on)
             names.push_back(core::rcode_name(status));
         line.add_if(true, "fail_on {}", fmt::join(names, " "));
@@ -167,6 +168,7 @@ struct KindLines {
         for (const core::HttpCheck::Url& url : check.urls) {
             std::vector<std::string> inner;
             std::vector<std::string> statuses;
+            statuses.reserve(url.statuses.size());
             for (const auto& [from, to] : url.statuses)
                 statuses.push_back(from == to ? fmt::format("{}", from)
                                               : fmt::format("{}-{}", from, to));
@@ -256,6 +258,7 @@ std::vector<std::string> lines_of_policies(const PlannedCluster& cluster) {
     const core::Service standard;
     std::vector<std::string> lines;
     std::vector<std::string> addresses;
+    addresses.reserve(cluster.service_ips.size());
     for (const IpAddress& address : cluster.service_ips)
         addresses.push_back(address.to_string());
     constexpr std::size_t many = 3;  // that leave no room for more on their line

@@ -83,6 +83,15 @@ TEST(Convert, ATextThatIsNativeStaysAsItIs) {
     EXPECT_EQ(native_of(text), text);
 }
 
+TEST(Convert, KeepsDefinitionsThatNativeBlocksUse) {
+    const std::string native = native_of(
+        "$QUESTION=\". SOA\"\n$WEIGHT=3\ndirector { interface eth0 }\ndns_cluster c {\n"
+        "    service_ip 192.0.2.53\n    check { query $QUESTION }\n"
+        "    real_server a { address 203.0.113.11; weight ${WEIGHT} }\n}\n" +
+        service("192.0.2.54", "UDP", "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"));
+    EXPECT_NE(native.find("$WEIGHT=3\n"), std::string::npos) << native;
+}
+
 TEST(Convert, FoldsProtocolsServiceIpsAndFamiliesIntoOneCluster) {
     const auto servers = [](const std::string& prefix) {
         std::string out;
