@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/same_state.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <iterator>
@@ -32,6 +34,7 @@ core::Configuration normal(const core::Configuration& configuration) {
         for (core::RealServer& server : service.real_servers) {
             server.name.clear();
             std::vector<core::Check> checks;
+            checks.reserve(server.checks.size());
             for (const core::CheckIndex check : server.checks)
                 checks.push_back(with_question(configuration.checks[check]));
             if (server.some_of.empty()) std::sort(checks.begin(), checks.end());
@@ -60,7 +63,7 @@ std::vector<std::string> lines_of(const core::Configuration& configuration) {
         else if (depth == 2)
             lines.push_back(head + line.substr(1));
         else
-            lines.push_back(head + " " + server + line.substr(depth - 1));
+            lines.push_back(fmt::format("{} {} {}", head, server, line.substr(depth)));
     }
     std::sort(lines.begin(), lines.end());
     return lines;
@@ -102,6 +105,7 @@ std::vector<std::string> differences_of_state(const core::Configuration& before,
     std::set_difference(new_lines.begin(), new_lines.end(), old_lines.begin(), old_lines.end(),
                         std::back_inserter(added));
     std::vector<std::string> differences;
+    differences.reserve(gone.size() + added.size());
     for (const std::string& line : gone)
         differences.push_back("- " + line);
     for (const std::string& line : added)
