@@ -253,9 +253,17 @@ struct Measured {
     }
 };
 
+core::DnsCheck dns_check(Protocol transport) {
+    return {.name = "www.example.com", .type = 1, .transport = transport, .fail_on = {2, 5}};
+}
+
+core::DigCheck dig_check() {
+    return {.name = "www.example.com.", .edns = core::Edns{}};
+}
+
 /// `servers` checks at one-second intervals for `duration`, after a warm-up in
 /// which all sockets are opened.
-Measured run_checks(std::uint32_t servers, Protocol transport, std::uint16_t port,
+Measured run_checks(std::uint32_t servers, const core::Check::What& what, std::uint16_t port,
                     double duration) {
     std::unique_ptr<Prober> prober = std::move(Prober::create({}).value());
     Measured measured;
@@ -270,8 +278,7 @@ Measured run_checks(std::uint32_t servers, Protocol transport, std::uint16_t por
         check.target = {IpAddress::from_v4({127, 1, static_cast<std::uint8_t>(i >> 8),
                                             static_cast<std::uint8_t>(i & 255)}),
                         port};
-        check.what = core::DnsCheck{
-            .name = "www.example.com", .type = 1, .transport = transport, .fail_on = {2, 5}};
+        check.what = what;
         prober->add(i, check, false);
     }
     drive(*prober, clock_seconds() + 2.5);
@@ -322,13 +329,15 @@ double dig_micros(int digs, std::uint16_t port) {
 int run(double duration, std::uint32_t servers, int digs) {
     const Server server = start_server();
     const double dig_before = dig_micros(digs / 2, server.port);
-    const Measured udp = run_checks(few, Protocol::udp, server.port, duration);
-    const Measured tcp = run_checks(few, Protocol::tcp, server.port, duration);
+    const Measured udp = run_checks(few, dns_check(Protocol::udp), server.port, duration);
+    const Measured tcp = run_checks(few, dns_check(Protocol::tcp), server.port, duration);
+    const Measured native = run_checks(few, dig_check(), server.port, duration);
     const double dig_after = dig_micros(digs / 2, server.port);
     const double dig = (dig_before + dig_after) / 2;
     BareTimer timer;
-    const Measured many = run_checks(servers, Protocol::udp, server.port, duration);
+    const Measured many = run_checks(servers, dns_check(Protocol::udp), server.port, duration);
     const Lateness bare = timer.finish();
+    const Measured many_native = run_checks(servers, dig_check(), server.port, duration);
     ::kill(server.pid, SIGKILL);
     ::waitpid(server.pid, nullptr, 0);
 
@@ -336,19 +345,23 @@ int run(double duration, std::uint32_t servers, int digs) {
                "dig by fork              {:9.1f} us of CPU\n"
                "a UDP check, 44 servers  {:9.1f} us: {:.0f} times less\n"
                "a TCP check, 44 servers  {:9.1f} us: {:.0f} times less\n"
+               "a dig line run natively  {:9.1f} us: {:.0f} times less; {} servers {:.1f} us\n"
                "a UDP check, {} servers {:.1f} us; {:.1f}% of a core, {} of {} failed\n"
                "lateness below, p50 p99 p99.9: {} {} {} us; a bare timer: {} {} {} us\n",
                dig, udp.micros_a_check(), dig / udp.micros_a_check(), tcp.micros_a_check(),
-               dig / tcp.micros_a_check(), servers, many.micros_a_check(),
+               dig / tcp.micros_a_check(), native.micros_a_check(), dig / native.micros_a_check(),
+               servers, many_native.micros_a_check(), servers, many.micros_a_check(),
                100 * many.cpu / many.wall, many.failures, many.rounds,
                below_micros(many.lateness, 0.5), below_micros(many.lateness, 0.99),
                below_micros(many.lateness, 0.999), below_micros(bare, 0.5),
                below_micros(bare, 0.99), below_micros(bare, 0.999));
     fmt::print(
-        "{{\"dig_us\": {:.1f},\n \"udp\": {},\n \"tcp\": {},\n \"servers\": {},\n"
+        "{{\"dig_us\": {:.1f},\n \"udp\": {},\n \"tcp\": {},\n \"native_dig\": {},\n"
+        " \"many_native_dig\": {},\n \"servers\": {},\n"
         " \"many\": {},\n \"bare_timer_lateness\": {}}}\n",
-        dig, udp.json_text(), tcp.json_text(), servers, many.json_text(), json(bare));
-    return dig > 0 && udp.failures == 0 && tcp.failures == 0 ? 0 : 1;
+        dig, udp.json_text(), tcp.json_text(), native.json_text(), many_native.json_text(), servers,
+        many.json_text(), json(bare));
+    return dig > 0 && udp.failures == 0 && tcp.failures == 0 && native.failures == 0 ? 0 : 1;
 }
 
 }  // namespace

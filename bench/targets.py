@@ -17,6 +17,8 @@ def of_checks(report: dict) -> list:
     many = report["many"]
     found = [at_least("CPU of a dig by fork over that of a UDP check, 44 servers",
                       report["dig_us"] / report["udp"]["cpu_us_per_check"], 300, "times")]
+    found.append(at_most(f"a dig line run natively, {report['servers']} servers",
+                         report["many_native_dig"]["cpu_us_per_check"], 25, "us"))
     found.append(at_most(f"share of a core, {report['servers']} servers every second",
                          many["core_share"], 0.25))
     found.append(at_most(f"lateness of checks, 99.9th percentile, {report['servers']} servers "

@@ -45,7 +45,7 @@ CORE_MAY_INCLUDE = re.compile(
     r"|initializer_list|iterator|limits|list|map|memory|memory_resource|new|numbers|numeric"
     r"|optional|queue|random|ranges|ratio|set|span|stack|stdexcept|string|string_view|tuple"
     r"|type_traits|typeinfo|unordered_map|unordered_set|utility|valarray|variant|vector|version"
-    r"|fmt/(core|format|ranges|compile|chrono)\.h|tl/expected\.hpp"
+    r"|fmt/(core|format|ranges|compile|chrono)\.h|tl/expected\.hpp|re2/re2\.h"
     r"|boost/(container|intrusive|container_hash|functional/hash).*)$")
 
 BASE_MAY_NOT_INCLUDE = re.compile(

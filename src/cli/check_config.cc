@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "cli/cli.h"
 #include "cli/message_text.h"
@@ -14,6 +16,7 @@ struct CheckOptions {
     bool json = false;
     bool plain = false;
     bool quiet = false;
+    bool verbose = false;
 };
 
 void print_messages(const config::Loaded& loaded, const CheckOptions& options) {
@@ -28,13 +31,25 @@ void print_messages(const config::Loaded& loaded, const CheckOptions& options) {
     }
 }
 
+/// How many MISC_CHECKs need no process; with --verbose each, and why not.
+void print_misc_checks(const std::vector<config::MiscCheckNote>& checks, bool each) {
+    if (checks.empty()) return;
+    const auto native = std::ranges::count_if(checks, &config::MiscCheckNote::native);
+    if (each)
+        for (const config::MiscCheckNote& check : checks)
+            fmt::print("{}\n", check.to_string());
+    fmt::print("{} of {} MISC_CHECKs run natively{}\n", native, checks.size(),
+               each || native == std::ssize(checks) ? "" : " (why not: --verbose)");
+}
+
 int check_config(const CheckOptions& options) {
     const config::Loaded loaded = config::examine(options.path);
     print_messages(loaded, options);
     if (!loaded.ok()) return failed;
-    if (!options.json && !options.quiet)
-        fmt::print("{}: fine: {} services, {} checks\n", options.path,
-                   loaded.configuration->services.size(), loaded.configuration->checks.size());
+    if (options.json || options.quiet) return ok;
+    print_misc_checks(loaded.misc_checks, options.verbose);
+    fmt::print("{}: fine: {} services, {} checks\n", options.path,
+               loaded.configuration->services.size(), loaded.configuration->checks.size());
     return ok;
 }
 
@@ -48,6 +63,8 @@ void add_check_config(Program program) {
                       "All messages as one JSON array, for editors and pipelines");
     command->add_flag("--plain", options->plain, "One line a message, without the file's line");
     command->add_flag("-q,--quiet", options->quiet, "Errors alone, one line each");
+    command->add_flag("-v,--verbose", options->verbose,
+                      "Each MISC_CHECK with how it is run, and why not natively");
     command->footer(
         "Every message is FILE:LINE:COLUMN: error: what, and what would be right; then the\n"
         "line with a caret. Exit status: 0 fine (warnings included), 1 errors. Needs no\n"

@@ -14,10 +14,13 @@
 #include <variant>
 #include <vector>
 
+#include "config/dig_line.h"
+#include "config/probe_words.h"
+#include "config/script_words.h"
 #include "config/values.h"
 #include "core/mnemonics.h"
+#include "core/status_pattern.h"
 #include "dns/present.h"
-#include "dns/status_pattern.h"
 #include "probe/ask_once.h"
 
 namespace dnsdirector::cli {
@@ -25,9 +28,6 @@ namespace {
 
 constexpr int healthy = 0, unhealthy = 1, usage = 2;
 constexpr std::uint16_t dns_port = 53, dns_over_tls_port = 853;  // RFC 7858, 3.1
-
-constexpr const char* words_usage =
-    "FROM_IP CLASS QTYPE QNAME TO_IP TIME TRIES ERROR_STATUS_REGEX [udp|tcp]";
 
 constexpr const char* examples =
     "Examples:\n"
@@ -51,7 +51,11 @@ constexpr const char* examples =
     "      a fraction. The expression is matched against the reply's status (NOERROR,\n"
     "      SERVFAIL, …) from its start, case-sensitive (RE2): a match is a failure.\n"
     "\n"
-    "Exit status: 0 healthy, 1 unhealthy, 2 wrong usage.";
+    "A dig line as a MISC_CHECK has it, run as the director runs it, without dig:\n"
+    "  dnsdirector probe --dig '/usr/bin/dig -b 203.0.113.1 a www.example.com @203.0.113.11'\n"
+    "\n"
+    "Exit status: 0 healthy, 1 unhealthy, 2 wrong usage; with --dig that of dig (0 a reply,\n"
+    "9 none), 2 for a line that only dig itself can run.";
 
 struct Question {
     Endpoint server;
@@ -101,7 +105,7 @@ Result<std::monostate> read_number(const std::string& text, const char* what, st
 Result<std::vector<std::uint16_t>> parse_fail_on(const std::vector<std::string>& patterns) {
     std::vector<std::uint16_t> all;
     for (const std::string& pattern : patterns) {
-        Result<std::vector<std::uint16_t>> statuses = dns::statuses_matching(pattern);
+        Result<std::vector<std::uint16_t>> statuses = core::statuses_matching(pattern);
         if (!statuses) return statuses;
         all.insert(all.end(), statuses->begin(), statuses->end());
     }
@@ -231,38 +235,46 @@ int complain(const std::string& message) {
     return usage;
 }
 
-int ask(const Words& words) {
-    const Result<Question> question = understand(words);
-    if (!question) return complain(question.error().message);
-    const Result<probe::Report> report =
-        probe::ask_once(question->server, question->check, question->timing);
-    if (!report) return complain(report.error().message);
-
-    const core::Verdict& verdict = report->verdict;
-    const std::string status = report->rcode ? core::rcode_name(*report->rcode) : "no status";
+int show(const probe::Report& report, bool with_reply = false) {
+    const core::Verdict& verdict = report.verdict;
+    const std::string status = report.rcode ? core::rcode_name(*report.rcode) : "no status";
     std::string line = fmt::format("{} {}", verdict.passed() ? "healthy" : "unhealthy", status);
     if (verdict.rtt.count() > 0)
         line += fmt::format(" {:.3f} ms", static_cast<double>(verdict.rtt.count()) / 1000);
     if (!verdict.passed()) line += ": " + verdict.reason;
     fmt::print("{}\n", line);
-    if (words.show_reply && verdict.reply) fmt::print("{}", dns::in_dig_form(*verdict.reply));
+    if (with_reply && verdict.reply) fmt::print("{}", dns::in_dig_form(*verdict.reply));
     return verdict.passed() ? healthy : unhealthy;
 }
 
+int ask(const Question& question, bool with_reply = false) {
+    const Result<probe::Report> report =
+        probe::ask_once(question.server, question.check, question.timing);
+    return report ? show(*report, with_reply) : complain(report.error().message);
+}
+
 int run_words(const std::vector<std::string>& given) {
-    if (given.size() != 8 && given.size() != 9)
-        return complain(fmt::format("{} words instead of 8 or 9: {}", given.size(), words_usage));
-    Words words;
-    words.source = given[0];
-    words.klass = given[1];
-    words.type = given[2];
-    words.name = given[3];
-    words.server = given[4];
-    words.timeout = given[5];
-    words.tries = given[6];
-    words.fail_on = {given[7]};
-    if (given.size() == 9) words.transport = given[8];
-    return ask(words);
+    Result<config::ProbeWords> words = config::parse_probe_words(given);
+    if (!words) return complain(words.error().message);
+    Question question{words->server, std::move(words->check), {}};
+    question.timing.timeout = words->timeout;
+    question.timing.tries = words->tries;
+    return ask(question);
+}
+
+/// --dig LINE: dig's exit status, or `usage` where only dig itself will do.
+int run_dig(const std::string& line) {
+    const Result<core::ScriptCheck> script = config::parse_script(line);
+    if (!script) return complain(script.error().message);
+    const Result<config::DigLine> dig = config::parse_dig_line(script->arguments);
+    if (!dig) return complain(dig.error().message);
+    core::CheckTiming timing;
+    timing.timeout = dig->timeout;
+    timing.tries = dig->tries;
+    const Result<probe::DigReport> report = probe::dig_once(dig->server, dig->check, timing);
+    if (!report) return complain(report.error().message);
+    show(report->report);
+    return report->exit_status;
 }
 
 /// What goes beyond a plain question: EDNS, criteria, how packets leave.
@@ -288,11 +300,14 @@ void add_more_options(CLI::App& app, Words& words) {
 
 int run_options(std::vector<std::string> arguments) {
     Words words;
+    std::string dig;
     bool tcp = false;
     CLI::App app{"Asks one server one DNS question and judges the answer, as a check would.",
                  "dnsdirector probe"};
     app.footer(examples);
-    app.add_option("--server", words.server, "ADDRESS[:PORT] that is asked")->required();
+    auto* server = app.add_option("--server", words.server, "ADDRESS[:PORT] that is asked");
+    app.add_option("--dig", dig, "a dig command line, asked without dig and with its exit status")
+        ->excludes(server);
     app.add_option("--name", words.name, "name asked for (default: .)");
     app.add_option("--type", words.type, "record type (default: A, for . SOA)");
     app.add_option("--class", words.klass, "class")->capture_default_str();
@@ -318,8 +333,11 @@ int run_options(std::vector<std::string> arguments) {
         return app.exit(error) == 0 ? healthy : usage;
     }
     if (tcp) words.transport = "tcp";
+    if (!dig.empty()) return run_dig(dig);
+    if (words.server.empty()) return complain("--server is missing: whom to ask");
     if (words.fail_on.empty()) words.fail_on = {"SERVFAIL$", "REFUSED$"};
-    return ask(words);
+    const Result<Question> question = understand(words);
+    return question ? ask(*question, words.show_reply) : complain(question.error().message);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "config/build_question.h"
+#include "config/native_misc.h"
 
 namespace dnsdirector::config {
 namespace {
@@ -51,6 +52,9 @@ private:
     void add_questions(core::RealServer& real);
     bool find_target(Endpoint& target);
     bool find_source(const Endpoint& target, core::Via& via);
+    /// A MISC_CHECK without a process, where that is possible and wanted.
+    bool make_native(core::Check& check);
+    bool complete(core::Check& check);
     bool complete(core::ScriptCheck& script);
     bool complete(core::FileCheck& file);
     void complete(core::HttpCheck& http) const;
@@ -111,6 +115,22 @@ bool CheckBuilder::find_source(const Endpoint& target, core::Via& via) {
     return true;
 }
 
+bool CheckBuilder::make_native(core::Check& check) {
+    const auto* script = std::get_if<core::ScriptCheck>(&check.what);
+    if (script == nullptr) return false;
+    Result<NativeMisc> native =
+        assembly_.drafts().director.misc_native ? native_misc(*script) : fail("misc_native is off");
+    assembly_.diagnostics().misc_check(draft_.position, native.has_value(),
+                                       native ? std::string{} : native.error().message);
+    if (!native) return false;
+    check.target = native->target;
+    check.what = std::move(native->what);
+    check.timing.limit = check.timing.timeout;  // the script's is that of the whole round
+    check.timing.timeout = native->timeout;
+    check.timing.tries = native->tries;
+    return true;
+}
+
 bool CheckBuilder::complete(core::ScriptCheck& script) {
     script.user = draft_.user;
     return assembly_.check_program(script.arguments.front(), *draft_.script_at, "misc_path");
@@ -155,15 +175,8 @@ void CheckBuilder::add_questions(core::RealServer& real) {
     }
 }
 
-void CheckBuilder::add(core::RealServer& real) {
-    if (draft_.faulty) return;
-    if (std::holds_alternative<core::DnsCheck>(draft_.what)) {
-        add_questions(real);
-        return;
-    }
-    core::Check check{what_.target, draft_.what, timing(), untested()};
-    if (std::holds_alternative<core::FileCheck>(check.what)) check.untested = core::Untested::in;
-    const bool good = std::visit(
+bool CheckBuilder::complete(core::Check& check) {
+    return std::visit(
         [&](auto& what) {
             if constexpr (requires { what.via; }) {
                 if (!find_target(check.target) || !find_source(check.target, what.via))
@@ -175,7 +188,18 @@ void CheckBuilder::add(core::RealServer& real) {
             return true;
         },
         check.what);
-    if (good) real.checks.push_back(assembly_.add_check(std::move(check), draft_.position));
+}
+
+void CheckBuilder::add(core::RealServer& real) {
+    if (draft_.faulty) return;
+    if (std::holds_alternative<core::DnsCheck>(draft_.what)) {
+        add_questions(real);
+        return;
+    }
+    core::Check check{what_.target, draft_.what, timing(), untested()};
+    if (std::holds_alternative<core::FileCheck>(check.what)) check.untested = core::Untested::in;
+    if (!make_native(check) && !complete(check)) return;
+    real.checks.push_back(assembly_.add_check(std::move(check), draft_.position));
 }
 
 }  // namespace

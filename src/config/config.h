@@ -36,10 +36,24 @@ struct Message {
     friend bool operator==(const Message&, const Message&) = default;
 };
 
+/// How one MISC_CHECK is run.
+struct MiscCheckNote {
+    std::string file;
+    std::uint32_t line = 0;  ///< of the MISC_CHECK
+    std::uint32_t column = 0;
+    bool native = false;  ///< without a process
+    std::string why_not;  ///< "+trace is not run natively"; "" when native
+
+    /// "FILE:LINE:COLUMN: native", "FILE:LINE:COLUMN: runs the program: WHY_NOT".
+    [[nodiscard]] std::string to_string() const;
+    friend bool operator==(const MiscCheckNote&, const MiscCheckNote&) = default;
+};
+
 struct Loaded {
     /// Absent when there is any error.
     std::optional<core::Configuration> configuration;
-    std::vector<Message> messages;  ///< in the order of the file
+    std::vector<Message> messages;           ///< in the order of the file
+    std::vector<MiscCheckNote> misc_checks;  ///< likewise, of blocks without an error
 
     [[nodiscard]] bool ok() const { return configuration.has_value(); }
 };

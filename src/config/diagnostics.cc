@@ -23,6 +23,11 @@ std::string Message::to_string() const {
     return fmt::format("{}:{}:{}: {}: {}", file, line, column, kind, with_code);
 }
 
+std::string MiscCheckNote::to_string() const {
+    return native ? fmt::format("{}:{}:{}: native", file, line, column)
+                  : fmt::format("{}:{}:{}: runs the program: {}", file, line, column, why_not);
+}
+
 std::uint32_t Diagnostics::add_file(std::string name, std::string_view text) {
     files_.push_back(std::move(name));
     texts_.push_back(text);
@@ -49,6 +54,22 @@ void Diagnostics::add(Severity severity, const Position& at, std::string text) {
     }
     entries_.push_back({at, entries_.size(),
                         Message{severity, files_[at.file], at.line, at.column, std::move(text)}});
+}
+
+void Diagnostics::misc_check(const Position& at, bool native, std::string why_not) {
+    misc_checks_.push_back(
+        {at.order, {files_[at.file], at.line, at.column, native, std::move(why_not)}});
+}
+
+std::vector<MiscCheckNote> Diagnostics::take_misc_checks() {
+    std::ranges::stable_sort(misc_checks_, {}, &MiscEntry::order);
+    std::vector<MiscCheckNote> notes;
+    notes.reserve(misc_checks_.size());
+    // A block of a group's server makes a check for each of the group's addresses.
+    for (MiscEntry& entry : misc_checks_)
+        if (notes.empty() || notes.back() != entry.note) notes.push_back(std::move(entry.note));
+    misc_checks_.clear();
+    return notes;
 }
 
 void Diagnostics::finding(const Position& at, std::string_view code, std::string text,

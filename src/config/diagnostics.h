@@ -64,6 +64,8 @@ public:
 
     /// What is right by the language, and yet probably not meant: a warning with a code.
     void finding(const Position& at, std::string_view code, std::string text, std::string hint);
+    /// Whether the MISC_CHECK at `at` runs natively, and if not why.
+    void misc_check(const Position& at, bool native, std::string why_not);
 
     [[nodiscard]] std::size_t errors() const { return errors_; }
     /// Enough errors: reading on would only cost time.
@@ -74,6 +76,8 @@ public:
 
     /// All messages in the order of the files' text.
     [[nodiscard]] std::vector<Message> take();
+    /// What misc_check() was told, in the order of the files' text.
+    [[nodiscard]] std::vector<MiscCheckNote> take_misc_checks();
 
 private:
     /// True while the message still is to be kept.
@@ -93,10 +97,15 @@ private:
         std::uint32_t file;
         std::uint32_t line;
     };
+    struct MiscEntry {
+        std::uint32_t order;
+        MiscCheckNote note;
+    };
     std::vector<std::string> files_;
     std::vector<std::string_view> texts_;  ///< of `files_`
     std::vector<Expansion> expansions_;
     std::vector<Entry> entries_;
+    std::vector<MiscEntry> misc_checks_;
     std::size_t errors_ = 0;
     std::size_t warnings_ = 0;
 };

@@ -44,6 +44,7 @@ struct DirectorDraft : Draft {
     bool present = false;
     core::DirectorSettings settings;
     std::optional<Position> script_user_at;
+    bool misc_native = true;  ///< MISC_CHECKs that can are run without a process
 };
 
 // ---- both forms ---------------------------------------------------------------

@@ -23,6 +23,7 @@ Loaded finish(const std::vector<Statement>& tree, const TreeReader& reader, cons
     if (visit && diagnostics.errors() == 0) visit({configuration, places, tree, diagnostics});
     if (diagnostics.errors() == 0) loaded.configuration = std::move(configuration);
     loaded.messages = diagnostics.take();
+    loaded.misc_checks = diagnostics.take_misc_checks();
     return loaded;
 }
 

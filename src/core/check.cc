@@ -76,11 +76,11 @@ std::string text(const DnsCheck& check) {
 }
 
 std::string text(const DigCheck& check) {
-    return fmt::format("dig {} over {}, {}, recursion {}, edns {}, ignore {}, nofail {}: '{}'",
-                       question(check.name, check.klass, check.type), check.tcp ? "tcp" : "udp",
-                       via_text(check.via), check.recursion_desired ? "on" : "off",
-                       edns_text(check.edns), check.ignore_truncation, check.next_on_servfail,
-                       check.command);
+    return fmt::format(
+        "dig {} over {}, {}, recursion {}, edns {}, ignore {}, nofail {}, {} over tcp: '{}'",
+        question(check.name, check.klass, check.type), check.tcp ? "tcp" : "udp",
+        via_text(check.via), check.recursion_desired ? "on" : "off", edns_text(check.edns),
+        check.ignore_truncation, check.next_on_servfail, to_text(check.tcp_timeout), check.command);
 }
 
 std::string text(const ScriptCheck& check) {

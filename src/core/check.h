@@ -97,7 +97,10 @@ struct DigCheck {
     std::optional<Edns> edns;       ///< +bufsize, +dnssec; dig sends EDNS with a cookie unless told
     bool ignore_truncation = false;  ///< +ignore
     bool next_on_servfail = false;   ///< +nofail
-    std::string command;             ///< the line as it stands in the file, for people
+    /// For a connection, and again for its reply, where it is not CheckTiming::timeout;
+    /// dig waits 5 s over UDP and 10 s over TCP unless told. 0: as over UDP.
+    Nanoseconds tcp_timeout{0};
+    std::string command;  ///< the line as it stands in the file, for people
 
     friend auto operator<=>(const DigCheck&, const DigCheck&) = default;
     friend bool operator==(const DigCheck&, const DigCheck&) = default;
@@ -182,7 +185,7 @@ struct HttpCheck {
 struct CheckTiming {
     Nanoseconds every = Seconds{1};           ///< start to start; 50 ms to 1 day
     Nanoseconds timeout = Milliseconds{500};  ///< for one try
-    std::uint32_t tries = 2;                  ///< per round, 1 to 10
+    std::uint32_t tries = 2;                  ///< per round, 1 to 10; of a dig line to 100
     std::uint32_t rise = 2;                   ///< passed rounds in a row until up
     std::uint32_t fall = 2;                   ///< failed rounds in a row until down
     /// Zero: the first rounds run at once and back to back (native form). Else

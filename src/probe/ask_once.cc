@@ -8,30 +8,59 @@
 
 #include "probe/clock.h"
 #include "probe/descriptor.h"
+#include "probe/dig_probe.h"
 #include "probe/dns_probe.h"
 
 namespace dnsdirector::probe {
 
+namespace {
+
+/// An epoll instance, and what a probe needs besides.
+Result<std::unique_ptr<Environment>> make_environment(const Descriptor& epoll) {
+    if (!epoll.open()) return fail_errno("cannot create an epoll instance for the probe", errno);
+    return std::make_unique<Environment>(epoll.get());
+}
+
+Outcome run_round(Probe& probe, int epoll) {
+    Probe::Progress progress = probe.start(now());
+    while (!progress) {
+        const Nanoseconds left = probe.wake() - now();
+        const auto wait = std::chrono::ceil<Milliseconds>(std::max(left, Nanoseconds{0}));
+        epoll_event event{};
+        const int events = ::epoll_wait(epoll, &event, 1, static_cast<int>(wait.count()));
+        if (events > 0) progress = probe.on_event(now());
+        if (!progress && probe.wake() <= now()) progress = probe.on_timeout(now());
+    }
+    return std::move(*progress);
+}
+
+Report report_of(Outcome outcome) {
+    return {{outcome.failure, std::move(outcome.reason), outcome.rtt, now(), wall_now(),
+             std::move(outcome.reply)},
+            outcome.rcode};
+}
+
+}  // namespace
+
 Result<Report> ask_once(const Endpoint& target, const core::DnsCheck& check,
                         const core::CheckTiming& timing) {
     const Descriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
-    if (!epoll.open()) return fail_errno("cannot create an epoll instance for the probe", errno);
-    const auto environment = std::make_unique<Environment>(epoll.get());
-    Result<std::unique_ptr<Probe>> probe = DnsProbe::make(*environment, 0, target, check, timing);
+    const auto environment = make_environment(epoll);
+    if (!environment) return tl::unexpected(environment.error());
+    Result<std::unique_ptr<Probe>> probe = DnsProbe::make(**environment, 0, target, check, timing);
     if (!probe) return tl::unexpected(probe.error());
+    return report_of(run_round(**probe, epoll.get()));
+}
 
-    Probe::Progress progress = (*probe)->start(now());
-    while (!progress) {
-        const Nanoseconds left = (*probe)->wake() - now();
-        const auto wait = std::chrono::ceil<Milliseconds>(std::max(left, Nanoseconds{0}));
-        epoll_event event{};
-        const int events = ::epoll_wait(epoll.get(), &event, 1, static_cast<int>(wait.count()));
-        if (events > 0) progress = (*probe)->on_event(now());
-        if (!progress && (*probe)->wake() <= now()) progress = (*probe)->on_timeout(now());
-    }
-    return Report{{progress->failure, std::move(progress->reason), progress->rtt, now(), wall_now(),
-                   std::move(progress->reply)},
-                  progress->rcode};
+Result<DigReport> dig_once(const Endpoint& target, const core::DigCheck& check,
+                           const core::CheckTiming& timing) {
+    const Descriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
+    const auto environment = make_environment(epoll);
+    if (!environment) return tl::unexpected(environment.error());
+    const auto probe = DigProbe::make(**environment, 0, target, check, timing);
+    if (!probe) return tl::unexpected(probe.error());
+    Report report = report_of(run_round(**probe, epoll.get()));
+    return DigReport{std::move(report), (*probe)->exit_status()};
 }
 
 }  // namespace dnsdirector::probe

@@ -21,4 +21,13 @@ struct Report {
 [[nodiscard]] Result<Report> ask_once(const Endpoint& target, const core::DnsCheck& check,
                                       const core::CheckTiming& timing);
 
+struct DigReport {
+    Report report;
+    int exit_status = 0;  ///< that dig would have ended with
+};
+
+/// As dig would ask, with all its tries. Errors: as ask_once().
+[[nodiscard]] Result<DigReport> dig_once(const Endpoint& target, const core::DigCheck& check,
+                                         const core::CheckTiming& timing);
+
 }  // namespace dnsdirector::probe

@@ -2,6 +2,7 @@
 #include "probe/make_probe.h"
 
 #include "base/result.h"
+#include "probe/dig_probe.h"
 #include "probe/dns_probe.h"
 #include "probe/file_probe.h"
 #include "probe/http_probe.h"
@@ -21,6 +22,10 @@ struct ProbeOf;
 template <>
 struct ProbeOf<core::DnsCheck> {
     using Type = DnsProbe;
+};
+template <>
+struct ProbeOf<core::DigCheck> {
+    using Type = DigProbe;
 };
 template <>
 struct ProbeOf<core::TcpCheck> {
@@ -47,9 +52,6 @@ struct Visitor {
     Made operator()(const What& what) const {
         return ProbeOf<What>::Type::make(maker.environment, maker.token, check.target, what,
                                          check.timing);
-    }
-    Made operator()(const core::DigCheck& /*what*/) const {
-        return fail("this kind of check is not in this version");
     }
     Made operator()(const core::FileCheck& what) const { return std::make_unique<FileProbe>(what); }
     Made operator()(const core::ScriptCheck& what) const {

@@ -35,6 +35,8 @@ public:
     [[nodiscard]] bool active() const { return socket_.is_open(); }
     /// Connected, and not yet far enough to have asked (TLS).
     [[nodiscard]] virtual bool in_handshake() const { return false; }
+    /// Connected, and the whole query handed to the kernel.
+    [[nodiscard]] bool sent() const { return unsent_.empty(); }
 
     /// Valid until the next call into any probe of the environment.
     [[nodiscard]] std::span<const std::uint8_t> reply() const { return reply_; }

@@ -75,8 +75,13 @@ void check_consistency(const core::Configuration& configuration) {
             require(!script->arguments.empty() && script->arguments[0].starts_with('/'));
         if (const auto* question = std::get_if<core::DnsCheck>(&check.what)) {
             require(question->name.ends_with('.'));
-            require(!question->source ||
-                    question->source->family() == check.target.address.family());
+            require(!question->via.source ||
+                    question->via.source->family() == check.target.address.family());
+        }
+        if (const auto* dig = std::get_if<core::DigCheck>(&check.what)) {
+            require(dig->name.ends_with('.') && !dig->command.empty() && dig->edns);
+            require(check.target.port != 0 && check.timing.limit.count() > 0);
+            require(!dig->via.source || dig->via.source->family() == check.target.address.family());
         }
     }
 }

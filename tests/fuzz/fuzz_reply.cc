@@ -4,12 +4,13 @@
 // check judges; the reply is what follows. Held: judging ends and reads nothing
 // outside; only a reply with our ID and question passes; what passes over TCP
 // is well-formed all the way through; required flags are there; and whatever it
-// is can be shown as lines of printable text.
+// is can be shown as lines of printable text, and read as dig reads it.
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include "dns/dig_message.h"
 #include "dns/present.h"
 #include "dns/reply.h"
 
@@ -68,6 +69,30 @@ void require(bool held) {
     if (!held) std::abort();
 }
 
+const dns::DigQuery& dig_query() {
+    static const dns::DigQuery query = [] {
+        core::DigCheck check;
+        check.name = "www.example.com.";
+        dns::DigQuery made = dns::DigQuery::make(check).value();
+        made.set_id(id);
+        return made;
+    }();
+    return query;
+}
+
+/// What dig makes of it: with another ID nothing; a cookie is one that may be sent.
+void read_as_dig(const std::vector<std::uint8_t>& reply, bool heed) {
+    const dns::DigRead read = dns::read_as_dig(reply, dig_query(), heed, heed);
+    using dns::DigReading;
+    const bool ours = reply.size() >= dns::header_size && dns::read16(reply, 0) == id;
+    require((read.reading == DigReading::not_it) == !ours);
+    require(heed ||
+            (read.reading != DigReading::truncated && read.reading != DigReading::bad_cookie));
+    const std::size_t size = read.cookie.size();
+    require(size == 0 || size == 8 || (size >= 16 && size <= 40));
+    require(read.reading != DigReading::bad_cookie || size != 0);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -78,6 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::vector<std::uint8_t> reply(data + 2, data + size);
     const dns::Judged judged = dns::judge(reply, check.query, id, check.criteria, transport);
 
+    read_as_dig(reply, transport == Protocol::udp);
     const std::string shown = dns::in_dig_form(reply);
     require(shown.ends_with('\n') && shown.find('\0') == std::string::npos &&
             shown.find('\x1B') == std::string::npos);

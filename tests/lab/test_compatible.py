@@ -3,6 +3,7 @@
 
 import os
 
+import pytest
 from lab import plan
 from lab.director import REPOSITORY, Director, director_block
 
@@ -28,14 +29,19 @@ def test_the_example_runs_unchanged(lab):
         director.wait_states(timeout=25, every=0.2, **{name: "up" for name in NAMES})
         check = director.server(NAMES[0], protocol="udp")["checks"][0]
         assert check["last"]["result"] == "ok"
+        assert check["kind"] == "dig"  # without a process
 
 
-def test_a_dig_check_takes_a_failing_server_out(lab):
-    # `dig +fail` fails on SERVFAIL only as a try; silence is what it knows best.
-    quick = EXAMPLE.replace("delay_loop 10", "delay_loop 1").replace(
+@pytest.mark.parametrize("native", [True, False], ids=["native", "forked"])
+def test_a_dig_check_takes_a_failing_server_out(lab, native):
+    # dig ends with 0 on SERVFAIL, also under +fail; silence is what it knows best.
+    director_words = "" if native else "director {\n    misc_native off\n}\n"
+    quick = director_words + EXAMPLE.replace("delay_loop 10", "delay_loop 1").replace(
         "+time=1 +tries=5", "+time=1 +tries=1")
     with Director(lab, quick) as director:
         director.wait_states(timeout=15, **{name: "up" for name in NAMES})
+        assert director.server(NAMES[0], protocol="udp")["checks"][0]["kind"] == (
+            "dig" if native else "misc")
         lab.servers["s2"].tell("mode silent")
         director.wait_states(timeout=15, **{NAMES[1]: "down", NAMES[0]: "up"})
         result = lab.load(rate=1000, count=300).start().finish()

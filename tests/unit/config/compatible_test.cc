@@ -49,12 +49,15 @@ virtual_server 192.0.2.53 53 {
     EXPECT_EQ(c.services[0], service);
     core::Check check;
     check.target = service.real_servers[0].endpoint;
-    check.what = ScriptCheck{{"/usr/bin/dig", "-b", "203.0.113.1", "a", "www.example.com",
-                              "@203.0.113.11", "+time=1", "+tries=5", "+fail"},
-                             "",
-                             "",
-                             ""};
-    check.timing = {10s, 6s, 1, 1, 1, 10s};
+    core::DigCheck dig;
+    dig.name = "www.example.com.";
+    dig.tcp_timeout = 1s;
+    dig.via.source = IpAddress::parse("203.0.113.1");
+    dig.edns = core::Edns{};
+    dig.command =
+        "/usr/bin/dig -b 203.0.113.1 a www.example.com @203.0.113.11 +time=1 +tries=5 +fail";
+    check.what = dig;
+    check.timing = {10s, 1s, 5, 1, 1, 10s, 6s};
     check.untested = core::Untested::in;
     ASSERT_EQ(c.checks.size(), 1U);
     EXPECT_EQ(c.checks[0], check);

@@ -172,7 +172,6 @@ TEST(Refusals, WarnOfWhatWillSurprise) {
         "director { interface eth0; misc_native off }\nbgp { local_as 5430; neighbor "
         "198.51.100.253 { x } }\n" +
             cluster("").substr(28),
-        "t.conf:1:28: warning: misc_native has no effect yet: every script is run\n"
         "t.conf:2:1: warning: bgp has no effect here: announcing by BGP is not in this version; "
         "its "
         "block is not looked at\n");

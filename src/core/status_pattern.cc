@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dns/status_pattern.h"
+#include "core/status_pattern.h"
 
 #include <re2/re2.h>
 
 #include "core/mnemonics.h"
 
-namespace dnsdirector::dns {
+namespace dnsdirector::core {
 
 Result<std::vector<std::uint16_t>> statuses_matching(const std::string& pattern) {
     const RE2 expression(pattern, RE2::Quiet);
@@ -17,7 +17,7 @@ Result<std::vector<std::uint16_t>> statuses_matching(const std::string& pattern)
     constexpr std::uint16_t rcodes = 4096;  // 12 bits, RFC 6891
     std::vector<std::uint16_t> found;
     for (std::uint16_t rcode = 0; rcode < rcodes; ++rcode) {
-        const std::string name = core::rcode_name(rcode);
+        const std::string name = rcode_name(rcode);
         const bool nameless = name.starts_with("RCODE");
         if (matches(name) || (nameless && matches("RESERVED" + std::to_string(rcode))))
             found.push_back(rcode);
@@ -25,4 +25,4 @@ Result<std::vector<std::uint16_t>> statuses_matching(const std::string& pattern)
     return found;
 }
 
-}  // namespace dnsdirector::dns
+}  // namespace dnsdirector::core

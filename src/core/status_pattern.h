@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace dnsdirector::dns {
+namespace dnsdirector::core {
 
 /// All RCODEs (0 to 4095) whose name the expression matches: anchored at the
 /// start and not at the end, case-sensitive, in linear time (RE2). Names are
@@ -17,4 +17,4 @@ namespace dnsdirector::dns {
 /// ready for DnsCheck::fail_on. Errors: no regular expression.
 [[nodiscard]] Result<std::vector<std::uint16_t>> statuses_matching(const std::string& pattern);
 
-}  // namespace dnsdirector::dns
+}  // namespace dnsdirector::core
