@@ -25,7 +25,8 @@ constexpr const char* source_directory = DNSDIRECTOR_SOURCE_DIR;
 constexpr const char* server_program = "/usr/bin/python3";
 constexpr const char* dig_program = "/usr/bin/dig";
 constexpr std::uint16_t first_port = 5300;
-/// A late answer comes after the time-out by a multiple of what a busy machine adds to either.
+/// A late answer comes after the time-out by a multiple of what a busy machine
+/// adds to either.
 constexpr Milliseconds timeout{1000};
 constexpr const char* late_by = "3.0";
 
@@ -55,6 +56,10 @@ core::Check::What dns_without_tcp() {
     return check;
 }
 
+core::Check::What native_dig(bool tcp) {
+    return core::DigCheck{.name = "www.example.com.", .type = 1, .tcp = tcp, .edns = core::Edns{}};
+}
+
 core::Check::What real_dig(const Endpoint& target, const char* option) {
     return core::ScriptCheck{.arguments = {dig_program, "@" + target.address.to_string(), "-p",
                                            std::to_string(target.port), "www.example.com", "a",
@@ -69,6 +74,8 @@ const std::map<std::string, core::Check::What (*)(const Endpoint&)>& kinds() {
         {"dns-udp-expecting", [](const Endpoint&) { return dns(Protocol::udp, true); }},
         {"dns-tcp-expecting", [](const Endpoint&) { return dns(Protocol::tcp, true); }},
         {"dns-udp-cut", [](const Endpoint&) { return dns_without_tcp(); }},
+        {"dig", [](const Endpoint&) { return native_dig(false); }},
+        {"dig-tcp", [](const Endpoint&) { return native_dig(true); }},
         {"misc-dig", [](const Endpoint& target) { return real_dig(target, "+notcp"); }},
         {"misc-dig-tcp", [](const Endpoint& target) { return real_dig(target, "+tcp"); }},
         {"tcp", [](const Endpoint&) -> core::Check::What { return core::TcpCheck{}; }},
@@ -109,7 +116,8 @@ std::string filled_in(std::string text, const Side& side) {
     return text;
 }
 
-/// The host's own silence or absence is not a port's: ping needs hosts that have it.
+/// The host's own silence or absence is not a port's: ping needs hosts that
+/// have it.
 Endpoint target_of(const std::string& behaviour, const std::string& kind, std::uint16_t port,
                    const Side& side) {
     const char* address = side.server;
@@ -168,7 +176,8 @@ const std::string& program() {
     return path;
 }
 
-/// Each behaviour has a port of its own, in the order in which the server lists them.
+/// Each behaviour has a port of its own, in the order in which the server lists
+/// them.
 std::map<std::string, std::uint16_t> ports_of_behaviours() {
     support::Child list({server_program, program(), "--list"});
     std::map<std::string, std::uint16_t> ports;
