@@ -120,10 +120,26 @@ Row server_row(const json& server, double total_weight, const std::string& now) 
             {text_of(server, "reason"), state == "down" ? Colour::red : Colour::yellow}};
 }
 
+std::string sorry_line(const json& service, bool colour) {
+    const auto sorry = service.find("sorry_server");
+    if (sorry == service.end() || !sorry->is_object()) return "";
+    const bool used = sorry->value("in_use", false);
+    const std::string reason = text_of(*sorry, "reason");
+    const json counters = sorry->value("counters", json::object());
+    const std::string line =
+        fmt::format("  sorry server {}  {}{}{}  {}/s  {} packets", endpoint_of(*sorry),
+                    used ? "IN USE" : "not in use", reason.empty() ? "" : ": ", reason,
+                    short_number(number_of(*sorry, "packets_per_second")),
+                    short_number(number_of(counters, "packets")));
+    return paint(line, used ? Colour::yellow : Colour::dim, colour) + "\n";
+}
+
 std::string service_block(const json& service, const std::string& now, bool colour) {
     const json quorum = service.value("quorum", json::object());
     const bool met = quorum.value("met", false);
-    const std::string cluster = text_of(service, "cluster");
+    std::string cluster = text_of(service, "cluster");
+    if (const std::string group = text_of(service, "group"); cluster.empty() && !group.empty())
+        cluster = "group " + group;
     std::string out =
         fmt::format("{}{}  {} {}  {}  {}/s\n",
                     paint(fmt::format("{}/{}", endpoint_of(service), text_of(service, "protocol")),
@@ -151,7 +167,7 @@ std::string service_block(const json& service, const std::string& now, bool colo
                               {"WHY", Colour::dim}}};
     for (const json& server : servers)
         rows.push_back(server_row(server, total, now));
-    return out + table(rows, colour);
+    return out + table(rows, colour) + sorry_line(service, colour);
 }
 
 std::string header(const json& status, const std::string& now, bool colour) {

@@ -219,7 +219,7 @@ void Assembly::check_limits() {
     std::uint64_t slots = 0;
     for (const core::Service& service : configuration_.services) {
         ++services;
-        servers += service.real_servers.size();
+        servers += service.real_servers.size() + (service.sorry_server ? 1 : 0);
         if (xdp()) slots += core::slots_needed(service);
     }
     // Those that were too many to be made are not among the services.

@@ -21,6 +21,45 @@ std::string checks_of(const core::Configuration& configuration, const core::Real
     return fmt::format("{}", fmt::join(lines, "; "));
 }
 
+std::string on_off(bool value) {
+    return value ? "on" : "off";
+}
+
+std::string text_of(const std::optional<core::Command>& command) {
+    if (!command) return "none";
+    return fmt::format("{}{}{}", fmt::join(command->arguments, " "),
+                       command->user.empty() ? "" : " as ", command->user);
+}
+
+/// Of sh and mh; for the others there is no choice.
+std::string port_in_hash(const core::Service& service) {
+    if (service.scheduler == core::Scheduler::sh) return on_off(service.other_hash);
+    if (service.scheduler == core::Scheduler::mh) return on_off(!service.other_hash);
+    return "";
+}
+
+std::string ranges_of(const core::RealServer& server) {
+    Lines ranges;
+    for (const core::SomeOf& some : server.some_of)
+        ranges.push_back(fmt::format("{} of checks {} to {}", some.required, some.first + 1,
+                                     some.first + some.count));
+    return ranges.empty() ? "all must pass" : fmt::format("{}", fmt::join(ranges, ", "));
+}
+
+// ---- one setting of a real server each --------------------------------------------
+
+struct ServerSetting {
+    const char* name;
+    std::string (*value)(const core::RealServer&);
+};
+
+constexpr ServerSetting server_settings[] = {
+    {"inhibit_on_failure", [](const core::RealServer& s) { return on_off(s.inhibit_on_failure); }},
+    {"checks needed", ranges_of},
+    {"notify_up", [](const core::RealServer& s) { return text_of(s.notify_up); }},
+    {"notify_down", [](const core::RealServer& s) { return text_of(s.notify_down); }},
+};
+
 // ---- one setting of a service each ----------------------------------------------
 
 struct Setting {
@@ -37,6 +76,17 @@ constexpr Setting settings[] = {
     {"on_all_down", [](const core::Service& s) { return std::string(to_string(s.on_all_down)); }},
     {"max_out", [](const core::Service& s) { return fmt::format("{}%", s.max_out_percent); }},
     {"slow_start", [](const core::Service& s) { return to_text(s.slow_start); }},
+    {"group", [](const core::Service& s) { return s.group; }},
+    {"sorry_server",
+     [](const core::Service& s) {
+         return s.sorry_server ? s.sorry_server->endpoint.to_string() : std::string("none");
+     }},
+    {"sorry_server_inhibit",
+     [](const core::Service& s) { return on_off(s.sorry_server && s.sorry_server->inhibit); }},
+    {"client's port in the hash", port_in_hash},
+    {"quorum_up", [](const core::Service& s) { return text_of(s.quorum_up); }},
+    {"quorum_down", [](const core::Service& s) { return text_of(s.quorum_down); }},
+    {"omega", [](const core::Service& s) { return on_off(s.omega); }},
 };
 
 std::string who(const core::RealServer& server) {
@@ -53,6 +103,11 @@ void compare_server(const std::string& service, const core::Configuration& prese
     if (was.weight != is.weight)
         lines.push_back(fmt::format("{}: real server {} weight {} -> {}", service, who(is),
                                     was.weight, is.weight));
+    for (const ServerSetting& setting : server_settings)
+        if (const std::string before = setting.value(was), after = setting.value(is);
+            before != after)
+            lines.push_back(fmt::format("{}: real server {} {} '{}' -> '{}'", service, who(is),
+                                        setting.name, before, after));
     const std::string checks_were = checks_of(present, was);
     const std::string checks_are = checks_of(next, is);
     if (checks_were != checks_are)

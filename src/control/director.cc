@@ -23,7 +23,17 @@ namespace asio = boost::asio;
 
 constexpr Seconds audit_interval{5};   // how often the kernel is compared with what is wished
 constexpr Seconds sample_interval{2};  // of the counters, for rates
+constexpr Seconds hooks_may_take{10};  // before a stop or a re-execution goes on without them
 constexpr int audit_cost_ratio = 100;  // an audit that takes long comes more rarely
+
+std::string describe_quorum(const core::Service& service, const core::ServiceDecision& decision) {
+    std::string text = fmt::format("quorum {}, {} of {}", decision.quorum.met ? "met" : "not met",
+                                   decision.quorum.up, decision.quorum.required);
+    if (decision.sorry)
+        text += fmt::format("; sorry server {} is {}", service.sorry_server->endpoint.to_string(),
+                            decision.sorry->in_use ? "used" : "not used");
+    return text;
+}
 
 }  // namespace
 
@@ -61,6 +71,7 @@ Result<void> RunningDirector::start() {
 
     driver_.add(*parts_.plane);
     driver_.add(*parts_.prober);
+    driver_.add(*parts_.hooks);
     driver_.add(*parts_.monitor);
     driver_.add([this] { return engine_.deadline(); }, [this] { engine_.tick(); });
     api_.start();
@@ -100,6 +111,13 @@ void RunningDirector::connect() {
                      server.name == address ? "" : server.name + " ", address,
                      core::to_string(after.state), after.held ? ", held" : "",
                      after.reason.empty() ? "" : ": ", after.reason);
+    };
+    engine_.on_service_changed = [](const core::Service& service,
+                                    const core::ServiceDecision& after) {
+        spdlog::info("{}: {}", service.key.to_string(), describe_quorum(service, after));
+    };
+    engine_.on_notice = [this](const core::Service& service, const core::Notice& notice) {
+        parts_.hooks->tell(service, notice);
     };
     engine_.on_error = [](const Error& error) {
         spdlog::error("{}; trying again in a second", error.message);
@@ -171,7 +189,13 @@ void RunningDirector::on_signal(int number) {
     reexec_check_ = check_then(options_, [this](bool accepted) {
         asio::post(io_, [this, accepted] {
             reexec_check_.join();
-            if (accepted && !stopping_) reexec(options_);
+            // Commands under way would end with us, and nobody would run the rest.
+            if (accepted && !stopping_)
+                parts_.hooks->when_idle(monotonic_now() + hooks_may_take, [this] {
+                    parts_.hooks->give_up();
+                    if (!stopping_) reexec(options_);
+                });
+            driver_.rearm();
         });
     });
 }
@@ -196,6 +220,8 @@ void RunningDirector::begin_stop() {
         spdlog::info("ending for a restart: forwarding stays in place");
         return io_.stop();
     }
+    engine_.say_farewell();
+    engine_.on_notice = nullptr;
     const Nanoseconds linger = engine_.configuration().director.drain_time;
     if (linger.count() == 0) return finish_stop();
     spdlog::info("stopping: forwarding goes on for {}", to_text(linger));
@@ -205,10 +231,18 @@ void RunningDirector::begin_stop() {
     });
 }
 
-/// Forwarding ends first, the addresses go last.
+/// quorum_down may withdraw a route: forwarding goes on until it has.
 void RunningDirector::finish_stop() {
+    if (std::exchange(finishing_, true)) return end_forwarding();
+    parts_.hooks->when_idle(monotonic_now() + hooks_may_take, [this] { end_forwarding(); });
+    driver_.rearm();
+}
+
+/// Forwarding ends first, the addresses go last.
+void RunningDirector::end_forwarding() {
     if (io_.stopped()) return;
     stopping_ = true;
+    parts_.hooks->give_up();
     api_.stop();
     if (auto detached = parts_.plane->detach(); !detached)
         spdlog::error("{}", detached.error().message);
@@ -269,6 +303,7 @@ Nanoseconds RunningDirector::sample() {
 int run_director(const DirectorOptions& options) {
     spdlog::set_default_logger(spdlog::stderr_color_mt("dnsdirector"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+    std::signal(SIGCHLD, SIG_DFL);  // ignored over a re-execution
     Loop loop;
     config::Loaded loaded = config::load(options.config_path);
     for (const config::Message& message : loaded.messages)

@@ -24,6 +24,7 @@ Snapshot RunningDirector::snapshot() {
     snapshot.all_drained = engine_.overrides().all_drained;
     snapshot.stopping = stopping_;
     snapshot.checks = parts_.prober->statistics();
+    snapshot.hooks = parts_.hooks->statistics();
     snapshot.last_verdict_to_table = engine_.timings().last_verdict_to_table;
     snapshot.worst_verdict_to_table = engine_.timings().worst_verdict_to_table;
     if (const auto counters = parts_.plane->counters())

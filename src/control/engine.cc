@@ -5,36 +5,18 @@
 #include <numeric>
 #include <utility>
 
+#include "control/engine_lookup.h"
+
 namespace dnsdirector::control {
 namespace {
 
 constexpr Seconds retry_after_error{1};
 
-const core::ServiceForwarding* find(const core::Forwarding& forwarding,
-                                    const core::ServiceKey& key) {
-    const auto found = forwarding.find(key);
-    return found == forwarding.end() ? nullptr : &found->second;
-}
-
-bool holds(const core::ServiceForwarding* service, const Endpoint& server) {
-    if (service == nullptr) return false;
-    const auto& list = service->destinations;
-    const auto found = std::lower_bound(
-        list.begin(), list.end(), server,
-        [](const core::Destination& left, const Endpoint& right) { return left.server < right; });
-    return found != list.end() && found->server == server;
-}
-
-bool has_work(const core::ServiceForwarding& service) {
-    return std::any_of(service.destinations.begin(), service.destinations.end(),
-                       [](const core::Destination& destination) { return destination.weight > 0; });
-}
-
 /// Nobody has work, but somebody may as soon as it was asked: a reload (or a
 /// start with another file) that replaced every server. What the kernel
-/// forwards to until then is better than nothing.
-bool waits_for_verdicts(const core::ServiceDecision& decision) {
-    return !has_work(decision.forwarding) &&
+/// forwards to until then is better than nothing, and than the sorry server.
+bool waits_for_verdicts(const core::Service& service, const core::ServiceDecision& decision) {
+    return !has_work(decision.forwarding, service.sorry_server) &&
            std::any_of(decision.servers.begin(), decision.servers.end(),
                        [](const core::ServerDecision& server) {
                            return server.health == core::Health::unknown && !server.drained &&
@@ -65,6 +47,7 @@ Result<void> Engine::configure(core::Configuration next) {
         failed(actual.error());
 
     const Members known_out = servers_known_out();
+    const auto leaving = leaving_servers(next);
     std::map<core::ServiceKey, ServiceRuntime> before;
     for (std::size_t i = 0; i < services_.size(); ++i)
         before.emplace(configuration_.services[i].key, std::move(services_[i]));
@@ -73,13 +56,16 @@ Result<void> Engine::configure(core::Configuration next) {
     for (const CheckRuntime& check : checks_)
         kept.insert(check.id);
     adopt_checks(next, known_out);
-    configuration_ = std::move(next);
+    const core::Configuration previous = std::exchange(configuration_, std::move(next));
 
     wakeups_.clear();
     services_.assign(configuration_.services.size(), {});
     for (std::size_t i = 0; i < services_.size(); ++i) {
+        core::ServiceMemory& memory = services_[i].decision.memory;
         if (const auto old = before.find(configuration_.services[i].key); old != before.end())
-            services_[i].decision.memory = std::move(old->second.decision.memory);
+            memory = std::move(old->second.decision.memory);
+        else
+            memory = memory_of_predecessor(configuration_.services[i], known_out);
     }
     index_services();
 
@@ -87,6 +73,7 @@ Result<void> Engine::configure(core::Configuration next) {
     for (const core::Service& service : configuration_.services) {
         for (const core::RealServer& server : service.real_servers)
             tracked.emplace_back(service.key, server.endpoint);
+        if (service.sorry_server) tracked.emplace_back(service.key, service.sorry_server->endpoint);
         // Servers that leave may have to bridge the time until the new ones are judged.
         if (const core::ServiceForwarding* actual = find(actual_, service.key))
             for (const core::Destination& destination : actual->destinations)
@@ -98,99 +85,24 @@ Result<void> Engine::configure(core::Configuration next) {
 
     auto decided = decide_all();
     follow_checks(kept);
+    if (decided && on_notice)
+        for (const auto& [index, notice] : leaving)
+            on_notice(previous.services[index], notice);
     return decided;
-}
-
-/// Servers that are out for a reason: down when last decided, or (at a start)
-/// known to the kernel's counters, but not forwarded to.
-Engine::Members Engine::servers_known_out() const {
-    Members out;
-    for (std::size_t i = 0; i < services_.size(); ++i) {
-        const core::Service& service = configuration_.services[i];
-        const auto& decisions = services_[i].decision.servers;
-        for (std::size_t j = 0; j < decisions.size(); ++j)
-            if (decisions[j].health == core::Health::down)
-                out.emplace(service.key, service.real_servers[j].endpoint);
-    }
-    if (!services_.empty()) return out;
-    if (const auto counters = plane_.counters())
-        for (const auto& [member, count] : counters->servers)
-            if (!holds(find(actual_, member.first), member.second)) out.insert(member);
-    return out;
-}
-
-/// Equal checks keep their id and state. One that asks the same, only at other
-/// times, takes over the state; the rest start anew.
-void Engine::adopt_checks(const core::Configuration& next, const Members& known_out) {
-    using Question = std::pair<Endpoint, core::Check::What>;
-    std::map<core::Check, CheckRuntime> old;
-    std::map<Question, core::CheckState> alike;
-    for (std::size_t i = 0; i < checks_.size(); ++i) {
-        const core::Check& check = configuration_.checks[i];
-        alike.emplace(Question{check.target, check.what}, checks_[i].state);
-        old.emplace(check, std::move(checks_[i]));
-    }
-
-    checks_.assign(next.checks.size(), {});
-    for (ServiceIndex index = 0; index < next.services.size(); ++index)
-        for (const core::RealServer& server : next.services[index].real_servers)
-            for (const core::CheckIndex check : server.checks) {
-                auto& services = checks_[check].services;
-                if (services.empty() || services.back() != index) services.push_back(index);
-            }
-
-    const Now now = clock_();
-    check_of_id_.clear();
-    for (core::CheckIndex i = 0; i < checks_.size(); ++i) {
-        CheckRuntime& check = checks_[i];
-        const core::Check& value = next.checks[i];
-        if (const auto same = old.find(value); same != old.end()) {
-            check.id = same->second.id;
-            check.state = std::move(same->second.state);
-        } else {
-            check.id = next_id_++;
-            const auto similar = alike.find({value.target, value.what});
-            check.state = similar != alike.end() ? similar->second
-                                                 : start_state(next, i, check, known_out, now);
-        }
-        check_of_id_.emplace(check.id, i);
-    }
-}
-
-core::CheckState Engine::start_state(const core::Configuration& next, core::CheckIndex check,
-                                     const CheckRuntime& runtime, const Members& known_out,
-                                     const Now& now) const {
-    core::CheckState state = core::initial_state(
-        next.checks[check], forwarded_now(next, check, runtime.services), now.monotonic, now.wall);
-    // A server that was out must pass before it gets work again, in the
-    // compatible form too.
-    for (const ServiceIndex index : runtime.services)
-        if (known_out.contains({next.services[index].key, next.checks[check].target}))
-            state.untested = core::Untested::out;
-    return state;
-}
-
-bool Engine::forwarded_now(const core::Configuration& configuration, core::CheckIndex check,
-                           const std::vector<ServiceIndex>& services) const {
-    for (const ServiceIndex index : services) {
-        const core::Service& service = configuration.services[index];
-        const core::ServiceForwarding* actual = find(actual_, service.key);
-        for (const core::RealServer& server : service.real_servers)
-            if (std::find(server.checks.begin(), server.checks.end(), check) !=
-                    server.checks.end() &&
-                holds(actual, server.endpoint))
-                return true;
-    }
-    return false;
 }
 
 void Engine::index_services() {
     services_of_server_.clear();
-    for (ServiceIndex index = 0; index < configuration_.services.size(); ++index)
-        for (const core::RealServer& server : configuration_.services[index].real_servers) {
-            auto& services = services_of_server_[server.endpoint.address];
+    for (ServiceIndex index = 0; index < configuration_.services.size(); ++index) {
+        const core::Service& service = configuration_.services[index];
+        const auto add = [&](const Endpoint& server) {
+            auto& services = services_of_server_[server.address];
             if (services.empty() || services.back() != index) services.push_back(index);
-        }
+        };
+        for (const core::RealServer& server : service.real_servers)
+            add(server.endpoint);
+        if (service.sorry_server) add(service.sorry_server->endpoint);
+    }
 }
 
 /// Tells the prober which checks came and went. New ones last, when the engine
@@ -341,7 +253,10 @@ core::ServiceDecision Engine::decide_one(ServiceIndex index, const Now& now,
 /// is known to be down.
 void Engine::bridge(const core::Service& service, core::ServiceDecision& decision) const {
     const core::ServiceForwarding* actual = find(actual_, service.key);
-    if (actual == nullptr || !waits_for_verdicts(decision)) return;
+    if (actual == nullptr || !waits_for_verdicts(service, decision)) return;
+    const auto is_sorry_server = [&](const core::Destination& destination) {
+        return service.sorry_server && service.sorry_server->endpoint == destination.server;
+    };
     std::vector<core::Destination> kept;
     for (const core::Destination& old : actual->destinations) {
         if (old.weight > core::max_weight * core::slow_start_steps) continue;  // damaged
@@ -349,18 +264,30 @@ void Engine::bridge(const core::Service& service, core::ServiceDecision& decisio
             service.real_servers.begin(), service.real_servers.end(),
             [&](const core::RealServer& server) { return server.endpoint == old.server; });
         if (configured != service.real_servers.end()) continue;  // the decision says all
-        kept.push_back(old);
+        if (!is_sorry_server(old)) kept.push_back(old);
     }
     if (kept.empty()) return;
     auto& destinations = decision.forwarding.destinations;
+    if (decision.sorry && decision.sorry->in_use) {
+        decision.sorry = core::SorryDecision{};
+        std::erase_if(destinations, is_sorry_server);
+    }
     destinations.insert(destinations.end(), kept.begin(), kept.end());
     std::sort(destinations.begin(), destinations.end());
 }
 
 void Engine::report(ServiceIndex index, const core::ServiceDecision& before) {
-    if (!on_server_changed) return;
     const core::Service& service = configuration_.services[index];
     const core::ServiceDecision& after = services_[index].decision;
+    if (on_notice)
+        for (const core::Notice& notice : core::notices(before.memory, after.memory))
+            on_notice(service, notice);
+    const bool sorry_was_used = before.sorry && before.sorry->in_use;
+    const bool sorry_is_used = after.sorry && after.sorry->in_use;
+    if (on_service_changed && !before.servers.empty() &&
+        (before.quorum.met != after.quorum.met || sorry_was_used != sorry_is_used))
+        on_service_changed(service, after);
+    if (!on_server_changed) return;
     for (std::size_t i = 0; i < after.servers.size() && i < before.servers.size(); ++i) {
         const core::ServerDecision& old = before.servers[i];
         const core::ServerDecision& now = after.servers[i];

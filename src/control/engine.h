@@ -20,6 +20,7 @@
 #include "base/result.h"
 #include "control/snapshot.h"
 #include "core/desired.h"
+#include "core/notices.h"
 #include "dataplane/dataplane.h"
 #include "probe/prober.h"
 
@@ -70,6 +71,14 @@ public:
     std::function<void(const core::Service&, const core::RealServer&,
                        const core::ServerDecision& before, const core::ServerDecision& after)>
         on_server_changed;
+    /// A service gained or lost its quorum, or its sorry server came or went.
+    std::function<void(const core::Service&, const core::ServiceDecision& after)>
+        on_service_changed;
+    /// What notify and quorum commands are for. Called when the kernel knows; for
+    /// servers and services that a reload removes, with what they were.
+    std::function<void(const core::Service&, const core::Notice&)> on_notice;
+    /// A clean stop: tells the services that have `omega` (on_notice).
+    void say_farewell() const;
     /// The data plane refused something; it is tried again a second later.
     std::function<void(const Error&)> on_error;
 
@@ -92,6 +101,11 @@ private:
     [[nodiscard]] core::CheckState start_state(const core::Configuration& next,
                                                core::CheckIndex check, const CheckRuntime& runtime,
                                                const Members& known_out, const Now& now) const;
+    void adopt_weights(const core::Configuration& next);
+    [[nodiscard]] core::ServiceMemory memory_of_predecessor(const core::Service& service,
+                                                            const Members& known_out) const;
+    [[nodiscard]] std::vector<std::pair<ServiceIndex, core::Notice>> leaving_servers(
+        const core::Configuration& next) const;
     void index_services();
     void follow_checks(const std::set<probe::CheckId>& kept);
     [[nodiscard]] bool forwarded_now(const core::Configuration& configuration,

@@ -14,7 +14,10 @@ CheckSnapshot describe(const core::Check& check, const core::CheckState& state,
     snapshot.health = state.health;
     snapshot.any_verdict = state.any_verdict;
     if (state.any_verdict) snapshot.last = state.last;
+    snapshot.native = std::holds_alternative<core::DigCheck>(check.what);
     snapshot.shared_by = static_cast<std::uint32_t>(services);
+    snapshot.weight = state.weight;
+    snapshot.weight_change = state.weight_change;
     return snapshot;
 }
 
@@ -29,9 +32,12 @@ std::vector<ServiceSnapshot> Engine::services() const {
         ServiceSnapshot& snapshot = result.emplace_back();
         snapshot.key = service.key;
         snapshot.cluster = service.cluster;
+        snapshot.group = service.group;
         snapshot.scheduler = service.scheduler;
         snapshot.method = service.method;
         snapshot.quorum = decision.quorum;
+        if (service.sorry_server && decision.sorry)
+            snapshot.sorry = {service.sorry_server->endpoint, *decision.sorry, {}, 0};
         snapshot.servers.reserve(service.real_servers.size());
         for (std::size_t j = 0; j < service.real_servers.size(); ++j) {
             const core::RealServer& server = service.real_servers[j];

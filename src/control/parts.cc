@@ -34,6 +34,9 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
     auto prober = probe::Prober::create({.script_user = configuration.director.script_user});
     if (!prober) return tl::unexpected(prober.error());
     parts.prober = std::move(*prober);
+    auto hooks = Hooks::create({.script_user = configuration.director.script_user});
+    if (!hooks) return tl::unexpected(hooks.error());
+    parts.hooks = std::move(*hooks);
     auto plane = make_plane(configuration.director, options.pin_dir);
     if (!plane) return tl::unexpected(plane.error());
     parts.plane = std::move(*plane);

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "control/director.h"
+#include "control/hooks.h"
 #include "control/run_dir.h"
 #include "core/desired.h"
 #include "dataplane/dataplane.h"
@@ -17,6 +18,7 @@ namespace dnsdirector::control {
 struct Parts {
     std::unique_ptr<dataplane::DataPlane> plane;
     std::unique_ptr<probe::Prober> prober;
+    std::unique_ptr<Hooks> hooks;
     std::unique_ptr<netlink::Socket> netlink;
     std::unique_ptr<netlink::Monitor> monitor;
     core::Overrides overrides;

@@ -33,11 +33,14 @@ void Rates::fill(Snapshot& snapshot, const dataplane::Counters& counters, TimePo
         service.count = count_of(counters.services, service.key);
         service.packets_per_second =
             rate(service.count, count_of(then.services, service.key), seconds);
-        for (ServerSnapshot& server : service.servers) {
+        const auto fill_one = [&](auto& server) {
             const auto key = std::make_pair(service.key, server.endpoint);
             server.count = count_of(counters.servers, key);
             server.packets_per_second = rate(server.count, count_of(then.servers, key), seconds);
-        }
+        };
+        for (ServerSnapshot& server : service.servers)
+            fill_one(server);
+        if (service.sorry) fill_one(*service.sorry);
     }
 }
 

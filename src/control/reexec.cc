@@ -67,7 +67,8 @@ void reexec(const DirectorOptions& options) {
     std::vector<std::string> arguments = options.arguments;
     spdlog::info("USR2: re-executing {}", binary);
     // A signal between exec and the new program's handlers must not end it.
-    constexpr int ignored_over_exec[] = {SIGHUP, SIGUSR2};
+    // Scripts that end with us are nobody's children then: the kernel reaps them.
+    constexpr int ignored_over_exec[] = {SIGHUP, SIGUSR2, SIGCHLD};
     struct sigaction before[std::size(ignored_over_exec)];
     struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;

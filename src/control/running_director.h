@@ -79,6 +79,7 @@ private:
     void reload_off_loop();
     void begin_stop();
     void finish_stop();
+    void end_forwarding();
     void every(boost::asio::steady_timer& timer, std::function<Nanoseconds()> work,
                Nanoseconds first);
     Nanoseconds audit();
@@ -108,6 +109,7 @@ private:
     std::uint64_t generation_ = 0;
     std::optional<std::string> last_error_;
     bool stopping_ = false;
+    bool finishing_ = false;  ///< waits for the hooks
 };
 
 }  // namespace dnsdirector::control

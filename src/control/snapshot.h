@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "control/hook_statistics.h"
 #include "core/desired.h"
 #include "dataplane/dataplane.h"
 #include "probe/prober.h"
@@ -16,12 +17,15 @@
 namespace dnsdirector::control {
 
 struct CheckSnapshot {
-    std::string kind;  ///< "dns", "misc"
-    std::string what;  ///< "www.example.com. A udp", a script's path
+    std::string kind;     ///< as core::kind_of
+    bool native = false;  ///< a dig line that is asked without dig
+    std::string what;     ///< "www.example.com. A udp", a script's path
     core::Health health = core::Health::unknown;
     bool any_verdict = false;
     core::Verdict last;
-    std::uint32_t shared_by = 1;  ///< services that list it
+    std::uint32_t shared_by = 1;         ///< services that list it
+    std::optional<core::Weight> weight;  ///< what it says of the server's weight
+    std::int32_t weight_change = 0;
 };
 
 struct ServerSnapshot {
@@ -33,15 +37,24 @@ struct ServerSnapshot {
     std::vector<CheckSnapshot> checks;
 };
 
+struct SorrySnapshot {
+    Endpoint endpoint;
+    core::SorryDecision decision;
+    dataplane::Count count;
+    double packets_per_second = 0;
+};
+
 struct ServiceSnapshot {
     core::ServiceKey key;
     std::string cluster;
+    std::string group;
     core::Scheduler scheduler = core::Scheduler::wrr;
     core::ForwardingMethod method = core::ForwardingMethod::dr;
     core::QuorumDecision quorum;
     dataplane::Count count;
     double packets_per_second = 0;
     std::vector<ServerSnapshot> servers;
+    std::optional<SorrySnapshot> sorry;
 };
 
 struct Snapshot {
@@ -60,6 +73,7 @@ struct Snapshot {
     bool all_drained = false;
     bool stopping = false;  ///< forwarding lingers, announcements are withdrawn
     probe::ProberStatistics checks;
+    HookStatistics hooks;
     Nanoseconds last_verdict_to_table{0};
     Nanoseconds worst_verdict_to_table{0};
 };

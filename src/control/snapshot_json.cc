@@ -16,7 +16,10 @@ json check(const CheckSnapshot& check) {
     json entry = {{"kind", check.kind},
                   {"what", check.what},
                   {"state", core::to_string(check.health)},
-                  {"shared_by_services", check.shared_by}};
+                  {"shared_by", check.shared_by}};
+    if (check.native) entry["native"] = true;
+    if (check.weight) entry["weight"] = *check.weight;
+    if (check.weight_change != 0) entry["weight_change"] = check.weight_change;
     if (check.any_verdict) {
         entry["last"] = {{"result", check.last.passed() ? "ok" : check.last.reason},
                          {"failure", core::to_string(check.last.failure)},
@@ -51,11 +54,36 @@ json real_server(const ServerSnapshot& server) {
             {"checks", checks}};
 }
 
+/// Listed apart: it has no checks, and counts for no quorum.
+json sorry_server(const std::optional<SorrySnapshot>& sorry) {
+    if (!sorry) return nullptr;
+    return {{"address", sorry->endpoint.address.to_string()},
+            {"port", sorry->endpoint.port},
+            {"in_use", sorry->decision.in_use},
+            {"effective_weight", sorry->decision.in_use ? 1 : 0},
+            {"reachable", sorry->decision.reachable},
+            {"reason", sorry->decision.reason},
+            {"counters", count(sorry->count)},
+            {"packets_per_second", sorry->packets_per_second}};
+}
+
+json lateness(const probe::ProberStatistics& checks) {
+    json list = json::array();
+    for (const probe::LateRound& late : checks.late_rounds)
+        list.push_back({{"at", to_rfc3339(late.at)},
+                        {"late_us", std::chrono::duration_cast<Microseconds>(late.late).count()}});
+    json buckets = json::array();
+    for (const std::uint64_t count : checks.lateness)
+        buckets.push_back(count);
+    return {{"buckets_log2_us", buckets}, {"over_100ms", list}};
+}
+
 json service(const ServiceSnapshot& service, bool leaving) {
     json servers = json::array();
     for (const ServerSnapshot& server : service.servers)
         servers.push_back(real_server(server));
     return {{"cluster", service.cluster.empty() ? json(nullptr) : json(service.cluster)},
+            {"group", service.group.empty() ? json(nullptr) : json(service.group)},
             {"address", service.key.address.to_string()},
             {"port", service.key.port},
             {"protocol", to_string(service.key.protocol)},
@@ -69,6 +97,7 @@ json service(const ServiceSnapshot& service, bool leaving) {
             {"announced", service.quorum.met && !leaving},
             {"counters", count(service.count)},
             {"packets_per_second", service.packets_per_second},
+            {"sorry_server", sorry_server(service.sorry)},
             {"real_servers", servers}};
 }
 
@@ -137,7 +166,14 @@ std::string to_json(const Snapshot& snapshot) {
          {{"rounds", snapshot.checks.rounds},
           {"queries_sent", snapshot.checks.sent},
           {"ignored_replies", snapshot.checks.ignored_replies},
-          {"scripts_run", snapshot.checks.scripts}}},
+          {"scripts_run", snapshot.checks.scripts},
+          {"lateness", lateness(snapshot.checks)}}},
+        {"hooks",
+         {{"started", snapshot.hooks.started},
+          {"failed", snapshot.hooks.failed},
+          {"dropped", snapshot.hooks.dropped},
+          {"waiting", snapshot.hooks.waiting},
+          {"running", snapshot.hooks.running}}},
         {"engine",
          {{"last_verdict_to_table_us",
            std::chrono::duration_cast<Microseconds>(snapshot.last_verdict_to_table).count()},

@@ -2,6 +2,9 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <iterator>
+#include <limits>
+
 #include "control/snapshot.h"
 
 namespace dnsdirector::control {
@@ -78,6 +81,11 @@ const ServiceMetric service_metrics[] = {
      [](const ServiceSnapshot& s) { return s.quorum.met ? 1.0 : 0.0; }},
     {"service_servers_up", "Real servers that are up and not drained", MetricType::Gauge,
      [](const ServiceSnapshot& s) { return number(s.quorum.servers_up); }},
+    {"service_sorry_server_in_use", "1 while the sorry server gets the packets", MetricType::Gauge,
+     [](const ServiceSnapshot& s) { return s.sorry && s.sorry->decision.in_use ? 1.0 : 0.0; }},
+    {"service_sorry_server_packets_total", "Packets handed to the sorry server",
+     MetricType::Counter,
+     [](const ServiceSnapshot& s) { return s.sorry ? number(s.sorry->count.packets) : 0.0; }},
 };
 
 const ServerMetric server_metrics[] = {
@@ -95,6 +103,24 @@ const ServerMetric server_metrics[] = {
     {"real_server_transitions_total", "Changes between up and down", MetricType::Counter,
      [](const ServerSnapshot& s) { return number(s.decision.transitions); }},
 };
+
+/// The prober's powers of two, in seconds.
+void put_lateness(MetricFamily& family, const probe::ProberStatistics& checks) {
+    ClientMetric metric;
+    std::uint64_t sum = 0;
+    for (unsigned i = 0; i < std::size(checks.lateness); ++i) {
+        sum += checks.lateness[i];
+        ClientMetric::Bucket bucket;
+        bucket.cumulative_count = sum;
+        bucket.upper_bound = static_cast<double>(std::uint64_t{1} << i) / 1e6;
+        metric.histogram.bucket.push_back(bucket);
+    }
+    metric.histogram.bucket.back().upper_bound = std::numeric_limits<double>::infinity();
+    metric.histogram.sample_count = sum;
+    // How late each was is not kept, only in which bucket: no sum can be given.
+    metric.histogram.sample_sum = std::numeric_limits<double>::quiet_NaN();
+    family.metric.push_back(std::move(metric));
+}
 
 }  // namespace
 
@@ -127,6 +153,16 @@ std::string to_metrics(const Snapshot& snapshot) {
            number(snapshot.checks.rounds));
     single("check_ignored_replies_total", "Replies with a wrong ID or question",
            MetricType::Counter, number(snapshot.checks.ignored_replies));
+    put_lateness(families.add("check_lateness_seconds",
+                              "How late rounds of checks started against their schedule",
+                              MetricType::Histogram),
+                 snapshot.checks);
+    single("hooks_started_total", "Notify and quorum commands started", MetricType::Counter,
+           number(snapshot.hooks.started));
+    single("hooks_failed_total", "Notify and quorum commands that failed", MetricType::Counter,
+           number(snapshot.hooks.failed));
+    single("hooks_dropped_total", "Notify and quorum commands left out", MetricType::Counter,
+           number(snapshot.hooks.dropped));
     return prometheus::TextSerializer{}.Serialize(families.list());
 }
 

@@ -36,11 +36,16 @@ struct Overrides {
     friend bool operator==(const Overrides&, const Overrides&) = default;
 };
 
+/// What the commands of a server or service (notify_up, quorum_down …) were
+/// told last; see notices.h.
+enum class Told : std::uint8_t { nothing, up, down };
+
 /// What the engine remembers of a service between two decisions.
 struct ServiceMemory {
     std::vector<Endpoint> last_set;  ///< sorted; servers with work, the last time there were any
     bool quorum_met = false;         ///< for hysteresis
-    struct Seen {                    ///< of one server, sorted by endpoint
+    Told quorum_told = Told::nothing;
+    struct Seen {  ///< of one server, sorted by endpoint
         Endpoint server;
         Health health = Health::unknown;
         TimePoint since;  ///< of its health in this service
@@ -52,6 +57,8 @@ struct ServiceMemory {
         /// Slow start runs from here; absent when the server has its full
         /// weight, as it had from the start when it was not down when first seen.
         std::optional<TimePoint> returned_at;
+        /// Up: its checks let it in, whatever drains and holds say.
+        Told told = Told::nothing;
     };
     std::vector<Seen> servers;
 };
@@ -68,8 +75,9 @@ struct ServerDecision {
     bool held = false;      ///< kept in although down (max_out, on_all_down)
     bool reachable = true;  ///< asked only of servers that would be forwarded to
     Weight configured_weight = 0;
-    /// What it gets now in units of the configured weight: 0 while out, rounded
-    /// up during slow start.
+    /// What it gets now in units of the configured weight, or of what its checks
+    /// make of it (misc_dynamic, FILE_CHECK): 0 while out, rounded up during slow
+    /// start.
     Weight effective_weight = 0;
     std::string reason;  ///< why it is not simply up; "" when it is
     TimePoint since;
@@ -79,16 +87,24 @@ struct ServerDecision {
 
 struct QuorumDecision {
     std::uint64_t required = 0;
-    std::uint64_t up = 0;  ///< sum of configured weights, up and not drained
+    std::uint64_t up = 0;  ///< sum of weights, up and not drained; as checks make them
     std::uint32_t servers_up = 0;
     bool met = false;
+};
+
+/// How the sorry server stands.
+struct SorryDecision {
+    bool in_use = false;
+    bool reachable = true;  ///< asked only where it would be used
+    std::string reason;     ///< why it is used, or why it cannot be; "" otherwise
 };
 
 struct ServiceDecision {
     ServiceForwarding forwarding;
     std::vector<ServerDecision> servers;
     QuorumDecision quorum;
-    ServiceMemory memory;  ///< hand back at the next call
+    std::optional<SorryDecision> sorry;  ///< where the service has one
+    ServiceMemory memory;                ///< hand back at the next call
     /// Decide again then, although nothing happened (slow start's next step).
     std::optional<TimePoint> next_change;
 };
@@ -109,7 +125,11 @@ struct DecisionInput {
 /// Decides one service. Which servers get work:
 ///
 /// - A server is well when all its checks are up (or unknown and
-///   Untested::in); without checks it is always well.
+///   Untested::in), of a range in RealServer::some_of at least as many as
+///   required; without checks it is always well.
+/// - Its weight is the configured one, or what the last of its checks with
+///   misc_dynamic says, plus what FILE_CHECKs add; 0 to 65535. Checks that are
+///   down have no say in it.
 /// - Drained and weight-0 servers get none, whatever their health; while they
 ///   are well they stay listed with weight 0, so that TCP flows go on.
 /// - An unreachable server is out, and not counted for the quorum.
@@ -119,6 +139,11 @@ struct DecisionInput {
 ///   the weight of all that are not drained; the rest is held.
 /// - Nobody left: on_all_down hold keeps of the last set who is still
 ///   configured, not drained and reachable. Their quorum is lost.
+/// - inhibit_on_failure: who is not well stays listed with weight 0.
+/// - The sorry server gets all the work while the quorum is not met and it can
+///   be reached; the others go, or stay listed with weight 0 where they are
+///   that already or have inhibit_on_failure. It has no checks, no drain ends
+///   it, and nobody is held while it is used.
 /// - Slow start: a server that was down returns with 1/20 of its weight and
 ///   gets another 20th at every 20th of `slow_start` (on a grid of time, so
 ///   that many servers step together). All weights of the service are then

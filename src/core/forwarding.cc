@@ -71,9 +71,12 @@ void diff_service(const ServiceForwarding* actual, const ServiceForwarding* desi
         return;
     }
     if (actual == nullptr)
-        changes.emplace_back(AddService{desired->key, desired->scheduler, desired->method});
-    else if (actual->scheduler != desired->scheduler || actual->method != desired->method)
-        changes.emplace_back(EditService{desired->key, desired->scheduler, desired->method});
+        changes.emplace_back(
+            AddService{desired->key, desired->scheduler, desired->method, desired->other_hash});
+    else if (actual->scheduler != desired->scheduler || actual->method != desired->method ||
+             actual->other_hash != desired->other_hash)
+        changes.emplace_back(
+            EditService{desired->key, desired->scheduler, desired->method, desired->other_hash});
     diff_destinations(desired->key, actual != nullptr ? actual->destinations : no_destinations,
                       desired->destinations, changes);
 }
@@ -93,11 +96,13 @@ struct Applier {
         added.key = change.key;
         added.scheduler = change.scheduler;
         added.method = change.method;
+        added.other_hash = change.other_hash;
     }
     void operator()(const EditService& change) const {
         if (ServiceForwarding* edited = service(change.key)) {
             edited->scheduler = change.scheduler;
             edited->method = change.method;
+            edited->other_hash = change.other_hash;
         }
     }
     void operator()(const RemoveService& change) const { forwarding.erase(change.key); }
@@ -128,6 +133,10 @@ struct Applier {
 
 // ---- describe ---------------------------------------------------------------
 
+bool takes_port(const EditService& change) {
+    return (change.scheduler == Scheduler::sh) == change.other_hash;
+}
+
 struct Describer {
     const ServiceForwarding* before;  ///< nullptr: the service is not there
 
@@ -146,6 +155,9 @@ struct Describer {
         if (before->method != change.method)
             text += fmt::format("{}forwarding {} -> {}", text.empty() ? "" : ", ",
                                 to_string(before->method), to_string(change.method));
+        if (before->other_hash != change.other_hash)
+            text += fmt::format("{}hash {} the client's port", text.empty() ? "" : ", ",
+                                takes_port(change) ? "with" : "without");
         return text.empty() ? "service unchanged" : text;
     }
     std::string operator()(const RemoveService&) const {

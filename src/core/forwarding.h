@@ -31,6 +31,7 @@ struct ServiceForwarding {
     Scheduler scheduler = Scheduler::wrr;
     ForwardingMethod method = ForwardingMethod::dr;
     std::vector<Destination> destinations;  ///< sorted by server, unique
+    bool other_hash = false;                ///< as Service::other_hash
 
     friend bool operator==(const ServiceForwarding&, const ServiceForwarding&) = default;
 };
@@ -43,12 +44,14 @@ struct AddService {  ///< without destinations; they follow as changes of their 
     ServiceKey key;
     Scheduler scheduler;
     ForwardingMethod method;
+    bool other_hash = false;
     friend bool operator==(const AddService&, const AddService&) = default;
 };
-struct EditService {  ///< scheduler or method; destinations stay
+struct EditService {  ///< scheduler, method or hash; destinations stay
     ServiceKey key;
     Scheduler scheduler;
     ForwardingMethod method;
+    bool other_hash = false;
     friend bool operator==(const EditService&, const EditService&) = default;
 };
 struct RemoveService {  ///< with all its destinations

@@ -63,6 +63,15 @@ bool fail(CheckState& state, const CheckTiming& timing, const Verdict& verdict) 
     return true;
 }
 
+/// Whether it says something new.
+bool take_weight(CheckState& state, const Verdict& verdict) {
+    if (state.weight == verdict.weight && state.weight_change == verdict.weight_change)
+        return false;
+    state.weight = verdict.weight;
+    state.weight_change = verdict.weight_change;
+    return true;
+}
+
 }  // namespace
 
 std::string_view to_string(Failure failure) {
@@ -99,6 +108,7 @@ Step advance(CheckState& state, const Check& check, Verdict verdict) {
     Step step;
     step.changed =
         verdict.passed() ? pass(state, check.timing, verdict) : fail(state, check.timing, verdict);
+    if (verdict.passed() && take_weight(state, verdict)) step.changed = true;
     step.hurry = state.health == Health::unknown && state.untested == Untested::out &&
                  verdict.passed() && check.timing.warmup == Nanoseconds{0};
     step.retry = state.health == Health::up && !verdict.passed() &&

@@ -63,6 +63,9 @@ struct CheckState {
     /// While down: failures in a row that are of the other class than
     /// `down_kind` (the classes are answer, and all the rest).
     std::uint32_t other_class_in_row = 0;
+    /// What the last passed round said of the server's weight.
+    std::optional<Weight> weight = {};
+    std::int32_t weight_change = 0;
 };
 
 /// The state of a check that starts now. `forwarded`: the kernel forwards to
@@ -71,7 +74,9 @@ struct CheckState {
                                        WallTime wall_now);
 
 struct Step {
-    bool changed = false;  ///< health changed: services that list the check must be decided anew
+    /// Health changed, or the weight that the check gives: services that list
+    /// the check must be decided anew.
+    bool changed = false;
     /// The next round should start now instead of at its time: the check is
     /// `unknown`, its server waits outside and has just passed, but not `rise`
     /// times yet (native form's "back to back"). Not after a failure: a server
@@ -93,6 +98,9 @@ struct Step {
 /// `down_kind` and `down_reason` after `fall` in a row, a refusal at once:
 /// max_out may hold a server that answers wrongly, but not one that has gone
 /// silent since. `changed` is set then too; `since` and `transitions` stay.
+///
+/// The weight that a check gives follows every passed round at once, whatever
+/// `rise` says of health; failed rounds leave it.
 Step advance(CheckState& state, const Check& check, Verdict verdict);
 
 }  // namespace dnsdirector::core

@@ -96,7 +96,8 @@ struct Quorum {
 /// Used instead of all others while the quorum is not met (keepalived.conf(5)).
 struct SorryServer {
     Endpoint endpoint;
-    /// The servers that are left stay listed with weight 0 instead of going.
+    /// While it is not used it stays listed with weight 0 instead of going
+    /// (sorry_server_inhibit).
     bool inhibit = false;
 
     friend bool operator==(const SorryServer&, const SorryServer&) = default;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 
@@ -25,6 +26,12 @@ struct ProberSettings {
     std::uint64_t seed = 0;  ///< of jitter and phases; 0: from the kernel
 };
 
+/// A round that started more than `very_late` after its time.
+struct LateRound {
+    WallTime at;  ///< when it started
+    Nanoseconds late{0};
+};
+
 struct ProberStatistics {
     std::uint64_t rounds = 0;           ///< verdicts given
     std::uint64_t sent = 0;             ///< queries sent, all tries
@@ -33,6 +40,9 @@ struct ProberStatistics {
     /// How late rounds started against their schedule: bucket i counts those
     /// below 2^i microseconds (i = 0 … 31).
     std::uint64_t lateness[32] = {};
+    static constexpr Nanoseconds very_late = Milliseconds{100};
+    static constexpr std::size_t late_rounds_kept = 200;
+    std::deque<LateRound> late_rounds;  ///< the last ones
 };
 
 class Prober : public EventSource {

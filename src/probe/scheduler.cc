@@ -32,6 +32,10 @@ void count_lateness(ProberStatistics& statistics, Nanoseconds late) {
     const auto bucket = std::min<unsigned>(
         31, static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(micros))));
     ++statistics.lateness[bucket];
+    if (late < ProberStatistics::very_late) return;
+    if (statistics.late_rounds.size() == ProberStatistics::late_rounds_kept)
+        statistics.late_rounds.pop_front();
+    statistics.late_rounds.push_back({wall_now(), late});
 }
 
 }  // namespace

@@ -77,9 +77,13 @@ Endpoint server_of(const abi::member_key& key) {
     return {address_of(family, key.server_address), ntohs(key.port)};
 }
 
-abi::select select_of(const core::ServiceKey& key, core::Scheduler scheduler) {
+abi::select select_of(const core::ServiceKey& key, core::Scheduler scheduler, bool other_hash) {
     if (core::per_packet(key.protocol, scheduler)) return abi::SELECT_CURSOR;
-    return scheduler == core::Scheduler::sh ? abi::SELECT_SOURCE : abi::SELECT_FLOW;
+    // Only sh and mh have the choice (sh-port, mh-port); the others keep flows together.
+    const bool by_source = scheduler == core::Scheduler::sh
+                               ? !other_hash
+                               : scheduler == core::Scheduler::mh && other_hash;
+    return by_source ? abi::SELECT_SOURCE : abi::SELECT_FLOW;
 }
 
 }  // namespace dnsdirector::dataplane::xdp

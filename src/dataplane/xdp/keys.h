@@ -29,6 +29,7 @@ using Words = std::array<__u64, 2>;
 [[nodiscard]] abi::member_key member_key(const core::ServiceKey& service, const Endpoint& server);
 [[nodiscard]] Endpoint server_of(const abi::member_key& key);
 
-[[nodiscard]] abi::select select_of(const core::ServiceKey& key, core::Scheduler scheduler);
+[[nodiscard]] abi::select select_of(const core::ServiceKey& key, core::Scheduler scheduler,
+                                    bool other_hash);
 
 }  // namespace dnsdirector::dataplane::xdp

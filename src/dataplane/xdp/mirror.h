@@ -35,6 +35,7 @@ struct MirrorService {
     std::uint32_t record = 0;
     core::Scheduler scheduler = core::Scheduler::wrr;
     core::ForwardingMethod method = core::ForwardingMethod::dr;
+    bool other_hash = false;
     Range blocks;   ///< of slots
     Range records;  ///< one for each forwarded member, in their order
     std::map<Endpoint, Member> members;

@@ -91,6 +91,9 @@ private:
         service.record = record;
         service.scheduler = *scheduler;
         service.method = *method;
+        // No flag of its own in the kernel: it shows in how slots are chosen.
+        service.other_hash = in_kernel.select != select_of(*key, *scheduler, false) &&
+                             in_kernel.select == select_of(*key, *scheduler, true);
         found_.mirror.emplace(*key, std::move(service));
     }
 
@@ -123,7 +126,7 @@ private:
         const Range records{abi::table_record(in_kernel.table), forwarded_members(service)};
         const std::uint32_t length = abi::table_length(in_kernel.table);
         const Range blocks{abi::table_block(in_kernel.table), blocks_for(length)};
-        if (in_kernel.select != select_of(key, service.scheduler) ||
+        if (in_kernel.select != select_of(key, service.scheduler, service.other_hash) ||
             !lies_in(records, maps_.destinations().size()) ||
             !lies_in(blocks, maps_.slots().size()) || !read_records(service, records))
             return false;
@@ -190,14 +193,16 @@ std::uint32_t blocks_for(std::uint32_t slots) {
 
 core::ServiceForwarding forwarding_of_table(const core::ServiceKey& key,
                                             const MirrorService& service) {
-    core::ServiceForwarding forwarding{key, service.scheduler, service.method, {}};
+    core::ServiceForwarding forwarding{
+        key, service.scheduler, service.method, {}, service.other_hash};
     for (const auto& [server, member] : service.members)
         if (member.forwarded) forwarding.destinations.push_back({server, member.table_weight()});
     return forwarding;
 }
 
 core::ServiceForwarding forwarding_of(const core::ServiceKey& key, const MirrorService& service) {
-    core::ServiceForwarding forwarding{key, service.scheduler, service.method, {}};
+    core::ServiceForwarding forwarding{
+        key, service.scheduler, service.method, {}, service.other_hash};
     for (const auto& [server, member] : service.members)
         if (member.forwarded) forwarding.destinations.push_back({server, member.weight});
     return forwarding;

@@ -157,9 +157,10 @@ Result<void> Services::apply_one(const core::Change& change, TimePoint now) {
     return std::visit(
         [&](const auto& what) -> Result<void> {
             using What = std::decay_t<decltype(what)>;
-            if constexpr (std::is_same_v<What, core::AddService> ||
-                          std::is_same_v<What, core::EditService>)
-                return add_service(what.key, what.scheduler, what.method);
+            if constexpr (std::is_same_v<What, core::AddService>)
+                return add_service(what);
+            else if constexpr (std::is_same_v<What, core::EditService>)
+                return add_service({what.key, what.scheduler, what.method, what.other_hash});
             else if constexpr (std::is_same_v<What, core::RemoveService>)
                 return remove_service(what.key, now);
             else if constexpr (std::is_same_v<What, core::RemoveDestination>)
@@ -170,11 +171,12 @@ Result<void> Services::apply_one(const core::Change& change, TimePoint now) {
         change);
 }
 
-Result<void> Services::add_service(const core::ServiceKey& key, core::Scheduler scheduler,
-                                   core::ForwardingMethod method) {
+Result<void> Services::add_service(const core::AddService& change) {
+    const core::ServiceKey& key = change.key;
     auto [entry, added] = mirror_.try_emplace(key);
-    entry->second.scheduler = scheduler;
-    entry->second.method = method;
+    entry->second.scheduler = change.scheduler;
+    entry->second.method = change.method;
+    entry->second.other_hash = change.other_hash;
     if (!added) return {};
     auto record = take(service_records_, 1, "services");
     auto ready =

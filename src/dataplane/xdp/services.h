@@ -56,8 +56,7 @@ private:
 
     Result<void> apply_to_one_service(std::span<const core::Change> changes, TimePoint now);
     Result<void> apply_one(const core::Change& change, TimePoint now);
-    Result<void> add_service(const core::ServiceKey& key, core::Scheduler scheduler,
-                             core::ForwardingMethod method);
+    Result<void> add_service(const core::AddService& change);
     Result<void> remove_service(const core::ServiceKey& key, TimePoint now);
     Result<void> set_destination(const core::ServiceKey& key, const core::Destination& destination);
     Result<void> remove_destination(const core::ServiceKey& key, const Endpoint& server);

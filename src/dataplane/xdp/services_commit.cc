@@ -110,7 +110,7 @@ void Services::put_in_force(Entry& entry, Range records, Range blocks, std::uint
     abi::service& in_kernel = maps_->services()[service.record];
     in_kernel.scheduler = static_cast<std::uint8_t>(service.scheduler);
     in_kernel.method = static_cast<std::uint8_t>(service.method);
-    in_kernel.select = select_of(key, service.scheduler);
+    in_kernel.select = select_of(key, service.scheduler, service.other_hash);
     service.records = records;
     service.blocks = blocks;
     std::atomic_ref<__u64>{in_kernel.table}.store(

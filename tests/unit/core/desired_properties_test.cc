@@ -30,6 +30,8 @@ Cluster any_cluster() {
     cluster.service.on_all_down = coin() ? OnAllDown::hold : OnAllDown::empty;
     cluster.service.slow_start = coin() ? Nanoseconds{Seconds{60}} : Nanoseconds{0};
     cluster.service.quorum = {1 + below(5), below(2)};
+    for (RealServer& one : cluster.service.real_servers)
+        one.inhibit_on_failure = below(4) == 0;
     return cluster;
 }
 
@@ -149,7 +151,7 @@ TEST(DecideProperty, DrainedAndWeightZeroServersStayListedWhileWell) {
             if (!rules.eligible(i))
                 RC_ASSERT(
                     weight_of(cluster.decision.forwarding, rules.at(i).endpoint).has_value() ==
-                    (rules.well(i) && rules.reachable(i)));
+                    (rules.reachable(i) && (rules.well(i) || rules.at(i).inhibit_on_failure)));
     });
 }
 
@@ -333,6 +335,32 @@ TEST(DecideProperty, WhoeverIsNotSimplyUpSaysWhy) {
                                    one.configured_weight != 0;
             if (!simply_up) RC_ASSERT(!one.reason.empty());
             if (one.reason.empty()) RC_ASSERT(simply_up);
+        }
+    });
+}
+
+TEST(DecideProperty, TheSorryServerHasAllTheWorkExactlyWithoutQuorum) {
+    expect_always("sorry server or the others", [] {
+        Cluster cluster = any_cluster();
+        const Endpoint sorry = server(250);
+        cluster.service.sorry_server = SorryServer{sorry, coin()};
+        for (unsigned i = 1 + below(20); i > 0; --i) {
+            event(cluster);
+            cluster.decide();
+            const bool used = cluster.decision.sorry->in_use;
+            RC_ASSERT(used == !cluster.decision.quorum.met);
+            const auto weight = weight_of(cluster.decision.forwarding, sorry);
+            RC_ASSERT(weight.has_value() == (used || cluster.service.sorry_server->inhibit));
+            RC_ASSERT(weight.value_or(0) == (used ? 1U : 0U));
+            const Rules rules{cluster};
+            for (std::size_t k = 0; k < rules.size(); ++k) {
+                const ServerDecision& one = cluster.decision.servers[k];
+                if (used) RC_ASSERT(rules.work(k) == 0U && one.effective_weight == 0U && !one.held);
+                const bool simply_up = one.state == ServerState::up &&
+                                       one.effective_weight == one.configured_weight &&
+                                       one.configured_weight != 0;
+                if (!simply_up) RC_ASSERT(!one.reason.empty());
+            }
         }
     });
 }

@@ -219,5 +219,22 @@ TEST(HealthProperty, FollowsTheLastRiseOrFallVerdicts) {
     });
 }
 
+TEST(Health, TheWeightOfAPassedRoundCountsAtOnce) {
+    const Check check = check_with(2, 2);
+    CheckState state = started(check, true);
+    Verdict verdict = passed();
+    verdict.weight = 7;
+    verdict.weight_change = -2;
+    EXPECT_TRUE(advance(state, check, verdict).changed);
+    EXPECT_EQ(state.weight, 7U);
+    EXPECT_EQ(state.weight_change, -2);
+    EXPECT_FALSE(advance(state, check, verdict).changed);
+    EXPECT_FALSE(advance(state, check, failed(Failure::answer, "exit status 1")).changed);
+    EXPECT_EQ(state.weight, 7U);
+    EXPECT_TRUE(advance(state, check, passed()).changed);  // exit status 0: the configured one
+    EXPECT_EQ(state.weight, std::nullopt);
+    EXPECT_EQ(state.weight_change, 0);
+}
+
 }  // namespace
 }  // namespace dnsdirector::core
