@@ -69,9 +69,10 @@ json sorry_server(const std::optional<SorrySnapshot>& sorry) {
 
 json lateness(const probe::ProberStatistics& checks) {
     json list = json::array();
-    for (const probe::LateRound& late : checks.late_rounds)
+    for (const probe::LateRounds& late : checks.late)
         list.push_back({{"at", to_rfc3339(late.at)},
-                        {"late_us", std::chrono::duration_cast<Microseconds>(late.late).count()}});
+                        {"worst_us", std::chrono::duration_cast<Microseconds>(late.worst).count()},
+                        {"rounds", late.rounds}});
     json buckets = json::array();
     for (const std::uint64_t count : checks.lateness)
         buckets.push_back(count);

@@ -26,10 +26,12 @@ struct ProberSettings {
     std::uint64_t seed = 0;  ///< of jitter and phases; 0: from the kernel
 };
 
-/// A round that started more than `very_late` after its time.
-struct LateRound {
-    WallTime at;  ///< when it started
-    Nanoseconds late{0};
+/// Rounds that started more than `very_late` after their time, together: whatever
+/// held them up held up all that were due.
+struct LateRounds {
+    WallTime at;  ///< when the first of them started
+    Nanoseconds worst{0};
+    std::uint64_t rounds = 0;
 };
 
 struct ProberStatistics {
@@ -41,8 +43,8 @@ struct ProberStatistics {
     /// below 2^i microseconds (i = 0 … 31).
     std::uint64_t lateness[32] = {};
     static constexpr Nanoseconds very_late = Milliseconds{100};
-    static constexpr std::size_t late_rounds_kept = 200;
-    std::deque<LateRound> late_rounds;  ///< the last ones
+    static constexpr std::size_t late_kept = 100;
+    std::deque<LateRounds> late;  ///< the last times that it happened
 };
 
 class Prober : public EventSource {

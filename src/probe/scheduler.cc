@@ -27,15 +27,23 @@ constexpr Nanoseconds time_for_events = Milliseconds{5};
 /// within half a second.
 constexpr Nanoseconds first_round_spacing = Microseconds{50};
 
+/// Late rounds this close to each other are one happening.
+constexpr Nanoseconds together = Milliseconds{100};
+
 void count_lateness(ProberStatistics& statistics, Nanoseconds late) {
     const auto micros = std::max<std::int64_t>(0, late / Microseconds{1});
     const auto bucket = std::min<unsigned>(
         31, static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(micros))));
     ++statistics.lateness[bucket];
     if (late < ProberStatistics::very_late) return;
-    if (statistics.late_rounds.size() == ProberStatistics::late_rounds_kept)
-        statistics.late_rounds.pop_front();
-    statistics.late_rounds.push_back({wall_now(), late});
+    const WallTime time = wall_now();
+    if (statistics.late.empty() || time - statistics.late.back().at > together) {
+        if (statistics.late.size() == ProberStatistics::late_kept) statistics.late.pop_front();
+        statistics.late.push_back({time, late, 0});
+    }
+    LateRounds& last = statistics.late.back();
+    last.worst = std::max(last.worst, late);
+    ++last.rounds;
 }
 
 }  // namespace
