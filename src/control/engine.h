@@ -99,7 +99,7 @@ private:
     void adopt_checks(const core::Configuration& next, const Members& known_out);
     [[nodiscard]] Members servers_known_out() const;
     [[nodiscard]] core::CheckState start_state(const core::Configuration& next,
-                                               core::CheckIndex check, const CheckRuntime& runtime,
+                                               core::CheckIndex check, bool forwarded,
                                                const Members& known_out, const Now& now) const;
     void adopt_weights(const core::Configuration& next);
     [[nodiscard]] core::ServiceMemory memory_of_predecessor(const core::Service& service,
@@ -108,9 +108,7 @@ private:
         const core::Configuration& next) const;
     void index_services();
     void follow_checks(const std::set<probe::CheckId>& kept);
-    [[nodiscard]] bool forwarded_now(const core::Configuration& configuration,
-                                     core::CheckIndex check,
-                                     const std::vector<ServiceIndex>& services) const;
+    [[nodiscard]] std::vector<bool> forwarded_now(const core::Configuration& next) const;
     void on_verdict(probe::CheckId id, core::Verdict verdict);
     void on_reachability(std::span<const IpAddress> servers);
     void flush();

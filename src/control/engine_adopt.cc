@@ -67,6 +67,7 @@ void Engine::adopt_checks(const core::Configuration& next, const Members& known_
             }
 
     const Now now = clock_();
+    const std::vector<bool> forwarded = forwarded_now(next);
     check_of_id_.clear();
     for (core::CheckIndex i = 0; i < checks_.size(); ++i) {
         CheckRuntime& check = checks_[i];
@@ -77,8 +78,9 @@ void Engine::adopt_checks(const core::Configuration& next, const Members& known_
         } else {
             check.id = next_id_++;
             const auto similar = alike.find({value.target, value.what});
-            check.state = similar != alike.end() ? similar->second
-                                                 : start_state(next, i, check, known_out, now);
+            check.state = similar != alike.end()
+                              ? similar->second
+                              : start_state(next, i, forwarded[i], known_out, now);
         }
         check_of_id_.emplace(check.id, i);
     }
@@ -86,30 +88,30 @@ void Engine::adopt_checks(const core::Configuration& next, const Members& known_
 }
 
 core::CheckState Engine::start_state(const core::Configuration& next, core::CheckIndex check,
-                                     const CheckRuntime& runtime, const Members& known_out,
+                                     bool forwarded, const Members& known_out,
                                      const Now& now) const {
-    core::CheckState state = core::initial_state(
-        next.checks[check], forwarded_now(next, check, runtime.services), now.monotonic, now.wall);
+    core::CheckState state =
+        core::initial_state(next.checks[check], forwarded, now.monotonic, now.wall);
     // A server that was out must pass before it gets work again, in the
     // compatible form too.
-    for (const ServiceIndex index : runtime.services)
+    for (const ServiceIndex index : checks_[check].services)
         if (known_out.contains({next.services[index].key, next.checks[check].target}))
             state.untested = core::Untested::out;
     return state;
 }
 
-bool Engine::forwarded_now(const core::Configuration& configuration, core::CheckIndex check,
-                           const std::vector<ServiceIndex>& services) const {
-    for (const ServiceIndex index : services) {
-        const core::Service& service = configuration.services[index];
+/// For each check, whether the kernel forwards to a server that lists it.
+std::vector<bool> Engine::forwarded_now(const core::Configuration& next) const {
+    std::vector<bool> forwarded(next.checks.size());
+    for (const core::Service& service : next.services) {
         const core::ServiceForwarding* actual = find(actual_, service.key);
+        if (actual == nullptr) continue;
         for (const core::RealServer& server : service.real_servers)
-            if (std::find(server.checks.begin(), server.checks.end(), check) !=
-                    server.checks.end() &&
-                is_forwarded(find(actual, server.endpoint), server))
-                return true;
+            if (is_forwarded(find(actual, server.endpoint), server))
+                for (const core::CheckIndex check : server.checks)
+                    forwarded[check] = true;
     }
-    return false;
+    return forwarded;
 }
 
 /// Weights that misc_dynamic or a FILE_CHECK gave before a restart hold until

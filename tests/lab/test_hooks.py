@@ -20,8 +20,10 @@ class Scene:
         self.lab = lab
         self.directory = lab.path(f"hooks{lab.directors}")
         os.makedirs(self.directory)
-        os.chmod(self.directory, 0o777)  # scripts may run as another user
-        self.log = os.path.join(self.directory, "log")
+        # Scripts may run as another user, who must not be able to replace them.
+        os.makedirs(self.path("out"))
+        os.chmod(self.path("out"), 0o777)
+        self.log = self.path("out/log")
         for number in (1, 2):
             self.up(number)
 
@@ -128,10 +130,10 @@ def test_commands_tell_of_servers_and_the_quorum_in_order(lab, scene):
 
 def test_a_flapping_server_is_told_of_in_turn(lab, scene):
     # Each run takes longer than a flap: they queue, and never overlap.
-    slow = scene.script("slow", f"""mkdir {scene.path('inside')} || echo overlap >> {scene.log}
+    slow = scene.script("slow", f"""mkdir {scene.path('out/inside')} || echo overlap >> {scene.log}
 echo "$@" >> {scene.log}
 sleep 0.5
-rmdir {scene.path('inside')}
+rmdir {scene.path('out/inside')}
 """)
     text = scene.config("", (f'notify_up "{slow} up"\n notify_down "{slow} down"', ""))
     with Director(lab, text) as director:

@@ -252,7 +252,9 @@ TEST(EngineNotices, FollowEachOtherInTurnWhateverHappens) {
     sim.engine.on_notice = [&](const core::Service&, const core::Notice& notice) {
         const std::string who = notice.server ? notice.server->to_string() : "quorum";
         const auto [at, first] = last.try_emplace(who, notice.up);
-        if (!first) EXPECT_NE(at->second, notice.up) << who;
+        if (!first) {
+            EXPECT_NE(at->second, notice.up) << who;
+        }
         at->second = notice.up;
     };
     core::Configuration configuration = with_sorry(2);
