@@ -77,6 +77,11 @@ void list_sorry_server(std::vector<Destination>& destinations, const SorryServer
         at->weight = wanted.weight;
 }
 
+/// The others have no hash, or none to choose.
+bool has_other_hash(const Service& service) {
+    return service.scheduler == Scheduler::sh || service.scheduler == Scheduler::mh;
+}
+
 /// A service that starts below its quorum is told so where a sorry server steps
 /// in, as in keepalived.
 Told to_tell(const ServiceDecision& decision, Told before) {
@@ -115,7 +120,8 @@ ServiceDecision decide(const DecisionInput& input) {
         follow_slow_start(input, draft, deciding.memory.servers[draft.seen]);
 
     decision.forwarding = {service.key, service.scheduler, service.method,
-                           destinations_of(deciding), service.other_hash};
+                           destinations_of(deciding),
+                           service.other_hash && has_other_hash(service)};
     if (decision.sorry)
         list_sorry_server(decision.forwarding.destinations, *service.sorry_server,
                           decision.sorry->in_use);

@@ -95,7 +95,8 @@ inline rc::Gen<ServiceForwarding> service(ServiceKey key = service_key()) {
                      one_of<Scheduler>({Scheduler::wrr, Scheduler::rr, Scheduler::mh})),
         rc::gen::set(&ServiceForwarding::method,
                      one_of<ForwardingMethod>({ForwardingMethod::dr, ForwardingMethod::tun})),
-        rc::gen::set(&ServiceForwarding::destinations, destinations()));
+        rc::gen::set(&ServiceForwarding::destinations, destinations()),
+        rc::gen::set(&ServiceForwarding::other_hash));
 }
 
 inline rc::Gen<Forwarding> forwarding() {

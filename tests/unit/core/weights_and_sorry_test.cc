@@ -89,6 +89,17 @@ TEST(WeightByChecks, MaxOutCountsThem) {
     EXPECT_EQ(cluster.forwarded(), "0=1");
 }
 
+TEST(OtherHash, IsForSchedulersThatHaveTheChoice) {
+    Cluster cluster({1});
+    cluster.service.other_hash = true;
+    for (const Scheduler scheduler :
+         {Scheduler::sh, Scheduler::mh, Scheduler::wrr, Scheduler::rr}) {
+        cluster.service.scheduler = scheduler;
+        EXPECT_EQ(cluster.decide().forwarding.other_hash,
+                  scheduler == Scheduler::sh || scheduler == Scheduler::mh);
+    }
+}
+
 // ---- some of a range of checks --------------------------------------------------------
 
 struct SomeRow {

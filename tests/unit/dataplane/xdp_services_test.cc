@@ -56,6 +56,9 @@ core::Forwarding random_forwarding(std::mt19937& random) {
                                                           core::Scheduler::mh, core::Scheduler::sh};
                 core::ServiceForwarding service{
                     key, schedulers[below(4)], core::ForwardingMethod::dr, {}};
+                if (service.scheduler == core::Scheduler::mh ||
+                    service.scheduler == core::Scheduler::sh)
+                    service.other_hash = below(2) == 0;
                 for (int number = 10; number < 18; ++number)
                     if (below(2) == 0)
                         service.destinations.push_back(
