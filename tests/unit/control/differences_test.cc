@@ -74,6 +74,30 @@ TEST(Differences, EveryFieldOfACheckCounts) {
         changed([&](core::Check& c) { c.what = core::ScriptCheck{{"/a", "b c"}, "", "", ""}; }));
 }
 
+TEST(Differences, CommandsSorryServerAndInhibitionAreNamed) {
+    const core::Configuration present = parse(one);
+    const auto line = [&](auto change) {
+        core::Configuration next = present;
+        change(next.services[0]);
+        const Lines lines = differences(present, next);
+        return lines.size() == 1 ? lines[0] : std::to_string(lines.size()) + " lines";
+    };
+    EXPECT_EQ(line([](core::Service& s) {
+                  s.sorry_server = {{*IpAddress::parse("203.0.113.9"), 53}, false};
+              }),
+              "192.0.2.53:53/udp: sorry_server 'none' -> '203.0.113.9:53'");
+    EXPECT_EQ(line([](core::Service& s) { s.quorum_up = core::Command{{"/bin/a", "b"}, "c"}; }),
+              "192.0.2.53:53/udp: quorum_up 'none' -> '/bin/a b as c'");
+    EXPECT_EQ(line([](core::Service& s) { s.omega = true; }),
+              "192.0.2.53:53/udp: omega 'off' -> 'on'");
+    EXPECT_EQ(line([](core::Service& s) { s.real_servers[0].inhibit_on_failure = true; }),
+              "192.0.2.53:53/udp: real server ns1 203.0.113.11:53 inhibit_on_failure 'off' -> "
+              "'on'");
+    EXPECT_EQ(line([](core::Service& s) { s.real_servers[0].some_of = {{0, 1, 1}}; }),
+              "192.0.2.53:53/udp: real server ns1 203.0.113.11:53 checks needed 'all must pass' "
+              "-> '1 of checks 1 to 1'");
+}
+
 TEST(Differences, SettingsOfTheRunningProcessNeedARestart) {
     core::DirectorSettings present;
     core::DirectorSettings next = present;

@@ -61,6 +61,53 @@ TEST(Snapshot, MetricsNameServiceAndServer) {
         << text;
 }
 
+TEST(Snapshot, TheSorryServerIsListedApart) {
+    Snapshot snapshot = one_server();
+    const auto service = [](const Snapshot& of) {
+        return nlohmann::json::parse(to_json(of))["services"][0];
+    };
+    EXPECT_EQ(service(snapshot)["sorry_server"], nullptr);
+    EXPECT_EQ(service(snapshot)["group"], nullptr);
+    snapshot.services[0].group = "resolvers";
+    snapshot.services[0].sorry = {server, {true, true, "quorum not met, 0 of 1"}, {7, 700}, 0};
+    EXPECT_EQ(service(snapshot)["group"], "resolvers");
+    EXPECT_EQ(service(snapshot)["real_servers"].size(), 1U);
+    const auto sorry = service(snapshot)["sorry_server"];
+    EXPECT_EQ(sorry["address"], "2001:db8:1::1");
+    EXPECT_EQ(sorry["in_use"], true);
+    EXPECT_EQ(sorry["effective_weight"], 1);
+    EXPECT_EQ(sorry["reason"], "quorum not met, 0 of 1");
+    EXPECT_EQ(sorry["counters"]["packets"], 7);
+}
+
+TEST(Snapshot, ChecksSayWhetherTheyAreSharedAndNativeAndWhatTheyMakeOfTheWeight) {
+    Snapshot snapshot = one_server();
+    auto& checks = snapshot.services[0].servers[0].checks;
+    checks.push_back({.kind = "dig", .native = true, .shared_by = 2});
+    checks.push_back({.kind = "misc", .weight = 3});
+    checks.push_back({.kind = "file", .weight_change = -4});
+    const auto json =
+        nlohmann::json::parse(to_json(snapshot))["services"][0]["real_servers"][0]["checks"];
+    EXPECT_FALSE(json[0].contains("native"));
+    EXPECT_EQ(json[0]["shared_by"], 1);
+    EXPECT_EQ(json[1]["native"], true);
+    EXPECT_EQ(json[1]["shared_by"], 2);
+    EXPECT_EQ(json[2]["weight"], 3);
+    EXPECT_EQ(json[3]["weight_change"], -4);
+}
+
+TEST(Snapshot, LatenessIsAHistogramOfPrometheus) {
+    Snapshot snapshot = one_server();
+    snapshot.checks.lateness[4] = 2;   // below 16 us
+    snapshot.checks.lateness[17] = 1;  // below 131 ms
+    const std::string text = to_metrics(snapshot);
+    EXPECT_NE(text.find("dnsdirector_check_lateness_seconds_bucket{le=\"1.6e-05\"} 2"),
+              std::string::npos)
+        << text;
+    EXPECT_NE(text.find("dnsdirector_check_lateness_seconds_count 3"), std::string::npos);
+    EXPECT_NE(text.find("_bucket{le=\"+Inf\"} 3"), std::string::npos);
+}
+
 TEST(Rates, AreTakenOverAFewSeconds) {
     const auto counters = [](std::uint64_t packets) {
         dataplane::Counters result;

@@ -273,6 +273,30 @@ TEST_P(EveryKind, keeps_a_client_on_one_server_under_source_hashing) {
     EXPECT_EQ(of_many.size(), 7U);
 }
 
+TEST_P(EveryKind, takes_the_port_into_the_hash_or_not_as_told) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    const auto servers_of_one_client = [&](core::Scheduler scheduler, bool other_hash) {
+        const core::EditService edit{kind.key(), scheduler, core::ForwardingMethod::dr, other_hash};
+        EXPECT_TRUE(bed.services->apply(std::vector<core::Change>{edit}, {}).has_value());
+        std::set<int> servers;
+        for (int i = 0; i < 64; ++i) {
+            Packet packet = kind.packet();
+            packet.source.port = static_cast<std::uint16_t>(1024 + i);
+            servers.insert(bed.sent_to(frame_of(packet)));
+        }
+        return servers.size();
+    };
+    std::vector<core::Destination> destinations;
+    for (int number = 11; number < 18; ++number)
+        destinations.push_back({server(kind.service, number), 1});
+    bed.serve(kind.key(), destinations, core::Scheduler::sh);
+    EXPECT_EQ(servers_of_one_client(core::Scheduler::sh, false), 1U);
+    EXPECT_EQ(servers_of_one_client(core::Scheduler::sh, true), 7U);  // sh-port
+    EXPECT_EQ(servers_of_one_client(core::Scheduler::mh, false), 7U);
+    EXPECT_EQ(servers_of_one_client(core::Scheduler::mh, true), 1U);  // mh without mh-port
+}
+
 INSTANTIATE_TEST_SUITE_P(XdpProgram, EveryKind,
                          testing::Values(Kind{"udp4", service4, client4, Protocol::udp},
                                          Kind{"tcp4", service4, client4, Protocol::tcp},
