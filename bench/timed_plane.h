@@ -36,6 +36,9 @@ public:
         return result;
     }
     Result<dataplane::Counters> counters() override { return plane_->counters(); }
+    [[nodiscard]] Result<dataplane::Choice> choose(const dataplane::Flow& flow) const override {
+        return plane_->choose(flow);
+    }
     void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) override {
         plane_->track(servers);
     }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
+
 #include "cli/client.h"
 #include "cli/screen.h"
 
@@ -7,60 +9,140 @@ namespace {
 
 using nlohmann::json;
 
-void print_check(const json& check, const std::string& now) {
-    fmt::print("    check {}: {}", text_of(check, "what"), text_of(check, "state"));
-    const auto last = check.find("last");
-    if (last == check.end() || !last->is_object()) {
-        fmt::print(", no verdict yet\n");
-        return;
-    }
-    fmt::print(", last verdict {} ago: {}", age(text_of(*last, "at"), now),
-               text_of(*last, "result"));
-    if (const auto rtt = last->value("rtt_us", std::int64_t{0}); rtt > 0)
-        fmt::print(" after {}", short_rtt(rtt));
-    fmt::print("\n");
+json list_of(const json& object, const char* key) {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_array() ? *found : json::array();
 }
 
-void print_server(const json& service, const json& server, const std::string& now) {
-    const std::string cluster = text_of(service, "cluster");
-    const std::string name = text_of(server, "name");
-    const std::string address = endpoint_of(server);
-    fmt::print("{}{} in {}/{}{}\n", name == address ? "" : name + " ", address,
-               endpoint_of(service), text_of(service, "protocol"),
-               cluster.empty() ? "" : " (" + cluster + ")");
-    const std::string reason = text_of(server, "reason");
-    fmt::print("    {}{}{}{} for {}; weight {} of {}\n", text_of(server, "state"),
-               server.value("held", false) ? ", held" : "", reason.empty() ? "" : ": ", reason,
-               age(text_of(server, "since"), now), server.value("effective_weight", 0),
-               server.value("weight", 0));
-    for (const json& check : server.value("checks", json::array()))
-        print_check(check, now);
+void print_field(const char* name, const std::string& text) {
+    if (!text.empty()) fmt::print("    {:<9}{}\n", name, text);
+}
+
+/// Every line of it, indented.
+void print_block(const std::string& text) {
+    for (std::size_t from = 0; from < text.size();) {
+        const std::size_t end = std::min(text.find('\n', from), text.size());
+        fmt::print("        {}\n", text.substr(from, end - from));
+        from = end + 1;
+    }
+}
+
+void print_check(const json& check, const std::string& now, std::set<std::string>& shown) {
+    const std::string what = text_of(check, "kind") + " " + text_of(check, "what");
+    if (!shown.insert(text_of(check, "full")).second)
+        return print_field("check", what + ": as above, one check for all these services");
+    std::string line =
+        fmt::format("{}: {}: {}", what, text_of(check, "state"), text_of(check, "runs"));
+    const json verdicts = list_of(check, "verdicts");
+    if (!verdicts.empty()) {
+        const json& last = verdicts.back();
+        line += fmt::format("; the last {} ago", age(text_of(last, "at"), now));
+        if (const auto rtt = last.value("rtt_us", std::int64_t{0}); rtt > 0)
+            line += " after " + short_rtt(rtt);
+    }
+    print_field("check", line);
+    print_field("by hand", text_of(check, "by_hand"));
+    const auto reply = check.find("failing_reply");
+    if (reply == check.end() || !reply->is_object() || text_of(check, "state") == "up") return;
+    print_field("reply", fmt::format("of {} ago, {}:", age(text_of(*reply, "at"), now),
+                                     text_of(*reply, "reason")));
+    print_block(text_of(*reply, "text"));
+}
+
+void print_decisions(const json& decisions) {
+    bool first = true;
+    for (auto decision = decisions.rbegin(); decision != decisions.rend(); ++decision) {
+        const std::string written = text_of(*decision, "written");
+        const std::string reason = text_of(*decision, "reason");
+        print_field(
+            first ? "past" : "",
+            fmt::format("{}  {} by {}{}{}", text_of(*decision, "at"), text_of(*decision, "state"),
+                        text_of(*decision, "rule"), reason.empty() ? "" : ": ", reason));
+        if (!written.empty())
+            print_field("",
+                        fmt::format("{}: {}",
+                                    decision->value("refused", false) ? "the data plane refused"
+                                                                      : "the data plane was told",
+                                    written));
+        first = false;
+    }
+}
+
+void print_server(const json& server, const std::string& now, std::set<std::string>& shown) {
+    const std::string cluster = text_of(server, "cluster");
+    fmt::print("\n{}{}\n", text_of(server, "service"), cluster.empty() ? "" : " (" + cluster + ")");
+    print_field("", text_of(server, "answer"));
+    print_field("state",
+                fmt::format("{}{} for {}, weight {} of {}, {:.3g}% of new work",
+                            text_of(server, "state"), server.value("held", false) ? ", held" : "",
+                            age(text_of(server, "since"), now), server.value("effective_weight", 0),
+                            server.value("weight", 0), server.value("share", 0.0) * 100));
+    print_field("rule", text_of(server, "rule_text"));
+    print_field("back by", text_of(server, "way_back"));
+    for (const json& check : list_of(server, "checks"))
+        print_check(check, now, shown);
+    print_decisions(list_of(server, "decisions"));
+}
+
+void print_why(const json& body) {
+    fmt::print("{}\n", text_of(body, "answer"));
+    const std::string now = text_of(body, "at");
+    std::set<std::string> shown;
+    for (const json& server : list_of(body, "servers"))
+        print_server(server, now, shown);
+}
+
+void print_flows(const json& body) {
+    const json flows = list_of(body, "flows");
+    for (const json& flow : flows)
+        fmt::print("{}\n", text_of(flow, "answer"));
+    for (const json& flow : flows) {
+        const json shares = list_of(flow, "shares");
+        if (text_of(flow, "by") == "rotation" || shares.empty()) continue;
+        const double slots = flow.value("slots", 1.0);
+        fmt::print("\n{}: shares of all flows\n", text_of(flow, "service"));
+        for (const json& share : shares)
+            fmt::print("    {:5.1f}%  {} {}\n", 100 * share.value("slots", 0.0) / slots,
+                       text_of(share, "name"), text_of(share, "server"));
+    }
 }
 
 }  // namespace
 
 void add_why(Program program) {
-    auto* command =
-        program.app.add_subcommand("why", "Why a real server is in or out, with its last verdicts");
+    auto* command = program.app.add_subcommand(
+        "why", "Why a real server is in or out; or where a client's packets go");
     auto run_dir = std::make_shared<std::string>();
     auto target = std::make_shared<std::string>();
+    auto service = std::make_shared<std::string>();
+    auto as_json = std::make_shared<bool>(false);
     add_run_dir(*command, *run_dir);
-    command->add_option("target", *target, "[CLUSTER/]NAME or ADDRESS[:PORT][/udp|/tcp]")
+    command
+        ->add_option("target", *target,
+                     "[CLUSTER/]NAME or ADDRESS[:PORT][/udp|/tcp]; with a service CLIENT:PORT")
         ->required();
+    command->add_option("service", *service, "SERVICE_IP[:PORT][/udp|/tcp]");
+    command->add_flag("--json", *as_json, "All of it, for programs");
     command->footer(
+        "The first line is the answer.\n"
         "Exit status: 0, 1 unknown target, 3 no director.\n"
         "\n"
         "  dnsdirector why ns2\n"
-        "  dnsdirector why 203.0.113.12/tcp");
-    command->callback([program, run_dir, target] {
-        program.action = [run_dir, target]() -> int {
-            const ApiAnswer answer =
-                call_api(*run_dir, "POST", "/v1/why", json{{"target", *target}});
+        "  dnsdirector why 203.0.113.12/tcp\n"
+        "  dnsdirector why 198.51.100.10:4242 192.0.2.53/tcp");
+    command->callback([program, run_dir, target, service, as_json] {
+        program.action = [run_dir, target, service, as_json]() -> int {
+            const json question = service->empty()
+                                      ? json{{"target", *target}}
+                                      : json{{"client", *target}, {"service", *service}};
+            const ApiAnswer answer = call_api(*run_dir, "POST", "/v1/why", question);
             if (const int status = print_errors(answer, *run_dir); status != ok) return status;
-            const std::string now = text_of(answer.body, "at");
-            for (const json& service : answer.body.value("services", json::array()))
-                for (const json& server : service.value("real_servers", json::array()))
-                    print_server(service, server, now);
+            if (*as_json)
+                fmt::print("{}\n", answer.text);
+            else if (service->empty())
+                print_why(answer.body);
+            else
+                print_flows(answer.body);
             return ok;
         };
     });

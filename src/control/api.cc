@@ -4,6 +4,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "control/event_driver.h"
+#include "control/why.h"
+
 namespace dnsdirector::control {
 namespace {
 
@@ -117,24 +120,32 @@ void undrain(const Context& context, const ApiRequest& request, const Reply& rep
     set_drained(context, request, reply, false);
 }
 
-/// The part of the status that a target means.
+/// Where a client's packets go.
+void follow(const Context& context, const json& body, const Reply& reply) {
+    if (!body["client"].is_string() || !body.contains("service") || !body["service"].is_string())
+        return reply(error_reply(400, "why wants {\"client\": \"...\", \"service\": \"...\"}"));
+    auto question =
+        parse_flow(body["client"].get<std::string>(), body["service"].get<std::string>());
+    if (!question) return reply(error_reply(404, question.error().message));
+    context.post_to_loop([&commands = context.commands, reply, question = *question] {
+        reply({200, to_json(commands.follow(question))});
+    });
+}
+
+/// Why servers are in or out. The words are made on the API's thread.
 void why(const Context& context, const ApiRequest& request, const Reply& reply) {
     const json body = json::parse(request.body, nullptr, false);
+    if (body.is_object() && body.contains("client")) return follow(context, body, reply);
     if (!body.is_object() || !body.contains("target") || !body["target"].is_string())
         return reply(error_reply(400, "why wants {\"target\": \"...\"}"));
     auto target = parse_target(body["target"].get<std::string>());
     if (!target) return reply(error_reply(404, target.error().message));
     context.post_to_loop([&commands = context.commands, reply, target = std::move(*target)] {
-        Snapshot snapshot = commands.snapshot();
-        for (ServiceSnapshot& service : snapshot.services)
-            std::erase_if(service.servers, [&](const ServerSnapshot& server) {
-                return !matches(target, service.cluster, service.key.protocol, server.name,
-                                server.endpoint);
-            });
-        std::erase_if(snapshot.services,
-                      [](const ServiceSnapshot& service) { return service.servers.empty(); });
-        if (snapshot.services.empty()) return reply(error_reply(404, unknown_target(target)));
-        reply(rendered(std::move(snapshot), to_json, "application/json"));
+        auto standings = commands.why(target);
+        if (!standings) return reply(error_reply(404, standings.error().message));
+        auto shared = std::make_shared<const std::vector<ServerStanding>>(std::move(*standings));
+        reply({200, "", "application/json",
+               [shared, now = wall_now()] { return to_json(*shared, now); }});
     });
 }
 

@@ -8,7 +8,8 @@
 //   POST /v1/plan        {"path": "..."} → {"changes": [...], "messages": [...]}
 //   POST /v1/drain       {"target": "..."} or {"all": true} → {"matches": [...]}
 //   POST /v1/undrain     likewise
-//   POST /v1/why         {"target": "..."} → the part of the status that is meant
+//   POST /v1/why         {"target": "..."} → {"answer", "servers": [...]}
+//                       {"client": "...", "service": "..."} → {"answer", "flows": [...]}
 //   GET  /metrics, /healthz
 #pragma once
 

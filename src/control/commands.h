@@ -9,7 +9,9 @@
 
 #include "base/result.h"
 #include "config/config.h"
+#include "control/flow.h"
 #include "control/snapshot.h"
+#include "control/standing.h"
 #include "control/target.h"
 
 namespace dnsdirector::control {
@@ -31,6 +33,10 @@ public:
     /// What was matched; an error when nothing was.
     virtual Result<Drained> drain(const Target& target, bool drained) = 0;
     virtual Result<Drained> drain_all(bool drained) = 0;
+    /// How the servers stand that the target means; an error when there is none.
+    virtual Result<std::vector<ServerStanding>> why(const Target& target) = 0;
+    /// Where a client's packets go; at least one answer.
+    virtual std::vector<FlowAnswer> follow(const FlowQuestion& question) = 0;
 };
 
 }  // namespace dnsdirector::control

@@ -109,6 +109,12 @@ Result<Drained> RunningDirector::drain_all(bool drained) {
     return Drained{};
 }
 
+Result<std::vector<ServerStanding>> RunningDirector::why(const Target& target) {
+    std::vector<ServerStanding> standings = engine_.standings(target);
+    if (standings.empty()) return tl::unexpected(Error{unknown_target(target)});
+    return standings;
+}
+
 /// Saved first: what the operator was told stays true over a crash.
 Result<void> RunningDirector::override_with(core::Overrides overrides) {
     if (auto saved = save_overrides(run_dir_.file("overrides.json"), overrides); !saved)

@@ -83,6 +83,7 @@ Result<void> Engine::configure(core::Configuration next) {
     tracked.erase(std::unique(tracked.begin(), tracked.end()), tracked.end());
     plane_.track(tracked);
 
+    forget_the_gone();
     auto decided = decide_all();
     follow_checks(kept);
     if (decided && on_notice)
@@ -130,6 +131,7 @@ void Engine::on_verdict(probe::CheckId id, core::Verdict verdict) {
     if (found == check_of_id_.end()) return;
     CheckRuntime& check = checks_[found->second];
     const TimePoint at = verdict.at;
+    chronicle_.add(id, verdict);
     const core::Check& value = configuration_.checks[found->second];
     const core::Step step = core::advance(check.state, value, std::move(verdict));
     if (step.hurry) prober_.hurry(id);
@@ -214,10 +216,13 @@ Result<void> Engine::decide(std::span<const ServiceIndex> services) {
     before.reserve(services.size());
     for (const ServiceIndex index : services)
         before.push_back(decide_one(index, now, changes));
+    const Written written = to_be_written(changes);
     auto applied = apply(changes);
     // People are told when the kernel knows.
-    for (std::size_t i = 0; i < services.size(); ++i)
+    for (std::size_t i = 0; i < services.size(); ++i) {
+        remember(services[i], before[i], written, applied.has_value(), now);
         report(services[i], before[i]);
+    }
     return applied;
 }
 
@@ -328,7 +333,10 @@ Result<std::vector<std::string>> Engine::repair() {
     lines.reserve(changes.size());
     for (const core::Change& change : changes)
         lines.push_back(core::describe(change, actual_));
-    if (auto applied = apply(changes); !applied) return tl::unexpected(applied.error());
+    const Written written = to_be_written(changes);
+    auto applied = apply(changes);
+    remember_repair(written, applied.has_value());
+    if (!applied) return tl::unexpected(applied.error());
     return lines;
 }
 

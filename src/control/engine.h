@@ -18,7 +18,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/chronicle.h"
 #include "control/snapshot.h"
+#include "control/standing.h"
+#include "control/target.h"
 #include "core/desired.h"
 #include "core/notices.h"
 #include "dataplane/dataplane.h"
@@ -67,6 +70,8 @@ public:
     [[nodiscard]] const EngineTimings& timings() const { return timings_; }
     /// Services with their decisions, in the order of the configuration.
     [[nodiscard]] std::vector<ServiceSnapshot> services() const;
+    /// Every server that the target means, in every service, with its past.
+    [[nodiscard]] std::vector<ServerStanding> standings(const Target& target) const;
     /// A server's state changed in a service (for logs and events).
     std::function<void(const core::Service&, const core::RealServer&,
                        const core::ServerDecision& before, const core::ServerDecision& after)>
@@ -121,6 +126,18 @@ private:
     void report(ServiceIndex index, const core::ServiceDecision& before);
     void bridge(const core::Service& service, core::ServiceDecision& decision) const;
     Result<void> apply(const std::vector<core::Change>& changes);
+
+    // engine_history.cc: what is remembered for `why`.
+    using Written = std::map<std::pair<core::ServiceKey, Endpoint>, std::string>;
+    [[nodiscard]] Written to_be_written(const std::vector<core::Change>& changes) const;
+    [[nodiscard]] core::PastDecision past_decision(ServiceIndex index, std::size_t server,
+                                                   const Now& now) const;
+    void remember(ServiceIndex index, const core::ServiceDecision& before, const Written& written,
+                  bool applied, const Now& now);
+    void remember_repair(const Written& written, bool applied);
+    void forget_the_gone();
+    [[nodiscard]] ServerStanding standing(const core::Service& service, std::size_t at,
+                                          const core::ServiceDecision& decided) const;
     void failed(const Error& error);
 
     dataplane::DataPlane& plane_;
@@ -143,6 +160,7 @@ private:
     std::optional<TimePoint> oldest_verdict_;  ///< among those that made them dirty
     std::optional<TimePoint> retry_at_;
     EngineTimings timings_;
+    Chronicle chronicle_;
 };
 
 }  // namespace dnsdirector::control

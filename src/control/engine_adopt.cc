@@ -51,10 +51,11 @@ Engine::Members Engine::servers_known_out() const {
 void Engine::adopt_checks(const core::Configuration& next, const Members& known_out) {
     using Question = std::pair<Endpoint, core::Check::What>;
     std::map<core::Check, CheckRuntime> old;
-    std::map<Question, core::CheckState> alike;
+    std::map<Question, std::pair<probe::CheckId, core::CheckState>> alike;
     for (std::size_t i = 0; i < checks_.size(); ++i) {
         const core::Check& check = configuration_.checks[i];
-        alike.emplace(Question{check.target, check.what}, checks_[i].state);
+        alike.emplace(Question{check.target, check.what},
+                      std::pair{checks_[i].id, checks_[i].state});
         old.emplace(check, std::move(checks_[i]));
     }
 
@@ -79,8 +80,9 @@ void Engine::adopt_checks(const core::Configuration& next, const Members& known_
             check.id = next_id_++;
             const auto similar = alike.find({value.target, value.what});
             check.state = similar != alike.end()
-                              ? similar->second
+                              ? similar->second.second
                               : start_state(next, i, forwarded[i], known_out, now);
+            if (similar != alike.end()) chronicle_.inherit(check.id, similar->second.first);
         }
         check_of_id_.emplace(check.id, i);
     }

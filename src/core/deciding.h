@@ -12,15 +12,6 @@
 
 namespace dnsdirector::core {
 
-/// Where a server ends up.
-enum class Place : std::uint8_t {
-    out,        ///< not forwarded to
-    idle,       ///< listed with weight 0: its TCP flows go on
-    working,    ///< gets its share
-    limited,    ///< down, held by max_out
-    last_hope,  ///< down, held because nobody is up
-};
-
 /// One server while the decision is made; in the order of the file.
 struct Draft {
     Health health = Health::up;

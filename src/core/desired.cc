@@ -23,6 +23,9 @@ ServerDecision describe_server(const Deciding& deciding, std::size_t at) {
     const Weight weight = draft.weight;
     ServerDecision decision;
     decision.state = state_of(draft);
+    decision.place = draft.place;
+    decision.displaced = draft.displaced;
+    decision.weight = weight;
     decision.health = draft.health;
     decision.drained = draft.drained;
     decision.held = draft.place == Place::limited || draft.place == Place::last_hope;
@@ -37,6 +40,7 @@ ServerDecision describe_server(const Deciding& deciding, std::size_t at) {
         decision.reason = reason_of(deciding, at);
     if (seen.returned_at) {
         const std::uint32_t step = step_of(deciding.input, *seen.returned_at);
+        decision.slow_start_step = step;
         decision.effective_weight = (weight * step + slow_start_steps - 1) / slow_start_steps;
         append(decision.reason, fmt::format("slow start, step {} of {}", step, slow_start_steps));
     }

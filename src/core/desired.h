@@ -67,18 +67,32 @@ struct ServiceMemory {
 enum class ServerState : std::uint8_t { up, down, drained, unknown };
 [[nodiscard]] std::string_view to_string(ServerState state);
 
+/// Where a server ends up in a service.
+enum class Place : std::uint8_t {
+    out,        ///< not forwarded to
+    idle,       ///< listed with weight 0: its TCP flows go on
+    working,    ///< gets its share
+    limited,    ///< down, held by max_out
+    last_hope,  ///< down, held because nobody is up
+};
+
 /// How one server stands in one service; in the order of Service::real_servers.
 struct ServerDecision {
     ServerState state = ServerState::unknown;
+    Place place = Place::out;
+    bool displaced = false;  ///< would work, were it not for the sorry server
     Health health = Health::unknown;
     bool drained = false;
     bool held = false;      ///< kept in although down (max_out, on_all_down)
     bool reachable = true;  ///< asked only of servers that would be forwarded to
     Weight configured_weight = 0;
+    Weight weight = 0;  ///< as its checks make it (misc_dynamic, FILE_CHECK)
     /// What it gets now in units of the configured weight, or of what its checks
     /// make of it (misc_dynamic, FILE_CHECK): 0 while out, rounded up during slow
     /// start.
     Weight effective_weight = 0;
+    /// Of slow start, 1 to slow_start_steps; 0 while none runs.
+    std::uint32_t slow_start_step = 0;
     std::string reason;  ///< why it is not simply up; "" when it is
     TimePoint since;
     WallTime wall_since;

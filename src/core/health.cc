@@ -12,9 +12,10 @@ void count(std::uint32_t& counter) {
     if (counter != std::numeric_limits<std::uint32_t>::max()) ++counter;
 }
 
-void turn(CheckState& state, Health health, const Verdict& verdict) {
+void turn(CheckState& state, Health health, Turn rule, const Verdict& verdict) {
     if (state.health != Health::unknown) count(state.transitions);
     state.health = health;
+    state.turned_by = rule;
     state.since = verdict.at;
     state.wall_since = verdict.wall_at;
     state.other_class_in_row = 0;
@@ -31,7 +32,7 @@ bool pass(CheckState& state, const CheckTiming& timing, const Verdict& verdict) 
     state.failures_in_row = 0;
     state.other_class_in_row = 0;
     if (state.health == Health::up || state.passes_in_row < timing.rise) return false;
-    turn(state, Health::up, verdict);
+    turn(state, Health::up, Turn::rise, verdict);
     state.down_kind = Failure::none;
     state.down_reason.clear();
     return true;
@@ -55,10 +56,12 @@ bool fail(CheckState& state, const CheckTiming& timing, const Verdict& verdict) 
     count(state.failures_in_row);
     state.passes_in_row = 0;
     if (state.health == Health::down) return fail_again(state, timing, verdict);
-    const bool at_once = verdict.failure == Failure::refused ||
-                         (state.health == Health::unknown && state.untested == Untested::in);
-    if (!at_once && state.failures_in_row < timing.fall) return false;
-    turn(state, Health::down, verdict);
+    const bool first = state.health == Health::unknown && state.untested == Untested::in;
+    const bool refused = verdict.failure == Failure::refused;
+    const bool fallen = state.failures_in_row >= timing.fall;
+    if (!first && !refused && !fallen) return false;
+    const Turn rule = refused ? Turn::refusal : fallen ? Turn::fall : Turn::first_failure;
+    turn(state, Health::down, rule, verdict);
     blame(state, verdict);
     return true;
 }
@@ -94,9 +97,22 @@ std::string_view to_string(Health health) {
     return "";
 }
 
+std::string_view to_string(Turn turn) {
+    switch (turn) {
+        case Turn::none: return "none";
+        case Turn::adopted: return "adopted";
+        case Turn::rise: return "rise";
+        case Turn::fall: return "fall";
+        case Turn::refusal: return "refusal";
+        case Turn::first_failure: return "first failure";
+    }
+    return "";
+}
+
 CheckState initial_state(const Check& check, bool forwarded, TimePoint now, WallTime wall_now) {
     CheckState state;
     state.health = forwarded ? Health::up : Health::unknown;
+    state.turned_by = forwarded ? Turn::adopted : Turn::none;
     state.since = now;
     state.wall_since = wall_now;
     state.untested = check.untested;

@@ -46,9 +46,22 @@ struct Verdict {
 enum class Health : std::uint8_t { unknown, up, down };
 [[nodiscard]] std::string_view to_string(Health health);
 
+/// The rule that made a check's present health.
+enum class Turn : std::uint8_t {
+    none,           ///< not judged yet
+    adopted,        ///< up without a verdict: the kernel forwarded to its server already
+    rise,           ///< `rise` passes in a row
+    fall,           ///< `fall` failures in a row
+    refusal,        ///< one refusal
+    first_failure,  ///< its first verdict, while it was in untested
+};
+/// "rise", "fall", "refusal", "first failure", …
+[[nodiscard]] std::string_view to_string(Turn turn);
+
 /// Everything that is remembered of one check.
 struct CheckState {
     Health health = Health::unknown;
+    Turn turned_by = Turn::none;
     std::uint32_t passes_in_row = 0;  ///< saturating
     std::uint32_t failures_in_row = 0;
     bool any_verdict = false;

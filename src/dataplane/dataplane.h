@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -30,6 +31,33 @@ struct Counters {
     std::map<core::ServiceKey, Count> services;
     std::map<std::pair<core::ServiceKey, Endpoint>, Count> servers;
     std::map<std::string, std::uint64_t> drops;  ///< packets not forwarded, by reason
+};
+
+/// A client's packets to a service.
+struct Flow {
+    Endpoint client;
+    core::ServiceKey service;
+};
+
+/// Where they go, by what the plane holds now.
+struct Choice {
+    enum class By : std::uint8_t {
+        not_a_service,  ///< the plane does not touch these packets
+        nobody,         ///< a service in which no server has work
+        flow_hash,      ///< of addresses and ports: this flow's server is `server`
+        source_hash,    ///< of the client's address: this client's server is `server`
+        rotation,       ///< every packet anew, by turns: `shares` says how often whom
+        load,           ///< by how busy the servers are; known to the plane alone
+    };
+    struct Share {
+        Endpoint server;
+        std::uint32_t slots = 0;  ///< of the table's
+    };
+    By by = By::not_a_service;
+    std::optional<Endpoint> server;  ///< by a hash
+    std::uint32_t slot = 0;          ///< of the table, from 0; by a hash
+    std::uint32_t slots = 0;         ///< of the whole table
+    std::vector<Share> shares;       ///< in the order of their endpoints
 };
 
 struct AttachedInterface {
@@ -58,6 +86,10 @@ public:
     virtual Result<void> apply(std::span<const core::Change> changes) = 0;
 
     virtual Result<Counters> counters() = 0;
+
+    /// Which server these packets get, read from what is in force; nothing is
+    /// changed. Errors: this plane does not know, with the reason.
+    [[nodiscard]] virtual Result<Choice> choose(const Flow& flow) const = 0;
 
     /// The servers that the configuration knows: the plane resolves their next
     /// hops in the background and keeps their counters; what is not listed any

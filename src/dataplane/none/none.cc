@@ -18,6 +18,9 @@ public:
         return {};
     }
     Result<Counters> counters() override { return Counters{}; }  // no packet comes by here
+    [[nodiscard]] Result<Choice> choose(const Flow&) const override {
+        return fail("`dataplane none` forwards nothing: this director only checks and announces");
+    }
     void track(std::span<const std::pair<core::ServiceKey, Endpoint>>) override {}
     [[nodiscard]] std::string unreachable_reason(const Endpoint&) const override { return {}; }
     [[nodiscard]] std::vector<AttachedInterface> interfaces() const override { return {}; }

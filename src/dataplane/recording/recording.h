@@ -58,6 +58,9 @@ public:
     Result<core::Forwarding> read() override;
     Result<void> apply(std::span<const core::Change> changes) override;
     Result<Counters> counters() override { return counters_; }
+    [[nodiscard]] Result<Choice> choose(const Flow&) const override {
+        return fail("nothing is really forwarded here");
+    }
     void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) override;
     [[nodiscard]] std::string unreachable_reason(const Endpoint& server) const override;
     [[nodiscard]] std::vector<AttachedInterface> interfaces() const override { return interfaces_; }

@@ -127,14 +127,23 @@ Result<int> NextHops::on_link_interface(const IpAddress& address) {
     return route->out_interface;
 }
 
+/// What is wrong with the interface that leads, or led, to a server; "" nothing.
+std::string NextHops::trouble_of(int interface) const {
+    const auto found = links_.find(interface);
+    if (found == links_.end() || (found->second.up && found->second.running)) return "";
+    return fmt::format("interface {} {}; ", found->second.name,
+                       found->second.up ? "has no carrier" : "is down");
+}
+
 void NextHops::look_up(const IpAddress& address) {
     const auto found = servers_.find(address);
     if (found == servers_.end()) return;
     Server& server = found->second;
     const auto interface = on_link_interface(address);
     if (!interface) {
-        if (server.reason != interface.error().message) changed_.insert(address);
-        server.reason = interface.error().message;
+        std::string reason = trouble_of(server.interface) + interface.error().message;
+        if (server.reason != reason) changed_.insert(address);
+        server.reason = std::move(reason);
         server.on_link = false;
         return;
     }
@@ -162,8 +171,9 @@ void NextHops::take_neighbour(const IpAddress& address, Server& server,
         hop = Hop{ifindex, server.hop->server, link->second.mac};
     std::string reason;
     if (!hop)
-        reason = fmt::format("no {} answer from {} on {}", address.is_v4() ? "ARP" : "ND",
-                             address.to_string(), link->second.name);
+        reason =
+            fmt::format("{}no {} answer from {} on {}", trouble_of(server.interface),
+                        address.is_v4() ? "ARP" : "ND", address.to_string(), link->second.name);
     if (hop == server.hop && reason == server.reason) return;
     // A way that is no more known stays in the tables until the engine, told of
     // the reason, has taken the server out.
@@ -203,12 +213,13 @@ void NextHops::on_neighbour(const netlink::Neighbour& neighbour, TimePoint now) 
 void NextHops::on_link(const netlink::Link& link, bool gone, TimePoint now) {
     const auto before = links_.find(link.index);
     const bool same_mac = before != links_.end() && before->second.mac == link.mac;
-    const bool was_up = before != links_.end() && before->second.up;
+    const bool same_state = before != links_.end() && before->second.up == link.up &&
+                            before->second.running == link.running;
     if (gone)
         links_.erase(link.index);
     else
         links_[link.index] = link;
-    if (!gone && same_mac && was_up == link.up) return;
+    if (!gone && same_mac && same_state) return;
     for (auto& [address, server] : servers_)
         if (server.interface == link.index || server.interface == 0 || !server.reason.empty())
             look_up_later(address, now + settle);

@@ -65,6 +65,7 @@ private:
 
     void look_up(const IpAddress& address);
     Result<int> on_link_interface(const IpAddress& address);
+    [[nodiscard]] std::string trouble_of(int interface) const;
     void take_neighbour(const IpAddress& address, Server& server,
                         const std::optional<netlink::Mac>& mac);
     void ask(const IpAddress& address, Server& server);

@@ -48,6 +48,9 @@ public:
         return services_.apply(changes, time_now());
     }
     Result<Counters> counters() override;
+    [[nodiscard]] Result<Choice> choose(const Flow& flow) const override {
+        return services_.choose(flow);
+    }
     void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) override;
     [[nodiscard]] std::string unreachable_reason(const Endpoint& server) const override {
         return hops_.reason(server.address);

@@ -40,6 +40,9 @@ public:
     /// when room for them gets short.
     void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers, TimePoint now);
 
+    /// The kernel program's own way to a server, step by step over the same maps.
+    [[nodiscard]] Result<Choice> choose(const Flow& flow) const;
+
     /// Services and servers; not the reasons.
     Result<void> count(Counters& counters) const;
     /// The ways that the tables in force hold: after a start, from a predecessor.

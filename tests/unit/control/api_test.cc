@@ -17,6 +17,10 @@ public:
         return tl::unexpected(Error{unknown_target(target)});
     }
     Result<Drained> drain_all(bool) override { return Drained{}; }
+    Result<std::vector<ServerStanding>> why(const Target& target) override {
+        return tl::unexpected(Error{unknown_target(target)});
+    }
+    std::vector<FlowAnswer> follow(const FlowQuestion&) override { throw std::bad_alloc(); }
 
 private:
     static tl::unexpected<Error> refused() { return tl::unexpected(Error{"refused"}); }
@@ -43,6 +47,7 @@ TEST(Api, AnUnknownTargetIsNotFound) {
     const ApiReply reply = ask("POST", "/v1/drain", R"({"target": "ns1"})");
     EXPECT_EQ(reply.status, 404);
     EXPECT_NE(reply.body.find("ns1"), std::string::npos);
+    EXPECT_EQ(ask("POST", "/v1/why", R"({"target": "ns1"})").status, 404);
 }
 
 TEST(Api, ABrokenFileIsRefusedWithItsMessages) {

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How one real server stands in one service, with everything that led to it: a
+// value, taken from the engine when somebody asks `why`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/history.h"
+
+namespace dnsdirector::control {
+
+struct CheckStanding {
+    core::Check check;
+    core::CheckState state;
+    std::vector<core::PastVerdict> verdicts;  ///< oldest first
+    std::uint32_t shared_by = 1;              ///< services that list it
+};
+
+struct ServerStanding {
+    core::Service service;  ///< without its servers
+    core::RealServer server;
+    core::ServerDecision decision;
+    core::QuorumDecision quorum;
+    core::Rule rule = core::Rule::no_checks;
+    std::optional<std::size_t> check;  ///< position in `checks` of the one that decided
+    double share = 0;                  ///< of the service's new work, 0 to 1
+    std::string unreachable;           ///< the data plane's word, asked of every server; "" it can
+    std::vector<CheckStanding> checks;
+    std::vector<core::PastDecision> decisions;  ///< oldest first
+};
+
+}  // namespace dnsdirector::control
