@@ -144,11 +144,12 @@ constexpr Format formats[] = {
 struct Options {
     std::string cluster;
     std::string path = default_config;
+    std::string config_id;
     std::string format;
 };
 
 int also_notify(const Options& options) {
-    const config::Loaded loaded = config::load(options.path);
+    const config::Loaded loaded = config::load(options.path, options.config_id);
     for (const config::Message& message : loaded.messages)
         if (message.severity == config::Severity::error)
             fmt::print(stderr, "{}", text_with_caret(message));
@@ -183,6 +184,7 @@ void add_also_notify(Program program) {
                      "dns_cluster, virtual_server_group, or a service IP")
         ->required();
     command->add_option("-f,--file", options->path, "Configuration")->capture_default_str();
+    add_config_id(*command, options->config_id);
     command->add_option("--format", options->format, "bind, nsd, knot or powerdns; default: all")
         ->check(CLI::IsMember({"bind", "nsd", "knot", "powerdns"}));
     command->footer(

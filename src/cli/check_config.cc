@@ -13,6 +13,7 @@ namespace {
 
 struct CheckOptions {
     std::string path = default_config;
+    std::string config_id;
     bool json = false;
     bool plain = false;
     bool quiet = false;
@@ -43,7 +44,7 @@ void print_misc_checks(const std::vector<config::MiscCheckNote>& checks, bool ea
 }
 
 int check_config(const CheckOptions& options) {
-    const config::Loaded loaded = config::examine(options.path);
+    const config::Loaded loaded = config::examine(options.path, options.config_id);
     print_messages(loaded, options);
     if (!loaded.ok()) return failed;
     if (options.json || options.quiet) return ok;
@@ -59,6 +60,7 @@ void add_check_config(Program program) {
     auto* command = program.app.add_subcommand("check-config", "Is this configuration right?");
     auto options = std::make_shared<CheckOptions>();
     command->add_option("-f,--file", options->path, "Configuration")->capture_default_str();
+    add_config_id(*command, options->config_id);
     command->add_flag("--json", options->json,
                       "All messages as one JSON array, for editors and pipelines");
     command->add_flag("--plain", options->plain, "One line a message, without the file's line");

@@ -31,6 +31,12 @@ struct Program {
     char** argv;
 };
 
+/// `-i`, as keepalived has it: chooses the configuration's conditional lines.
+inline void add_config_id(CLI::App& command, std::string& config_id) {
+    command.add_option("-i,--config-id", config_id,
+                       "Which conditional lines (@ID …) count; without it, those of the host name");
+}
+
 void add_run(Program program);
 void add_check_config(Program program);
 void add_convert(Program program);

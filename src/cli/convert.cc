@@ -13,6 +13,8 @@ void add_convert(Program program) {
         program.app.add_subcommand("convert", "Print the native form of a keepalived.conf");
     auto path = std::make_shared<std::string>(default_config);
     command->add_option("-f,--file", *path, "Configuration")->capture_default_str();
+    auto config_id = std::make_shared<std::string>();
+    add_config_id(*command, *config_id);
     command->footer(
         "Services with the same servers become one dns_cluster; dig lines become questions with\n"
         "dig's verdicts. What is printed is read again and compared before it counts as the same.\n"
@@ -20,9 +22,9 @@ void add_convert(Program program) {
         "\n"
         "  dnsdirector convert -f keepalived.conf > dnsdirector.conf\n"
         "  dnsdirector check-config -f dnsdirector.conf");
-    command->callback([program, path] {
-        program.action = [path] {
-            const config::Converted converted = config::convert(*path);
+    command->callback([program, path, config_id] {
+        program.action = [path, config_id] {
+            const config::Converted converted = config::convert(*path, *config_id);
             fmt::print("{}", converted.text);
             for (const config::Message& message : converted.loaded.messages)
                 if (message.severity == config::Severity::error)

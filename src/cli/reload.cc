@@ -43,16 +43,20 @@ void add_plan(Program program) {
     auto path = std::make_shared<std::string>(default_config);
     add_run_dir(*command, *run_dir);
     command->add_option("-f,--file", *path, "Configuration")->capture_default_str();
+    auto config_id = std::make_shared<std::string>();
+    add_config_id(*command, *config_id);
     command->footer(
         "One change a line; nothing is changed.\n"
         "Exit status: 0 no change, 2 changes, 1 error, 3 no director.\n"
         "\n"
         "  dnsdirector plan -f new.conf");
-    command->callback([program, run_dir, path] {
-        program.action = [run_dir, path]() -> int {
+    command->callback([program, run_dir, path, config_id] {
+        program.action = [run_dir, path, config_id]() -> int {
             std::error_code ignored;
             const std::string absolute = std::filesystem::absolute(*path, ignored).string();
-            const ApiAnswer answer = call_api(*run_dir, "POST", "/v1/plan", {{"path", absolute}});
+            nlohmann::json request = {{"path", absolute}};
+            if (!config_id->empty()) request["config_id"] = *config_id;
+            const ApiAnswer answer = call_api(*run_dir, "POST", "/v1/plan", request);
             if (const int status = print_errors(answer, *run_dir); status != ok) return status;
             print_lines(answer);
             return answer.body.value("changes", nlohmann::json::array()).empty() ? ok : changes;

@@ -12,6 +12,7 @@ void add_run(Program program) {
     options->config_path = default_config;
     options->version = version;
     command->add_option("-f,--file", options->config_path, "Configuration")->capture_default_str();
+    add_config_id(*command, options->config_id);
     command->add_option("--run-dir", options->run_dir, "API socket and saved overrides")
         ->capture_default_str();
     command->add_option("--pin-dir", options->pin_dir, "Pinned maps, programs and links (a bpffs)")

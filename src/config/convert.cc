@@ -282,8 +282,8 @@ Converted convert_by(const Load& load_with, const std::string& config_id) {
 
 }  // namespace
 
-Converted convert(const std::string& path) {
-    const Files files = real_files();
+Converted convert(const std::string& path, const std::string& config_id) {
+    const Files files = real_files(config_id);
     return convert_by([&](const Visit& visit) { return load(path, files, visit); },
                       files.config_id);
 }

@@ -20,7 +20,7 @@ struct Converted {
     bool complete = false;
 };
 
-[[nodiscard]] Converted convert(const std::string& path);
+[[nodiscard]] Converted convert(const std::string& path, const std::string& config_id = {});
 [[nodiscard]] Converted convert(std::string_view text, const std::string& name, const Files& files);
 
 }  // namespace dnsdirector::config

@@ -15,8 +15,8 @@ void find_all(const Whole& whole) {
 
 }  // namespace
 
-Loaded examine(const std::string& path) {
-    return load(path, real_files(), find_all);
+Loaded examine(const std::string& path, const std::string& config_id) {
+    return load(path, real_files(config_id), find_all);
 }
 
 Loaded examine(std::string_view text, const std::string& name, const Files& files) {

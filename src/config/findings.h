@@ -32,7 +32,7 @@ struct Rule {
 [[nodiscard]] std::span<const Rule> check_rules();    ///< findings_checks.cc
 
 /// As load() and parse(), with the findings among the messages when there is no error.
-[[nodiscard]] Loaded examine(const std::string& path);
+[[nodiscard]] Loaded examine(const std::string& path, const std::string& config_id = {});
 [[nodiscard]] Loaded examine(std::string_view text, const std::string& name, const Files& files);
 
 }  // namespace dnsdirector::config

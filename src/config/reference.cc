@@ -31,8 +31,8 @@ before every start and reload; what is refused changes nothing.
 - One statement a line: a keyword and its arguments. `{` opens the keyword's block,
   also on a later line, `}` closes it; both end a statement, so that blocks may stand
   on one line. In native blocks `;` ends a statement too.
-- `#` and `!` start a comment anywhere, also in the middle of a word; only double quotes
-  protect them.
+- `#` and `!` start a comment anywhere, also in the middle of a word; double quotes
+  protect them, and a backslash before them.
 - `"…"` makes one word of what it holds. There are no escapes in it, except in a
   script's command line.
 - Keywords are case-sensitive; their arguments, such as `DR`, `udp` or `servfail`, are not.
@@ -40,10 +40,49 @@ before every start and reload; what is refused changes nothing.
   unit they are seconds.
 - `include FILE` puts another file, or all that match a pattern (`*`, `?`, `[…]`,
   `{a,b}`), in its place, also within a block. The name is relative to the file that
-  includes. A file that is missing is an error, a pattern without a match a warning.
-- What is given twice, unknown or out of range is an error. keepalived's definitions
-  (`$NAME=value`), `~SEQ`, `~LST` and conditional lines (`@id`) are not read yet and
-  say so.
+  includes. A file that is missing is an error, a pattern without a match a warning;
+  `includew` makes that an error too, `includeb` wants a match for each of `{a,b}`,
+  `includea` both; `includer` and `includem` are as `include`. `include_check` in
+  `global_defs` sets the same for what follows.
+- What is given twice, unknown or out of range is an error.
+
+### Text that stands for other text
+
+As in keepalived, all over a file and in what it includes, in either form:
+
+| written | means |
+| --- | --- |
+| `$NAME=VALUE` | a definition, on a line of its own; it may be changed later |
+| `$NAME=` … `\` | one of several lines: each but the last ends with a backslash, an empty line ends it too |
+| `$NAME`, `${NAME}` | the value, as it is *when used*; without braces a blank, `,`, `)`, `;` or a brace must follow |
+| `${_PWD}`, `${_INSTANCE}` | the folder of this file; the `--config-id` |
+| `${_HASH}`, `${_BANG}` | `#` and `!` that start no comment |
+| `${_ENV VARIABLE}` | an environment variable |
+| `@ID …` | the line counts only where `--config-id` (else the first part of the host name) is ID |
+| `@^ID …` | … only where it is not |
+| `~SEQ(VAR, START, STEP, END) …` | the rest of the line, once for each value of `${VAR}`; START and STEP may be left out; `~SEQx` writes hexadecimal |
+| `~LST(VAR, A, B) …` | … for each value listed |
+| `~LST({V, W}, {A, B}, {C, D}) …` | … for several variables at once |
+
+    $SERVER= \
+    real_server 203.0.113.${N} 53 { \
+        weight 1 \
+        TCP_CHECK { } \
+    }
+    virtual_server 192.0.2.53 53 {
+        lb_algo wrr
+        lb_kind DR
+        ~SEQ(N, 11, 54) $SERVER
+    }
+
+What is not defined is an error, in a command line a warning, since it is handed on as
+it stands. `${_RANDOM}` is refused: a file means the same each time it is read. Messages
+point at the line of the file and say what it reads once all is put in. What definitions
+and sequences may grow to is limited (a line to 16 KiB, all of them to about 250,000
+words), nesting to 32, so that no text takes the memory of the machine.
+
+Every command that takes `-f` takes `--config-id` (`-i`), too; `reload`, and `plan`
+without it, use the running director's.
 
 ## Where to start
 

@@ -72,7 +72,8 @@ void healthz(const Context& context, const ApiRequest&, const Reply& reply) {
 }
 
 void reload(const Context& context, const ApiRequest&, const Reply& reply) {
-    config::Loaded loaded = config::load(context.commands.config_path());
+    config::Loaded loaded =
+        config::load(context.commands.config_path(), context.commands.config_id());
     context.post_to_loop([&commands = context.commands, reply, loaded = std::move(loaded)] {
         const json messages = texts(loaded.messages);
         const bool broken = !loaded.ok();
@@ -88,7 +89,10 @@ void plan(const Context& context, const ApiRequest& request, const Reply& reply)
     const json body = json::parse(request.body, nullptr, false);
     if (!body.is_object() || !body.contains("path") || !body["path"].is_string())
         return reply(error_reply(400, "plan wants {\"path\": \"/absolute/path\"}"));
-    config::Loaded loaded = config::load(body["path"].get<std::string>());
+    const std::string own = context.commands.config_id();
+    const json id = body.value("config_id", json(own));
+    config::Loaded loaded =
+        config::load(body["path"].get<std::string>(), id.is_string() ? id.get<std::string>() : own);
     if (!loaded.ok()) return reply({409, text_of(json{{"errors", texts(loaded.messages)}})});
     context.post_to_loop([&commands = context.commands, reply, loaded = std::move(loaded)] {
         reply(changes_reply(commands.plan(loaded), texts(loaded.messages)));

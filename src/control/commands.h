@@ -27,6 +27,8 @@ public:
 
     [[nodiscard]] virtual Snapshot snapshot() = 0;
     [[nodiscard]] virtual const std::string& config_path() const = 0;
+    /// Chooses the configuration's conditional lines; "": the host name does.
+    [[nodiscard]] virtual std::string config_id() const { return {}; }
     /// All or nothing; the lines say what changed.
     virtual Result<std::vector<std::string>> reload(config::Loaded loaded) = 0;
     virtual Result<std::vector<std::string>> plan(const config::Loaded& loaded) = 0;

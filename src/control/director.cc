@@ -204,7 +204,8 @@ void RunningDirector::on_signal(int number) {
 void RunningDirector::reload_off_loop() {
     notify_systemd("RELOADING=1");
     api_.post([this] {
-        auto loaded = std::make_shared<config::Loaded>(config::load(options_.config_path));
+        auto loaded = std::make_shared<config::Loaded>(
+            config::load(options_.config_path, options_.config_id));
         asio::post(io_, [this, loaded] {
             (void)reload(std::move(*loaded));
             notify_systemd("READY=1");
@@ -305,7 +306,7 @@ int run_director(const DirectorOptions& options) {
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
     std::signal(SIGCHLD, SIG_DFL);  // ignored over a re-execution
     Loop loop;
-    config::Loaded loaded = config::load(options.config_path);
+    config::Loaded loaded = config::load(options.config_path, options.config_id);
     for (const config::Message& message : loaded.messages)
         fmt::print(stderr, "{}\n", message.to_string());
     if (!loaded.ok()) return 1;

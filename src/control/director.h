@@ -11,6 +11,7 @@ namespace dnsdirector::control {
 
 struct DirectorOptions {
     std::string config_path;
+    std::string config_id;  ///< chooses conditional lines; "": the host name does
     std::string run_dir = "/run/dnsdirector";
     std::string pin_dir = "/sys/fs/bpf/dnsdirector";
     std::string version;

@@ -34,8 +34,9 @@ std::vector<char*> pointers(std::vector<std::string>& arguments) {
     return list;
 }
 
-bool configuration_accepted(const std::string& binary, const std::string& config_path) {
-    std::vector<std::string> arguments = {binary, "check-config", "-f", config_path};
+bool configuration_accepted(const std::string& binary, const DirectorOptions& options) {
+    std::vector<std::string> arguments = {binary, "check-config", "-f", options.config_path};
+    if (!options.config_id.empty()) arguments.insert(arguments.end(), {"-i", options.config_id});
     pid_t child = 0;
     if (const int error = posix_spawn(&child, binary.c_str(), nullptr, nullptr,
                                       pointers(arguments).data(), environ);
@@ -54,7 +55,7 @@ bool configuration_accepted(const std::string& binary, const std::string& config
 std::thread check_then(const DirectorOptions& options, std::function<void(bool)> done) {
     return std::thread([options, done = std::move(done)] {
         const std::string binary = own_path();
-        const bool accepted = configuration_accepted(binary, options.config_path);
+        const bool accepted = configuration_accepted(binary, options);
         if (!accepted)
             spdlog::error("USR2: {} does not accept {}; the running program stays", binary,
                           options.config_path);

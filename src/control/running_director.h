@@ -61,6 +61,7 @@ public:
     // Commands
     Snapshot snapshot() override;
     const std::string& config_path() const override { return options_.config_path; }
+    std::string config_id() const override { return options_.config_id; }
     Result<std::vector<std::string>> reload(config::Loaded loaded) override;
     Result<std::vector<std::string>> plan(const config::Loaded& loaded) override;
     Result<Drained> drain(const Target& target, bool drained) override;
