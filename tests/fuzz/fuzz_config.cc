@@ -33,6 +33,10 @@ config::Files halves(std::string_view text) {
         return pattern == "*" ? std::vector<std::string>{"a", "b"} : std::vector<std::string>{};
     };
     files.identity = [](const std::string& path) { return path; };
+    files.config_id = "main";
+    files.environment = [](const std::string& name) {
+        return name == "SITE" ? std::optional<std::string>("$A") : std::nullopt;
+    };
     return files;
 }
 
