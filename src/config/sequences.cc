@@ -22,8 +22,8 @@ bool is_name(std::string_view text) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                c == '_';
     };
-    return !text.empty() && !(text[0] >= '0' && text[0] <= '9') &&
-           std::all_of(text.begin(), text.end(), good);
+    const bool digit_first = !text.empty() && text[0] >= '0' && text[0] <= '9';
+    return !text.empty() && !digit_first && std::all_of(text.begin(), text.end(), good);
 }
 
 /// Splits at commas that stand outside braces. An empty text has no parts.
