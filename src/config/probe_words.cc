@@ -66,7 +66,8 @@ Result<ProbeWords> parse_probe_words(std::span<const std::string> words) {
     if (auto done = read_question(words, read.check); !done) return tl::unexpected(done.error());
     if (auto done = read_path(words, read); !done) return tl::unexpected(done.error());
     if (auto done = read_judgement(words, read); !done) return tl::unexpected(done.error());
-    const std::string_view over = words.size() > transport ? words[transport] : "udp";
+    const std::string_view over =
+        words.size() > transport ? std::string_view{words[transport]} : "udp";
     if (over != "udp" && over != "tcp") return fail("\"{}\" is no transport: udp or tcp", over);
     read.check.transport = over == "tcp" ? Protocol::tcp : Protocol::udp;
     return read;

@@ -17,6 +17,11 @@ NATIVE = re.compile(r"^(director|dns_cluster|check|http|bgp)\b", re.MULTILINE)
 
 # keepalived 2.2.7's answer, as a pattern of its whole output, and why it is one.
 EXCEPTIONS = {
+    "classic_44_servers.conf": (
+        r"(SECURITY VIOLATION - check scripts are being executed but script_security not"
+        r" enabled\.\s*|\(.*\) [^\n]*\s*)*",
+        "it runs such a file, and warns since dig would run as root without"
+        " enable_script_security"),
     "compatible_persistence_off.conf": (
         r"\(.*\) number '0' outside range \[1, 2678400\]\n\(.*\) persistence_timeout invalid\s*",
         "old files have 0, which older and newer versions read as off"),

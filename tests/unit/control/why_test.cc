@@ -111,7 +111,7 @@ TEST(Why, every_rule_has_a_sentence_and_a_way_back_where_there_is_one) {
         made.decision.slow_start_step = each.rule == Rule::slow_start ? 5 : 0;
         EXPECT_TRUE(has(first(made), each.says)) << first(made);
         EXPECT_TRUE(has(way_back(made), each.back)) << way_back(made);
-        if (*each.back == '\0') EXPECT_EQ(way_back(made), "");
+        EXPECT_EQ(*each.back == '\0', way_back(made).empty()) << way_back(made);
         EXPECT_NE(core::to_string(each.rule), "");
         EXPECT_NE(rule_text(made), "");
     }
