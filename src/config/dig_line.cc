@@ -47,9 +47,9 @@ bool same_letters(std::string_view left, std::string_view right) {
 /// isc_parse_uint32() to base 10, and a limit.
 std::optional<std::uint32_t> number(std::string_view text, std::uint32_t most) {
     std::uint32_t value = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, status] = std::from_chars(text.data(), end, value);
-    if (text.empty() || status != std::errc{} || rest != end || value > most) return std::nullopt;
+    const auto [rest, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (status != std::errc{} || rest != text.data() + text.size() || value > most)
+        return std::nullopt;
     return value;
 }
 
