@@ -18,7 +18,8 @@ void add_convert(Program program) {
     command->footer(
         "Services with the same servers become one dns_cluster; dig lines become questions with\n"
         "dig's verdicts. What is printed is read again and compared before it counts as the same.\n"
-        "Exit status: 0 the same desired state, 1 errors, or something has no native form.\n"
+        "Exit status: 0 the same desired state, 1 errors, or something has no native form; then\n"
+        "a line `incomplete` makes check-config refuse what is printed.\n"
         "\n"
         "  dnsdirector convert -f keepalived.conf > dnsdirector.conf\n"
         "  dnsdirector check-config -f dnsdirector.conf");

@@ -219,8 +219,6 @@ std::string Writer::write() {
     for (const std::string& comment : head)
         line(0, "# {}", comment);
     if (!head.empty()) line(0, "");
-    for (const Leftover& leftover : plan_.left)
-        line(0, "# no native form: {} ({})", leftover.text, whole_.diagnostics.where(leftover.at));
     keep_blocks();
     write_director();
     name_clusters();
@@ -232,6 +230,22 @@ std::string Writer::write() {
     while (out_.ends_with("\n\n"))
         out_.pop_back();
     return std::move(out_);
+}
+
+/// What is printed must not pass for the whole: no keyword is called so.
+void mark_incomplete(Converted& converted, const std::vector<std::string>& lost) {
+    std::string head;
+    for (const std::string& text : lost) {
+        head += "# no native form: ";
+        for (const char c : text)
+            head += c == '\n' ? ' ' : c;
+        head += '\n';
+    }
+    converted.text = head +
+                     "incomplete   # an error on purpose: write what the lines above name, then "
+                     "delete this line\n\n" +
+                     converted.text;
+    converted.complete = false;
 }
 
 /// Reads what was written and compares.
@@ -253,12 +267,13 @@ void prove(const core::Configuration& before, const std::string& config_id, Conv
             if (message.severity == Severity::error) wrong.push_back(message.to_string());
     }
     if (wrong.empty()) return;
-    converted.complete = false;
     constexpr std::size_t most = 10;
     std::string text = "the native form printed does not mean quite the same:";
     for (std::size_t i = 0; i < std::min(wrong.size(), most); ++i)
         text += "\n  " + wrong[i];
     if (wrong.size() > most) text += fmt::format("\n  and {} more", wrong.size() - most);
+    if (wrong.size() > most) wrong.resize(most);
+    mark_incomplete(converted, wrong);
     const auto& messages = converted.loaded.messages;
     const std::string file = messages.empty() ? "convert" : messages.front().file;
     converted.loaded.messages.push_back({Severity::error, file, 0, 0, std::move(text)});
@@ -273,8 +288,13 @@ Converted convert_by(const Load& load_with, const std::string& config_id) {
         before = whole.configuration;
         converted.text = writer.write();
         converted.complete = writer.left().empty();
-        for (const Leftover& leftover : writer.left())
+        std::vector<std::string> lost;
+        for (const Leftover& leftover : writer.left()) {
+            lost.push_back(
+                fmt::format("{} ({})", leftover.text, whole.diagnostics.where(leftover.at)));
             whole.diagnostics.error(leftover.at, "no native form: {}", leftover.text);
+        }
+        if (!lost.empty()) mark_incomplete(converted, lost);
     });
     if (!converted.text.empty() && converted.complete) prove(before, config_id, converted);
     return converted;

@@ -14,7 +14,7 @@ struct Converted {
     /// among them although `text` is there.
     Loaded loaded;
     /// The native form; empty when the file has errors of its own. What has no native form
-    /// stands in it as a comment.
+    /// stands in front as a comment, with a line that no check-config accepts.
     std::string text;
     /// Nothing is left out, and reading `text` gives the same desired state (same_state.h).
     bool complete = false;

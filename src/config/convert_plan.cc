@@ -189,12 +189,12 @@ void Planner::read_checks(Unit& unit) {
             const core::RealServer& server = service->real_servers[i];
             for (const core::CheckIndex check : server.checks) {
                 PlannedCheck one = planned(configuration_.checks[check], server.endpoint);
-                if (one.check.target.address != IpAddress())
+                if (std::holds_alternative<core::DigCheck>(one.check.what))
                     plan_.left.push_back(
                         {places_.checks[check],
-                         fmt::format("a check of {} that asks {} (connect_ip, or dig's @server)",
-                                     server.endpoint.to_string(),
-                                     one.check.target.address.to_string())});
+                         fmt::format("a dig line of {} with more than 10 tries, or of more than "
+                                     "1min each",
+                                     server.endpoint.to_string())});
                 of[index(protocol)].push_back(std::move(one));
             }
         }
@@ -275,6 +275,11 @@ bool alike_but_for_family(const PlannedServer& a, const PlannedServer& b) {
            a.notify_down == b.notify_down && a.checks.empty() && b.checks.empty();
 }
 
+/// A target of one family does not tell which source is whose.
+bool asks_elsewhere(const PlannedCheck& check) {
+    return check.check.target.address != IpAddress();
+}
+
 PlannedCheck without_source(PlannedCheck check) {
     check.source = {};
     return check;
@@ -289,6 +294,7 @@ bool foldable(const PlannedCluster& v4, const PlannedCluster& v6) {
         return service;
     };
     return v4.protocols == v6.protocols && policies(v4) == policies(v6) &&
+           std::none_of(v4.checks.begin(), v4.checks.end(), asks_elsewhere) &&
            std::equal(v4.servers.begin(), v4.servers.end(), v6.servers.begin(), v6.servers.end(),
                       alike_but_for_family) &&
            std::equal(v4.checks.begin(), v4.checks.end(), v6.checks.begin(), v6.checks.end(),

@@ -227,6 +227,7 @@ std::vector<std::string> lines_of_check(const PlannedCheck& planned) {
         line.add_if(true, "source {}{}{}", planned.source[0] ? planned.source[0]->to_string() : "",
                     planned.source[0] && planned.source[1] ? " " : "",
                     planned.source[1] ? planned.source[1]->to_string() : "");
+    line.add_if(check.target.address != IpAddress(), "target {}", check.target.address.to_string());
     line.add_if(check.target.port != 0, "port {}", check.target.port);
     std::visit(
         [&](const auto& what) {

@@ -197,13 +197,14 @@ std::string probe_line(const Check& check, const DigCheck& dig) {
 void servfail_passes(const Scene& scene) {
     constexpr std::string_view text =
         "dig ends with exit status 0 on SERVFAIL, REFUSED and every other status: a server that "
-        "answers so stays in, and gets more queries than the others since it answers fast";
+        "answers so stays in, and its share of the clients gets errors";
     const auto judge = [&](const Check& check, const Service&) -> Remark {
         if (const auto* dig = std::get_if<DigCheck>(&check.what))
             return {std::string(text),
                     probe_line(check, *dig) + "\nor natively: check { query \"" + dig->name + " " +
                         core::type_name(dig->type) +
-                        "\" }, which fails on both; `dnsdirector convert` writes the block"};
+                        "\" }, which fails on both; `dnsdirector convert` writes the block with "
+                        "`fail_on none`, as dig; delete that"};
         if (const auto* script = std::get_if<ScriptCheck>(&check.what);
             script != nullptr && program_of(*script) == "dig")
             return {std::string(text),

@@ -74,12 +74,14 @@ void complete_timing(CheckDraft& draft, Diagnostics& diagnostics) {
     timing.rise = draft.rise.value_or(standard.rise);
     timing.fall = draft.fall.value_or(standard.fall);
     if (timing.timeout * timing.tries > timing.every)
-        diagnostics.warning(draft.every_at,
-                            "a round of this check may take {} (timeout {} × tries {}), "
-                            "longer than every {}; the next "
-                            "round then waits for its end",
-                            to_text(timing.timeout * timing.tries), to_text(timing.timeout),
-                            timing.tries, to_text(timing.every));
+        diagnostics.finding(
+            draft.every_at, "timeout-over-interval",
+            fmt::format("a round of this check may take {} (timeout {} × tries {}), longer than "
+                        "every {}; the next round then waits for its end",
+                        to_text(timing.timeout * timing.tries), to_text(timing.timeout),
+                        timing.tries, to_text(timing.every)),
+            fmt::format("every {} or more, or shorter timeouts",
+                        to_text(timing.timeout * timing.tries)));
 }
 
 bool contains_word(std::string_view words, std::string_view word) {

@@ -113,8 +113,9 @@ virtual_server 192.0.2.53 53 {
     lb_algo wrr
     lb_kind DR
     real_server 203.0.113.11 53 {
-        DNS_CHECK {
-            connect_ip 203.0.113.99
+        MISC_CHECK {
+            misc_path "/usr/bin/dig @203.0.113.11 +tries=20 . soa"
+            misc_timeout 9
         }
     }
 }
@@ -123,6 +124,7 @@ virtual_server 192.0.2.53 53 {
     assert done.returncode == 1
     assert f"{path}:6:9: error: no native form" in done.stderr
     assert "# no native form: " in done.stdout
+    assert run("check-config", "-f", written(tmp_path, done.stdout)).returncode == 1
 
 
 # ---- also-notify ------------------------------------------------------------------

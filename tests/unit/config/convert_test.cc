@@ -162,17 +162,38 @@ TEST(Convert, AddressesInCommandsBecomePlaceholders) {
     EXPECT_NE(native.find(" 203.0.113.111\""), std::string::npos) << native;
 }
 
-TEST(Convert, WhatHasNoNativeFormIsSaidInTheTextAndAsAnError) {
-    const Converted result = converted(
+TEST(Convert, ACheckThatAsksElsewhereGetsATarget) {
+    const std::string native = native_of(
         service("192.0.2.53", "UDP",
-                "real_server 203.0.113.11 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"));
+                "real_server 203.0.113.11 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"
+                "real_server 203.0.113.12 53 {\nDNS_CHECK {\n}\n}\n"
+                "real_server 203.0.113.13 53 {\nMISC_CHECK {\nmisc_path \"/usr/bin/dig "
+                "@203.0.113.12 . soa\"\nmisc_timeout 9\n}\n}\n"
+                "real_server 203.0.113.14 53 {\nTCP_CHECK {\nconnect_ip 203.0.113.99\n"
+                "connect_port 80\nconnect_timeout 3\n}\n}\n"));
+    EXPECT_NE(native.find("target 203.0.113.99; port 80\n"), std::string::npos) << native;
+    EXPECT_NE(native.find("target 203.0.113.12\n"), std::string::npos) << native;
+    // All servers ask the same one.
+    const std::string common = native_of(
+        service("192.0.2.53", "UDP",
+                "real_server 203.0.113.11 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"
+                "real_server 203.0.113.12 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"));
+    EXPECT_NE(common.find("target 203.0.113.99"), std::string::npos) << common;
+}
+
+TEST(Convert, WhatHasNoNativeFormIsAnErrorAndItsTextIsRefused) {
+    const Converted result =
+        converted(service("192.0.2.53", "UDP",
+                          "real_server 203.0.113.11 53 {\nMISC_CHECK {\nmisc_path \"/usr/bin/dig "
+                          "@203.0.113.11 +tries=20 . soa\"\nmisc_timeout 9\n}\n}\n"));
     EXPECT_FALSE(result.complete);
-    EXPECT_NE(result.text.find("# no native form: a check of 203.0.113.11:53 that asks "
-                               "203.0.113.99"),
+    EXPECT_NE(result.text.find("# no native form: a dig line of 203.0.113.11:53 with more than 10"),
               std::string::npos)
         << result.text;
     EXPECT_NE(errors_of(result.loaded).find("t.conf:7:1: error: no native form"), std::string::npos)
         << errors_of(result.loaded);
+    EXPECT_NE(errors_of(parse_text(result.text)).find("incomplete"), std::string::npos)
+        << result.text;
 }
 
 TEST(Convert, AFileWithErrorsGivesTheirMessagesAndNothingElse) {

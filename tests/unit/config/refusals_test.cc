@@ -149,7 +149,7 @@ TEST(Refusals, WarnOfWhatWillSurprise) {
     check_says(
         "every 500ms",
         "t.conf:6:36: warning: a round of this check may take 1s (timeout 500ms × tries 2), longer "
-        "than every 500ms; the next round then waits for its end\n");
+        "than every 500ms; the next round then waits for its end [timeout-over-interval]\n");
     says(cluster("") + "check soa { query \". SOA\" }\n",
          "t.conf:9:1: warning: no dns_cluster uses the check `soa`; `check soa` in one does\n");
     cluster_says("quorum 3",
