@@ -140,7 +140,12 @@ const CheckDraft* Assembly::named_check(std::string_view name) const {
 
 core::CheckIndex Assembly::add_check(core::Check check, const Position& at) {
     const auto known = known_checks_.find(check);
-    if (known != known_checks_.end()) return *known;
+    if (known != known_checks_.end()) {
+        auto& others = places_.equal_checks;
+        if (!(places_.checks[*known] == at) && (others.empty() || !(others.back().second == at)))
+            others.emplace_back(*known, at);
+        return *known;
+    }
     const auto added = static_cast<core::CheckIndex>(configuration_.checks.size());
     configuration_.checks.push_back(std::move(check));
     places_.checks.push_back(at);

@@ -8,7 +8,7 @@ namespace {
 
 void find_all(const Whole& whole) {
     const Scene scene{whole.configuration, whole.places, whole.diagnostics};
-    for (const auto& rules : {service_rules(), check_rules()})
+    for (const auto& rules : {service_rules(), check_rules(), target_rules()})
         for (const Rule& rule : rules)
             rule.find(scene);
 }

@@ -30,6 +30,7 @@ struct Rule {
 /// All but `persistence`, which the keyword itself says.
 [[nodiscard]] std::span<const Rule> service_rules();  ///< findings_services.cc
 [[nodiscard]] std::span<const Rule> check_rules();    ///< findings_checks.cc
+[[nodiscard]] std::span<const Rule> target_rules();   ///< findings_targets.cc
 
 /// As load() and parse(), with the findings among the messages when there is no error.
 [[nodiscard]] Loaded examine(const std::string& path, const std::string& config_id = {});

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/config.h"
@@ -24,6 +25,7 @@ struct ServicePlaces {
 struct Places {
     std::vector<ServicePlaces> services;  ///< of Configuration::services
     std::vector<Position> checks;         ///< of Configuration::checks, the first of equal ones
+    std::vector<std::pair<core::CheckIndex, Position>> equal_checks;  ///< the others
 };
 
 /// A configuration and all that it was made of.

@@ -128,6 +128,34 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"timeout-over-interval",
              twins(server("203.0.113.11", misc("/usr/local/bin/ask", "misc_timeout 11"))),
              twins(server("203.0.113.11", misc("/usr/local/bin/ask", "misc_timeout 10"))), 7},
+        Case{"check-asks-other-server",
+             service("192.0.2.53", "UDP",
+                     server("203.0.113.11", misc("/usr/bin/dig @203.0.113.11 . soa")) +
+                         server("203.0.113.12", misc("/usr/bin/dig @203.0.113.11 . soa"))),
+             twins(server("203.0.113.11", misc("/usr/bin/dig @203.0.113.11 . soa")) +
+                   server("203.0.113.12", misc("/usr/bin/dig @203.0.113.12 . soa"))),
+             13},
+        Case{"check-asks-other-server",
+             service("192.0.2.53", "UDP",
+                     server("203.0.113.11", "DNS_CHECK {\nconnect_ip 203.0.113.99\n}")),
+             twins(server("203.0.113.11", "DNS_CHECK {\nconnect_ip 203.0.113.11\n}")), 7},
+        Case{"check-asks-other-server",
+             service("192.0.2.53", "UDP",
+                     server("203.0.113.11", misc("/usr/bin/dnsdirector probe 0.0.0.0 IN A . "
+                                                 "203.0.113.99 1 2 SERVFAIL"))),
+             twins(server("203.0.113.11", misc("/usr/bin/dnsdirector probe 0.0.0.0 IN A . "
+                                               "203.0.113.11 1 2 SERVFAIL"))),
+             7},
+        Case{"check-asks-other-server",
+             service("192.0.2.53", "UDP",
+                     two + server("203.0.113.13", misc("/usr/local/bin/ask 203.0.113.12"))),
+             twins(two + server("203.0.113.13", misc("/usr/local/bin/ask 203.0.113.13"))), 19},
+        Case{"check-asks-other-server",
+             native("real_server d { address 203.0.113.14; check { query \". SOA\"; target "
+                    "203.0.113.15 } }"),
+             native("real_server d { address 203.0.113.14 2001:db8:1::14; check { query \". "
+                    "SOA\"; target 203.0.113.14 } }\nservice_ip 2001:db8::53"),
+             4},
         Case{"servfail-passes",
              twins(server("203.0.113.11", misc("/usr/bin/dig @203.0.113.11 . soa"))), twins(one),
              7},
@@ -155,6 +183,18 @@ TEST(FindingsOfAFile, AreSaidOnceForEachBlock) {
         << finding.text;
 }
 
+TEST(FindingsOfAFile, NameTheServerThatACopiedCheckAsks) {
+    const Message finding =
+        only(service("192.0.2.53", "UDP",
+                     server("203.0.113.11", misc("/usr/bin/dig @203.0.113.11 . soa")) +
+                         server("203.0.113.12", misc("/usr/bin/dig @203.0.113.11 . soa"))),
+             "check-asks-other-server");
+    EXPECT_NE(finding.text.find("the check of 203.0.113.12 asks 203.0.113.11, another real server"),
+              std::string::npos)
+        << finding.text;
+    EXPECT_EQ(finding.hint, "@203.0.113.12");
+}
+
 TEST(FindingsOfAFile, WaitUntilThereIsNoError) {
     const Loaded loaded =
         examine(service("192.0.2.53", "UDP", one) + "nonsense\n", "t.conf", files_of({}));
@@ -170,10 +210,10 @@ TEST(FindingsOfAFile, AreNotForTheDaemon) {
 
 TEST(FindingsOfAFile, HaveACodeOfTheirTable) {
     std::set<std::string_view> codes;
-    for (const auto& rules : {service_rules(), check_rules()})
+    for (const auto& rules : {service_rules(), check_rules(), target_rules()})
         for (const Rule& rule : rules)
             EXPECT_TRUE(codes.insert(rule.code).second) << rule.code;
-    EXPECT_EQ(codes.size(), 12U);
+    EXPECT_EQ(codes.size(), 13U);
 }
 
 }  // namespace
