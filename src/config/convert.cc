@@ -44,6 +44,7 @@ private:
     void name_clusters();
     void name_servers(PlannedCluster& cluster);
     void keep_blocks();
+    void name_words_without_effect(const Statement& block);
     void write_director();
     void write_named_checks();
     void write_cluster(const PlannedCluster& cluster);
@@ -109,6 +110,17 @@ void Writer::name_servers(PlannedCluster& cluster) {
     }
 }
 
+/// Words within a block that is written anew.
+void Writer::name_words_without_effect(const Statement& block) {
+    const bool global = block.keyword().text == "global_defs";
+    for (const Statement& each : block.body) {
+        const std::string_view word = each.keyword().text;
+        if (global ? word != "script_user" : word.starts_with("persistence_"))
+            line(0, "# left out, since it has no effect here: {} of {} ({})", word,
+                 block.keyword().text, whole_.diagnostics.where(each.position()));
+    }
+}
+
 /// The native blocks, which stay as they stand, and a word on those that have no effect.
 void Writer::keep_blocks() {
     const bool any = std::any_of(whole_.tree.begin(), whole_.tree.end(), [](const Statement& each) {
@@ -120,7 +132,7 @@ void Writer::keep_blocks() {
         const std::string_view keyword = statement.keyword().text;
         switch (fate_of(keyword)) {
             case Fate::kept: out_ += comments_.verbatim(statement) + '\n'; break;
-            case Fate::rewritten: break;
+            case Fate::rewritten: name_words_without_effect(statement); break;
             case Fate::left_out:
                 line(0, "# left out, since it has no effect here: {} ({})", keyword,
                      whole_.diagnostics.where(statement.position()));

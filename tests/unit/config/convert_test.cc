@@ -181,6 +181,18 @@ TEST(Convert, ACheckThatAsksElsewhereGetsATarget) {
     EXPECT_NE(common.find("target 203.0.113.99"), std::string::npos) << common;
 }
 
+TEST(Convert, NamesWordsThatItLeavesOut) {
+    const std::string native = native_of(
+        "global_defs {\nrouter_id LVS\nscript_user root\n}\n" +
+        service("192.0.2.53", "UDP",
+                "persistence_timeout 360\nreal_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"));
+    EXPECT_NE(native.find("router_id of global_defs (t.conf:2:1)\n"), std::string::npos) << native;
+    EXPECT_NE(native.find("persistence_timeout of virtual_server (t.conf:10:1)\n"),
+              std::string::npos)
+        << native;
+    EXPECT_EQ(native.find("script_user of"), std::string::npos) << native;
+}
+
 TEST(Convert, WhatHasNoNativeFormIsAnErrorAndItsTextIsRefused) {
     const Converted result =
         converted(service("192.0.2.53", "UDP",
