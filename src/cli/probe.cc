@@ -264,7 +264,9 @@ int run_words(const std::vector<std::string>& given) {
 
 /// --dig LINE: dig's exit status, or `usage` where only dig itself will do.
 int run_dig(const std::string& line) {
-    const Result<core::ScriptCheck> script = config::parse_script(line);
+    // In a file a program has its full path; in a shell nobody types it.
+    const bool bare = line.starts_with("dig ") || line == "dig";
+    const Result<core::ScriptCheck> script = config::parse_script(bare ? "/usr/bin/" + line : line);
     if (!script) return complain(script.error().message);
     const Result<config::DigLine> dig = config::parse_dig_line(script->arguments);
     if (!dig) return complain(dig.error().message);
@@ -273,7 +275,11 @@ int run_dig(const std::string& line) {
     timing.tries = dig->tries;
     const Result<probe::DigReport> report = probe::dig_once(dig->server, dig->check, timing);
     if (!report) return complain(report.error().message);
-    show(report->report);
+    // What dig is content with (SERVFAIL, say) need not be healthy.
+    const core::Verdict& verdict = report->report.verdict;
+    if (!verdict.passed()) fmt::print("{}; ", verdict.reason);
+    if (report->report.rcode) fmt::print("status {}; ", core::rcode_name(*report->report.rcode));
+    fmt::print("dig ends with exit status {}\n", report->exit_status);
     return report->exit_status;
 }
 

@@ -73,8 +73,9 @@ void print_server(const json& server, const std::string& now, std::set<std::stri
     fmt::print("\n{}{}\n", text_of(server, "service"), cluster.empty() ? "" : " (" + cluster + ")");
     print_field("", text_of(server, "answer"));
     print_field("state",
-                fmt::format("{}{} for {}, weight {} of {}, {:.3g}% of new work",
+                fmt::format("{}{}{} for {}, weight {} of {}, {:.3g}% of new work",
                             text_of(server, "state"), server.value("held", false) ? ", held" : "",
+                            server.value("drained", false) ? ", " + text_of(server, "health") : "",
                             age(text_of(server, "since"), now), server.value("effective_weight", 0),
                             server.value("weight", 0), server.value("share", 0.0) * 100));
     print_field("rule", text_of(server, "rule_text"));
@@ -92,6 +93,12 @@ void print_why(const json& body) {
         print_server(server, now, shown);
 }
 
+/// "ns1 203.0.113.11:53"; in the compatible form the name is the address.
+std::string named(const json& share) {
+    const std::string name = text_of(share, "name"), server = text_of(share, "server");
+    return name.empty() || name == server ? server : name + " " + server;
+}
+
 void print_flows(const json& body) {
     const json flows = list_of(body, "flows");
     for (const json& flow : flows)
@@ -102,8 +109,8 @@ void print_flows(const json& body) {
         const double slots = flow.value("slots", 1.0);
         fmt::print("\n{}: shares of all flows\n", text_of(flow, "service"));
         for (const json& share : shares)
-            fmt::print("    {:5.1f}%  {} {}\n", 100 * share.value("slots", 0.0) / slots,
-                       text_of(share, "name"), text_of(share, "server"));
+            fmt::print("    {:5.1f}%  {}\n", 100 * share.value("slots", 0.0) / slots,
+                       named(share));
     }
 }
 

@@ -20,6 +20,8 @@ private:
     bool find_addresses();
     void judge();
     void judge_quorum();
+    /// Of all its servers, as configured.
+    [[nodiscard]] std::uint64_t all_weights() const;
     void judge_method(const std::optional<Placed<core::ForwardingMethod>>& method,
                       std::string_view keyword);
     void judge_server(const CompatibleServerDraft& server);
@@ -88,19 +90,29 @@ void VirtualServerBuilder::judge() {
         if (server.readable) judge_server(server);
 }
 
+std::uint64_t VirtualServerBuilder::all_weights() const {
+    std::uint64_t weights = 0;
+    for (const CompatibleServerDraft& server : draft_.servers)
+        weights += weight_of(server);
+    return weights;
+}
+
 void VirtualServerBuilder::judge_quorum() {
     const std::uint64_t quorum = draft_.quorum ? draft_.quorum->value : 1;
     if (draft_.hysteresis && draft_.hysteresis->value >= quorum && draft_.hysteresis->value > 0)
         diagnostics_.error(draft_.hysteresis->position,
                            "hysteresis {} must be less than the quorum, {}",
                            draft_.hysteresis->value, quorum);
-    std::uint64_t weights = 0;
-    for (const CompatibleServerDraft& server : draft_.servers)
-        weights += weight_of(server);
+    const std::uint64_t weights = all_weights();
     if (draft_.faulty) return;
     if (weights == 0)
         diagnostics_.warning(draft_.position,
                              "every server of this virtual_server has weight 0: none gets work");
+    else if (draft_.quorum && quorum > weights)
+        diagnostics_.warning(draft_.quorum->position,
+                             "quorum {0} is more than the weights add up to; {1}, their sum, is "
+                             "used, as keepalived does",
+                             quorum, weights);
     else if (draft_.quorum && quorum + (draft_.hysteresis ? draft_.hysteresis->value : 0) > weights)
         diagnostics_.warning(
             draft_.quorum->position,
@@ -208,7 +220,9 @@ core::Service VirtualServerBuilder::service_of(const Endpoint& address) const {
     // The kernel's sh and mh hash the client's address alone unless they are told.
     service.other_hash = (scheduler() == core::Scheduler::sh && draft_.sh_port) ||
                          (scheduler() == core::Scheduler::mh && !draft_.mh_port);
-    if (draft_.quorum) service.quorum.required = draft_.quorum->value;
+    if (draft_.quorum)
+        service.quorum.required =
+            std::min(draft_.quorum->value, std::max<std::uint64_t>(all_weights(), 1));
     if (draft_.hysteresis) service.quorum.hysteresis = draft_.hysteresis->value;
     service.on_all_down = core::OnAllDown::empty;
     service.omega = draft_.omega;

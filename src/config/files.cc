@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <sys/stat.h>
@@ -58,10 +59,30 @@ Result<std::string> read_file(const std::string& path) {
     }
 }
 
+/// What a pattern may look at, so that one such as /*/*/*/* ends soon: far more
+/// than a directory of configurations has.
+constexpr std::size_t most_entries = 100000;
+thread_local std::size_t entries_left = 0;  // glob(3) hands no context to its callbacks
+
+dirent* next_entry(void* directory) {
+    if (entries_left == 0) return nullptr;
+    --entries_left;
+    return ::readdir(static_cast<DIR*>(directory));
+}
+
 std::vector<std::string> expand(const std::string& pattern) {
     glob_t found{};
+    found.gl_opendir = [](const char* path) -> void* {
+        return entries_left == 0 ? nullptr : ::opendir(path);
+    };
+    found.gl_readdir = next_entry;
+    found.gl_closedir = [](void* directory) { ::closedir(static_cast<DIR*>(directory)); };
+    found.gl_stat = [](const char* path, struct stat* status) { return ::stat(path, status); };
+    found.gl_lstat = [](const char* path, struct stat* status) { return ::lstat(path, status); };
+    entries_left = most_entries;
     std::vector<std::string> paths;
-    if (::glob(pattern.c_str(), GLOB_MARK | GLOB_BRACE, nullptr, &found) == 0) {
+    constexpr int flags = GLOB_MARK | GLOB_BRACE | GLOB_ALTDIRFUNC;
+    if (::glob(pattern.c_str(), flags, nullptr, &found) == 0 && entries_left != 0) {
         for (std::size_t i = 0; i < found.gl_pathc; ++i) {
             std::string path = found.gl_pathv[i];
             if (!path.ends_with('/')) paths.push_back(std::move(path));  // directories are skipped

@@ -117,6 +117,13 @@ const Keyword keywords[] = {
      .maximum = ns(24h),
      .handle = [](const Call& c) { settings(c).drain_time = c.arguments.duration; }},
     {.in = Block::director,
+     .name = "hooks",
+     .kind = Kind::flag,
+     .help = "Whether notify_up, notify_down, quorum_up and quorum_down run their commands; `off` "
+             "only logs them, for a trial beside the director that is in charge",
+     .standard = "on",
+     .handle = [](const Call& c) { settings(c).hooks = c.arguments.flag; }},
+    {.in = Block::director,
      .name = "misc_native",
      .kind = Kind::flag,
      .help = "Whether a MISC_CHECK that is a plain dig line, or our probe with the classic nine "

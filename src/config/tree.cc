@@ -185,6 +185,12 @@ bool TreeReader::out_of_place(const Statement& statement) {
 std::vector<std::string> TreeReader::files_named(const Word& name, const std::string& pattern,
                                                  IncludeCheck check) {
     if (!has_wildcard(pattern)) return {pattern};
+    // Before anybody expands it: a few braces may mean millions of names.
+    const auto alternatives = brace_alternatives(pattern);
+    if (!alternatives) {
+        diagnostics_.error(name.position, "{}", alternatives.error().message);
+        return {};
+    }
     std::vector<std::string> paths = files_.expand(pattern);
     if (paths.empty()) {
         if (check.wildcard_match || check.brace_match)
@@ -193,11 +199,6 @@ std::vector<std::string> TreeReader::files_named(const Word& name, const std::st
             diagnostics_.warning(name.position, "no file matches {}", pattern);
     }
     if (!check.brace_match || paths.empty()) return paths;
-    const auto alternatives = brace_alternatives(pattern);
-    if (!alternatives) {
-        diagnostics_.error(name.position, "{}", alternatives.error().message);
-        return {};
-    }
     for (const std::string& alternative : *alternatives)
         if (files_.expand(alternative).empty())
             diagnostics_.error(name.position, "no file matches {}, one of {}", alternative,

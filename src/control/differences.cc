@@ -154,6 +154,9 @@ std::vector<std::string> differences(const core::Configuration& present,
         lines.push_back(fmt::format("director: drain_time {} -> {}",
                                     to_text(present.director.drain_time),
                                     to_text(next.director.drain_time)));
+    if (present.director.hooks != next.director.hooks)
+        lines.push_back(next.director.hooks ? "director: hooks off -> on"
+                                            : "director: hooks on -> off");
 
     std::map<core::ServiceKey, const core::Service*> old;
     for (const core::Service& service : present.services)

@@ -117,7 +117,10 @@ void RunningDirector::connect() {
         spdlog::info("{}: {}", service.key.to_string(), describe_quorum(service, after));
     };
     engine_.on_notice = [this](const core::Service& service, const core::Notice& notice) {
-        parts_.hooks->tell(service, notice);
+        if (engine_.configuration().director.hooks) return parts_.hooks->tell(service, notice);
+        if (const core::Command* command = core::command_for(service, notice))
+            spdlog::info("{}: {} is not run: hooks off", service.key.to_string(),
+                         command->arguments.front());
     };
     engine_.on_error = [](const Error& error) {
         spdlog::error("{}; trying again in a second", error.message);
@@ -182,7 +185,7 @@ void RunningDirector::wait_for_signal() {
 
 void RunningDirector::on_signal(int number) {
     const bool ends = number == SIGTERM || number == SIGINT;
-    if (ends) return stopping_ ? finish_stop() : begin_stop();
+    if (ends) return stopping_ ? end_forwarding() : begin_stop();
     if (stopping_) return;
     if (number == SIGHUP) return reload_off_loop();
     if (reexec_check_.joinable()) return;  // one at a time
@@ -192,8 +195,9 @@ void RunningDirector::on_signal(int number) {
             // Commands under way would end with us, and nobody would run the rest.
             if (accepted && !stopping_)
                 parts_.hooks->when_idle(monotonic_now() + hooks_may_take, [this] {
+                    if (stopping_) return;  // the farewell's commands have their own time
                     parts_.hooks->give_up();
-                    if (!stopping_) reexec(options_);
+                    reexec(options_);
                 });
             driver_.rearm();
         });
@@ -234,7 +238,6 @@ void RunningDirector::begin_stop() {
 
 /// quorum_down may withdraw a route: forwarding goes on until it has.
 void RunningDirector::finish_stop() {
-    if (std::exchange(finishing_, true)) return end_forwarding();
     parts_.hooks->when_idle(monotonic_now() + hooks_may_take, [this] { end_forwarding(); });
     driver_.rearm();
 }

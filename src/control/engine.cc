@@ -218,7 +218,8 @@ Result<void> Engine::decide(std::span<const ServiceIndex> services) {
         before.push_back(decide_one(index, now, changes));
     const Written written = to_be_written(changes);
     auto applied = apply(changes);
-    // People are told when the kernel knows.
+    // People are told after the kernel was, also of what it refused: that is
+    // reported as an error and tried again until it holds.
     for (std::size_t i = 0; i < services.size(); ++i) {
         remember(services[i], before[i], written, applied.has_value(), now);
         report(services[i], before[i]);

@@ -79,7 +79,7 @@ public:
     /// A service gained or lost its quorum, or its sorry server came or went.
     std::function<void(const core::Service&, const core::ServiceDecision& after)>
         on_service_changed;
-    /// What notify and quorum commands are for. Called when the kernel knows; for
+    /// What notify and quorum commands are for. Called when the kernel was told; for
     /// servers and services that a reload removes, with what they were.
     std::function<void(const core::Service&, const core::Notice&)> on_notice;
     /// A clean stop: tells the services that have `omega` (on_notice).

@@ -154,10 +154,15 @@ core::ServiceMemory Engine::memory_of_predecessor(const core::Service& service,
     core::ServiceMemory memory;
     const core::ServiceForwarding* actual = find(actual_, service.key);
     if (actual == nullptr) return memory;
-    memory.quorum_met = has_work(*actual, service.sorry_server);
+    std::uint64_t up = 0;
+    for (const core::Destination& one : actual->destinations)
+        if (!service.sorry_server || service.sorry_server->endpoint != one.server) up += one.weight;
+    const core::Quorum& quorum = service.quorum;
+    memory.quorum_met =
+        up != 0 && up >= quorum.required - std::min(quorum.required, quorum.hysteresis);
     if (memory.quorum_met)
         memory.quorum_told = core::Told::up;
-    else if (service.sorry_server)
+    else if (up != 0 || service.sorry_server)
         memory.quorum_told = core::Told::down;
     const Now now = clock_();
     for (const core::RealServer& server : service.real_servers) {
@@ -170,6 +175,7 @@ core::ServiceMemory Engine::memory_of_predecessor(const core::Service& service,
         seen.since = now.monotonic;
         seen.wall_since = now.wall;
         seen.told = core::Told::down;
+        seen.cold = true;
     }
     std::sort(memory.servers.begin(), memory.servers.end(),
               [](const auto& left, const auto& right) { return left.server < right.server; });

@@ -114,7 +114,6 @@ private:
     std::uint64_t generation_ = 0;
     std::optional<std::string> last_error_;
     bool stopping_ = false;
-    bool finishing_ = false;  ///< waits for the hooks
 };
 
 }  // namespace dnsdirector::control

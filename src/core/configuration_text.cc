@@ -83,7 +83,7 @@ void Writer::command(std::size_t depth, std::string_view name,
 
 void Writer::director(const DirectorSettings& settings) {
     const auto& [dataplane, interfaces, xdp_mode, service_interface, script_user, drain_time,
-                 http_listen, limits] = settings;
+                 hooks, http_listen, limits] = settings;
     const auto& [services, real_servers, slots] = limits;
     const DirectorSettings standard;
     Parts parts;
@@ -94,6 +94,7 @@ void Writer::director(const DirectorSettings& settings) {
                  quoted(service_interface));
     parts.add_if(!script_user.empty(), "script_user {}", quoted(script_user));
     parts.add_if(drain_time != standard.drain_time, "drain_time {}", to_text(drain_time));
+    parts.add_if(!hooks, "hooks off");
     parts.add_if(http_listen.has_value(), "http {}", http_listen.value_or(Endpoint{}).to_string());
     parts.add_if(services != standard.limits.services, "max_services {}", services);
     parts.add_if(real_servers != standard.limits.real_servers, "max_real_servers {}", real_servers);

@@ -145,6 +145,7 @@ struct DirectorSettings {
     std::string
         script_user;  ///< "": keepalived_script if there is such a user, else the director's
     Nanoseconds drain_time{0};            ///< forwarding lingers this long at a clean stop
+    bool hooks = true;                    ///< off: notify and quorum commands are only logged
     std::optional<Endpoint> http_listen;  ///< /metrics, /healthz
     Limits limits;
 

@@ -246,6 +246,8 @@ Probe::Progress DigProbe::drive_tcp(TcpExchange::State state, TimePoint now) {
     }
     while (state == TcpExchange::State::reply) {
         if (Progress outcome = take_tcp(tcp_->reply(), now)) return outcome;
+        if (ignored_ > most_ignored_over_tcp)
+            return fail_round(9, {Failure::silence, "no reply to the question", {}});
         tcp_->drop_reply();
         state = tcp_->advance();
     }

@@ -133,6 +133,8 @@ Probe::Progress DnsProbe::drive_tcp(TcpExchange::State state) {
     while (state == TcpExchange::State::reply) {
         if (Progress outcome = take(tcp_->reply(), asked_[asked_count_ - 1], Protocol::tcp))
             return outcome;
+        if (ignored_ > most_ignored_over_tcp)
+            return finish({Failure::answer, "only replies to other questions", {}});
         tcp_->drop_reply();
         state = tcp_->advance();
     }

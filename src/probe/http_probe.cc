@@ -76,11 +76,11 @@ std::string http_request(const core::HttpCheck::Url& url, const Endpoint& target
 
 HttpStatus find_http_status(std::string_view received) {
     using State = HttpStatus::State;
+    const bool too_long = received.size() > longest_start;
     while (true) {
         const std::size_t end = received.find('\n');
         if (end == std::string_view::npos) {
-            const bool hopeless =
-                received.size() > longest_start || !may_become_status_line(received);
+            const bool hopeless = too_long || !may_become_status_line(received);
             return {hopeless ? State::malformed : State::incomplete, 0};
         }
         std::string_view line = received.substr(0, end);
@@ -90,7 +90,7 @@ HttpStatus find_http_status(std::string_view received) {
         if (*status >= 200) return {State::found, *status};
         const std::size_t blank = received.find("\r\n\r\n");
         if (blank == std::string_view::npos)
-            return {received.size() > longest_start ? State::malformed : State::incomplete, 0};
+            return {too_long ? State::malformed : State::incomplete, 0};
         received.remove_prefix(blank + 4);
     }
 }

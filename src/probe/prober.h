@@ -22,7 +22,6 @@ using CheckId = std::uint32_t;
 
 struct ProberSettings {
     std::string script_user;  ///< as DirectorSettings::script_user
-    /// Sent probes may start this much late before `lateness` counts them as late.
     std::uint64_t seed = 0;  ///< of jitter and phases; 0: from the kernel
 };
 

@@ -9,6 +9,10 @@
 
 namespace dnsdirector::probe {
 
+/// Replies to other questions that a round over TCP bears: whoever sends more
+/// would keep the event loop from everybody else.
+inline constexpr std::uint32_t most_ignored_over_tcp = 100;
+
 /// One question and its answer over a TCP connection of its own (RFC 1035,
 /// 4.2.2; RFC 7766). Driven by trying: advance() does what can be done now.
 class TcpExchange {

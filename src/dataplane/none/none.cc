@@ -18,7 +18,8 @@ public:
         return {};
     }
     Result<Counters> counters() override { return Counters{}; }  // no packet comes by here
-    [[nodiscard]] Result<Choice> choose(const Flow&) const override {
+    [[nodiscard]] Result<Choice> choose(const Flow& flow) const override {
+        if (!forwarding_.contains(flow.service)) return Choice{};
         return fail("`dataplane none` forwards nothing: this director only checks and announces");
     }
     void track(std::span<const std::pair<core::ServiceKey, Endpoint>>) override {}

@@ -92,7 +92,11 @@ core::Configuration compatible_model(const Meaning& meaning) {
     core::Service service;
     service.key = {IpAddress::parse("192.0.2.53").value(), static_cast<std::uint16_t>(meaning.port),
                    meaning.tcp ? Protocol::tcp : Protocol::udp};
-    service.quorum.required = meaning.quorum;
+    // A quorum that nobody could reach is what all together weigh, as in keepalived.
+    unsigned sum = 0;
+    for (const Server& server : meaning.servers)
+        sum += server.weight;
+    service.quorum.required = std::min(meaning.quorum, std::max(sum, 1U));
     service.on_all_down = core::OnAllDown::empty;
     for (const Server& server : meaning.servers) {
         core::Check check;

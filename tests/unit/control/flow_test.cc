@@ -74,7 +74,12 @@ TEST(FollowFlow, an_address_that_is_no_service_and_a_plane_that_forwards_nothing
         follow_flow(configuration, *plane, *parse_flow("198.51.100.10:1", "192.0.2.53:54"));
     ASSERT_EQ(answers.size(), 1U);
     EXPECT_EQ(answers[0].elsewhere, std::vector<std::string>{"192.0.2.53:53/udp"});
-    EXPECT_NE(sentence_of(answers[0]).find("forwards nothing"), std::string::npos);
+    EXPECT_EQ(answers[0].choice->by, By::not_a_service);
+    ASSERT_TRUE(plane->apply(std::vector<core::Change>{core::AddService{service.key, {}, {}}}));
+    const auto forwarded =
+        follow_flow(configuration, *plane, *parse_flow("198.51.100.10:1", "192.0.2.53:53/udp"));
+    ASSERT_EQ(forwarded.size(), 1U);
+    EXPECT_NE(sentence_of(forwarded[0]).find("forwards nothing"), std::string::npos);
     FlowAnswer unknown = answer(By::not_a_service);
     unknown.elsewhere = answers[0].elsewhere;
     EXPECT_NE(sentence_of(unknown).find("not a service here, so it passes to the local stack; "

@@ -179,6 +179,10 @@ TEST(HttpStatusLine, IsReadStrictlyAndInterimRepliesAreSkipped) {
         EXPECT_EQ(state(malformed), State::malformed) << malformed;
     EXPECT_EQ(state("HTTP/1.1 200 " + std::string(9000, 'a')), State::malformed);
     EXPECT_EQ(state("HTTP/1.1 100 Continue\r\n" + std::string(9000, 'a')), State::malformed);
+    std::string interim;
+    while (interim.size() <= 8192)
+        interim += "HTTP/1.1 100 Continue\r\n\r\n";
+    EXPECT_EQ(state(interim), State::malformed) << "a server that only ever announces";
 }
 
 TEST(HttpRequest, NamesTheTargetWhereThereIsNoVirtualHost) {
