@@ -121,11 +121,11 @@ private:
     Problem set_tries(bool on, std::optional<std::string_view> value);
     Problem set_retry(bool on, std::optional<std::string_view> value);
     Problem set_tcp(bool on, std::optional<std::string_view> value);
-    Problem set_fail(bool on, std::optional<std::string_view> value);
     Problem set_recurse(bool on, std::optional<std::string_view> value);
     Problem set_dnssec(bool on, std::optional<std::string_view> value);
     Problem set_bufsize(bool on, std::optional<std::string_view> value);
-    Problem set_short(bool on, std::optional<std::string_view> value);
+    /// +short is how dig prints, +fail which server it asks next: here there is one.
+    Problem set_nothing(bool on, std::optional<std::string_view> value);
     Problem set_ignore(bool on, std::optional<std::string_view> value);
 
     Problem set_server(std::string_view text);
@@ -155,12 +155,12 @@ const DigLineReader::Plus DigLineReader::pluses[] = {
     {"retries", 3, true, false, &DigLineReader::set_retry},
     {"tcp", 3, false, true, &DigLineReader::set_tcp},
     {"vc", 1, false, true, &DigLineReader::set_tcp},
-    {"fail", 2, false, true, &DigLineReader::set_fail},
+    {"fail", 2, false, true, &DigLineReader::set_nothing},
     {"recurse", 3, false, true, &DigLineReader::set_recurse},
     {"dnssec", 4, false, true, &DigLineReader::set_dnssec},
     {"do", 2, false, true, &DigLineReader::set_dnssec},
     {"bufsize", 2, false, false, &DigLineReader::set_bufsize},
-    {"short", 4, false, true, &DigLineReader::set_short},
+    {"short", 4, false, true, &DigLineReader::set_nothing},
     {"ignore", 1, false, true, &DigLineReader::set_ignore},
 };
 
@@ -217,11 +217,6 @@ DigLineReader::Problem DigLineReader::set_tcp(bool on, std::optional<std::string
     return std::nullopt;
 }
 
-DigLineReader::Problem DigLineReader::set_fail(bool on, std::optional<std::string_view> /*value*/) {
-    line_.check.next_on_servfail = !on;
-    return std::nullopt;
-}
-
 DigLineReader::Problem DigLineReader::set_recurse(bool on,
                                                   std::optional<std::string_view> /*value*/) {
     line_.check.recursion_desired = on;
@@ -242,9 +237,9 @@ DigLineReader::Problem DigLineReader::set_bufsize(bool /*on*/,
     return std::nullopt;
 }
 
-DigLineReader::Problem DigLineReader::set_short(bool /*on*/,
-                                                std::optional<std::string_view> /*value*/) {
-    return std::nullopt;  // how it prints
+DigLineReader::Problem DigLineReader::set_nothing(bool /*on*/,
+                                                  std::optional<std::string_view> /*value*/) {
+    return std::nullopt;
 }
 
 DigLineReader::Problem DigLineReader::set_ignore(bool on,

@@ -6,17 +6,11 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/overloaded.h"
 #include "core/mnemonics.h"
 
 namespace dnsdirector::core {
 namespace {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-    using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 constexpr std::uint16_t dns_port = 53;
 constexpr std::uint16_t dns_over_tls_port = 853;

@@ -4,17 +4,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/overloaded.h"
 #include "core/mnemonics.h"
 
 namespace dnsdirector::core {
 namespace {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-    using Ts::operator()...;
-};
-template <typename... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
 
 std::string question(const std::string& name, std::uint16_t klass, std::uint16_t type) {
     return klass == 1 ? fmt::format("{} {}", name, type_name(type))
@@ -76,11 +70,11 @@ std::string text(const DnsCheck& check) {
 }
 
 std::string text(const DigCheck& check) {
-    return fmt::format(
-        "dig {} over {}, {}, recursion {}, edns {}, ignore {}, nofail {}, {} over tcp: '{}'",
-        question(check.name, check.klass, check.type), check.tcp ? "tcp" : "udp",
-        via_text(check.via), check.recursion_desired ? "on" : "off", edns_text(check.edns),
-        check.ignore_truncation, check.next_on_servfail, to_text(check.tcp_timeout), check.command);
+    return fmt::format("dig {} over {}, {}, recursion {}, edns {}, ignore {}, {} over tcp: '{}'",
+                       question(check.name, check.klass, check.type), check.tcp ? "tcp" : "udp",
+                       via_text(check.via), check.recursion_desired ? "on" : "off",
+                       edns_text(check.edns), check.ignore_truncation, to_text(check.tcp_timeout),
+                       check.command);
 }
 
 std::string text(const ScriptCheck& check) {

@@ -96,7 +96,6 @@ struct DigCheck {
     bool recursion_desired = true;  ///< +norecurse
     std::optional<Edns> edns;       ///< +bufsize, +dnssec; dig sends EDNS with a cookie unless told
     bool ignore_truncation = false;  ///< +ignore
-    bool next_on_servfail = false;   ///< +nofail
     /// For a connection, and again for its reply, where it is not CheckTiming::timeout;
     /// dig waits 5 s over UDP and 10 s over TCP unless told. 0: as over UDP.
     Nanoseconds tcp_timeout{0};

@@ -82,8 +82,8 @@ void Writer::command(std::size_t depth, std::string_view name,
 }
 
 void Writer::director(const DirectorSettings& settings) {
-    const auto& [dataplane, interfaces, xdp_mode, service_interface, script_user, drain_time,
-                 hooks, http_listen, limits] = settings;
+    const auto& [dataplane, interfaces, xdp_mode, service_interface, script_user, drain_time, hooks,
+                 http_listen, limits] = settings;
     const auto& [services, real_servers, slots] = limits;
     const DirectorSettings standard;
     Parts parts;

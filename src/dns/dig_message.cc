@@ -145,18 +145,6 @@ Bytes cookie_for_us(Bytes options, Bytes client) {
     return {};
 }
 
-/// The common reply: one question, byte for byte ours but for the case of letters.
-bool plainly_ours(Bytes reply, Bytes question) {
-    const auto lower = [](std::uint8_t byte) {
-        return byte >= 'A' && byte <= 'Z' ? static_cast<std::uint8_t>(byte + 32) : byte;
-    };
-    if (read16(reply, 4) != 1 || reply.size() < header_size + question.size()) return false;
-    const Bytes theirs = reply.subspan(header_size, question.size());
-    return std::ranges::equal(theirs.first(theirs.size() - 4), question.first(question.size() - 4),
-                              {}, lower, lower) &&
-           std::ranges::equal(theirs.last(4), question.last(4));
-}
-
 }  // namespace
 
 Result<DigQuery> DigQuery::make(const core::DigCheck& check) {
@@ -212,8 +200,9 @@ DigRead read_as_dig(Bytes reply, const DigQuery& query, bool heed_truncation,
     const bool other_opcode = (reply[2] & mask_opcode) != 0;
     Contents contents{.rcode = static_cast<std::uint16_t>(reply[3] & 0x0fU)};
     const bool cookie_may_be_bad = heed_bad_cookie && contents.rcode == (rcode_bad_cookie & 0x0fU);
-    // All else is printed whatever the rest of the message is.
-    if (!truncated && !other_opcode && !cookie_may_be_bad && plainly_ours(reply, query.question()))
+    // The common reply, one question, ours: printed whatever the rest of the message is.
+    if (!truncated && !other_opcode && !cookie_may_be_bad && read16(reply, 4) == 1 &&
+        begins_with_question(reply, query.question()))
         return {DigReading::done, contents.rcode};
 
     std::size_t at = header_size;

@@ -95,6 +95,16 @@ std::size_t expand_name(Bytes message, std::size_t at, std::array<std::uint8_t, 
     return sound ? used : 0;
 }
 
+bool begins_with_question(Bytes message, Bytes question) {
+    constexpr std::size_t type_and_class = 4;
+    if (message.size() < header_size + question.size()) return false;
+    const Bytes theirs = message.subspan(header_size, question.size());
+    // Length bytes are below 64 and so never letters.
+    const std::size_t name = question.size() - type_and_class;
+    return std::ranges::equal(theirs.first(name), question.first(name), {}, lower, lower) &&
+           std::ranges::equal(theirs.subspan(name), question.subspan(name));
+}
+
 std::optional<Record> read_record(Bytes message, std::size_t& at) {
     const std::optional<std::size_t> name_end = skip_name(message, at);
     if (!name_end || *name_end + record_fixed > message.size()) return std::nullopt;

@@ -13,6 +13,8 @@ namespace dnsdirector::dns {
 
 using Bytes = std::span<const std::uint8_t>;
 
+inline constexpr std::size_t header_size = 12;
+
 [[nodiscard]] constexpr std::uint16_t read16(Bytes bytes, std::size_t at) {
     return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
 }
@@ -25,6 +27,10 @@ using Bytes = std::span<const std::uint8_t>;
 /// Uncompressed and in lower case (RFC 4034, 6.2). Returns its length, which
 /// is 0 where the name is broken.
 std::size_t expand_name(Bytes message, std::size_t at, std::array<std::uint8_t, 255>& out);
+
+/// Whether `question` (name, type, class, uncompressed) follows the message's
+/// header byte for byte, but for the case of letters in the name.
+[[nodiscard]] bool begins_with_question(Bytes message, Bytes question);
 
 struct Record {
     std::size_t owner = 0;  ///< offset of the name

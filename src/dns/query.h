@@ -13,10 +13,10 @@
 
 #include "base/result.h"
 #include "core/model.h"
+#include "dns/message.h"
 
 namespace dnsdirector::dns {
 
-inline constexpr std::size_t header_size = 12;
 /// What a message may be at most (RFC 1035, 4.2.2: a length of 16 bits).
 inline constexpr std::size_t max_message = 65535;
 

@@ -22,20 +22,9 @@ Judged malformed(fmt::format_string<Args...> format, Args&&... args) {
 
 enum class Asked { ours, other, broken };
 
-/// Whether the question is ours. Length bytes of labels are below 64, so
-/// folding the case of all bytes of the name folds only letters.
 Asked compare_question(Bytes reply, Bytes question) {
-    const auto lower = [](std::uint8_t byte) {
-        return byte >= 'A' && byte <= 'Z' ? static_cast<std::uint8_t>(byte + 32) : byte;
-    };
+    if (begins_with_question(reply, question)) return Asked::ours;
     constexpr std::size_t type_and_class = 4;
-    if (reply.size() >= header_size + question.size()) {
-        const Bytes theirs = reply.subspan(header_size, question.size());
-        const std::size_t name = question.size() - type_and_class;
-        if (std::ranges::equal(theirs.first(name), question.first(name), {}, lower, lower) &&
-            std::ranges::equal(theirs.subspan(name), question.subspan(name)))
-            return Asked::ours;
-    }
     const std::optional<std::size_t> end = skip_name(reply, header_size);
     return end && *end + type_and_class <= reply.size() ? Asked::other : Asked::broken;
 }
