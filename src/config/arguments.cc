@@ -373,9 +373,11 @@ bool read_arguments(const Keyword& keyword, const Statement& statement, Diagnost
     const bool limited = shape.most > 0 || keyword.kind == Kind::nothing;
     if (limited && words.size() > shape.most) {
         const Word& extra = words[shape.most];
-        std::string_view hint;
+        std::string hint;
         if (keyword.kind == Kind::script)
             hint = " (the whole command stands in one pair of quotes)";
+        else if (!keyword.instead.empty())
+            hint = fmt::format(" ({})", keyword.instead);
         else if (find_keyword(keyword.in, extra.text) != nullptr)
             hint = " (each statement has a line of its own, or in native blocks a `;` behind it)";
         diagnostics.error(extra.position, "`{}` is too much behind {}: write {}{}", extra.text,

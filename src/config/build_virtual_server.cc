@@ -19,6 +19,9 @@ public:
 private:
     bool find_addresses();
     void judge();
+    /// A flag that belongs to the scheduler `of`.
+    void judge_hash_flag(const std::optional<Position>& flag, std::string_view keyword,
+                         core::Scheduler of);
     void judge_quorum();
     /// Of all its servers, as configured.
     [[nodiscard]] std::uint64_t all_weights() const;
@@ -82,12 +85,22 @@ void VirtualServerBuilder::judge() {
     else if (!draft_.faulty)
         assembly_.check_method(core::ForwardingMethod::nat, draft_.position,
                                " (it is keepalived's default)");
+    judge_hash_flag(draft_.sh_port, "sh-port", core::Scheduler::sh);
+    judge_hash_flag(draft_.mh_port, "mh-port", core::Scheduler::mh);
     judge_quorum();
     judge_sorry_server();
     judge_command(draft_.quorum_up, "quorum_up");
     judge_command(draft_.quorum_down, "quorum_down");
     for (const CompatibleServerDraft& server : draft_.servers)
         if (server.readable) judge_server(server);
+}
+
+void VirtualServerBuilder::judge_hash_flag(const std::optional<Position>& flag,
+                                           std::string_view keyword, core::Scheduler of) {
+    if (flag && draft_.scheduler && draft_.scheduler->value != of)
+        diagnostics_.warning(*flag, "{} has no effect with lb_algo {}: it belongs to lb_algo {}",
+                             keyword, core::to_string(draft_.scheduler->value),
+                             core::to_string(of));
 }
 
 std::uint64_t VirtualServerBuilder::all_weights() const {
@@ -218,8 +231,8 @@ core::Service VirtualServerBuilder::service_of(const Endpoint& address) const {
     service.scheduler = scheduler();
     service.method = method();
     // The kernel's sh and mh hash the client's address alone unless they are told.
-    service.other_hash = (scheduler() == core::Scheduler::sh && draft_.sh_port) ||
-                         (scheduler() == core::Scheduler::mh && !draft_.mh_port);
+    service.other_hash = (scheduler() == core::Scheduler::sh && draft_.sh_port.has_value()) ||
+                         (scheduler() == core::Scheduler::mh && !draft_.mh_port.has_value());
     if (draft_.quorum)
         service.quorum.required =
             std::min(draft_.quorum->value, std::max<std::uint64_t>(all_weights(), 1));

@@ -192,8 +192,8 @@ struct VirtualServerDraft : Draft {
     Protocol protocol = Protocol::udp;
     std::optional<Placed<core::Scheduler>> scheduler;      ///< there: wlc
     std::optional<Placed<core::ForwardingMethod>> method;  ///< there: NAT
-    bool sh_port = false;
-    bool mh_port = false;
+    std::optional<Position> sh_port;
+    std::optional<Position> mh_port;
     core::Weight weight = 1;
     std::optional<Placed<std::uint64_t>> quorum;
     std::optional<Placed<std::uint64_t>> hysteresis;

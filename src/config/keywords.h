@@ -147,7 +147,7 @@ struct Keyword {
     bool repeats = false;
     bool required = false;
     Status status = Status::effective;
-    std::string_view instead;  ///< what serves, or why it has no effect
+    std::string_view instead;  ///< what serves, why it has no effect, or why nothing follows it
     Block opens = Block::none;
     bool block_optional = false;
     Handler handle = nullptr;

@@ -99,11 +99,11 @@ void warn_of_persistence(const Call& call) {
 
 /// The flags belong to the scheduler of their name.
 void set_sh_port(const Call& call) {
-    draft(call).sh_port = true;
+    draft(call).sh_port = call.arguments.position;
 }
 
 void set_mh_port(const Call& call) {
-    draft(call).mh_port = true;
+    draft(call).mh_port = call.arguments.position;
 }
 
 void set_sorry_server(const Call& call) {
@@ -276,8 +276,8 @@ const Keyword keywords[] = {
     flag("mh-fallback", "The flows of a failed server go to the others, as they do anyway",
          as_it_is),
     flag("ha_suspend",
-         "Checks rest while the service IP is not on this machine; the director itself holds the "
-         "service IPs all the time, so that they never do",
+         "Accepted, and without effect: keepalived's checks rest while the service IP is not on "
+         "this machine, these run all the time, whoever holds it",
          as_it_is),
     {.in = Block::virtual_server,
      .name = "virtualhost",

@@ -89,6 +89,9 @@ TEST(CompatibleChecks, UdpPayloadsAreHexadecimal) {
          "digits\n");
     says(virtual_server("", "UDP_CHECK {\npayload 0x01\n}"),
          "t.conf:8:9: error: payload: `0x` is not made of hexadecimal digits\n");
+    says(virtual_server("", "UDP_CHECK {\nrequire_reply 0001 XX\n}"),
+         "t.conf:8:15: error: `0001` is too much behind require_reply: write `require_reply` (what "
+         "the reply holds is not compared here; to judge an answer write a DNS_CHECK)\n");
     says(virtual_server("", "UDP_CHECK {\nmin_reply_length 5\nmax_reply_length 4\n}"),
          "t.conf:7:1: error: min_reply_length 5 is more than max_reply_length 4\n");
 }
@@ -228,6 +231,9 @@ TEST(CompatibleServices, HashFlagsBelongToTheirScheduler) {
     EXPECT_TRUE(other_hash("lb_algo mh\nmh-fallback"));
     EXPECT_FALSE(other_hash("lb_algo mh\nmh-port"));
     EXPECT_FALSE(other_hash("lb_algo wrr\nmh-port"));
+    says(virtual_server("sh-port\nmh-port", "DNS_CHECK {\n}"),
+         "t.conf:5:1: warning: sh-port has no effect with lb_algo wrr: it belongs to lb_algo sh\n"
+         "t.conf:6:1: warning: mh-port has no effect with lb_algo wrr: it belongs to lb_algo mh\n");
 }
 
 TEST(CompatibleServices, ProgramsThatCannotBeRunAreErrors) {
