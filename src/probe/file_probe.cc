@@ -1,64 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/file_probe.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <limits>
 #include <string>
-#include <system_error>
-
-#include "probe/descriptor.h"
+#include <utility>
 
 namespace dnsdirector::probe {
 namespace {
 
 using core::Failure;
 
-/// keepalived reads as much, and calls a product of this or less a fault.
-constexpr std::size_t longest_number = 127;
+/// A product of this or less is a fault to keepalived.
 constexpr std::int64_t fault = -254;
 
 Outcome cannot_read(const std::string& path, const std::string& why) {
     return {Failure::local, fmt::format("cannot read {}: {}", path, why), {}};
-}
-
-Outcome cannot_read(const std::string& path, int error) {
-    return cannot_read(path, std::generic_category().message(error));
-}
-
-struct Content {
-    std::optional<Outcome> failed;
-    bool missing = false;
-    std::string text;
-};
-
-Content read_start(const std::string& path) {
-    // Looked at before it is opened, since opening a device can do something to it.
-    struct stat status{};
-    if (::stat(path.c_str(), &status) != 0) {
-        if (errno == ENOENT || errno == ENOTDIR) return {.missing = true};
-        return {.failed = cannot_read(path, errno)};
-    }
-    if (!S_ISREG(status.st_mode)) return {.failed = cannot_read(path, "not a regular file")};
-    const Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (!file.open()) {
-        if (errno == ENOENT) return {.missing = true};
-        return {.failed = cannot_read(path, errno)};
-    }
-    // It may have become another one since.
-    if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
-        return {.failed = cannot_read(path, "not a regular file")};
-    std::array<char, longest_number> buffer;
-    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
-    if (got < 0) return {.failed = cannot_read(path, errno)};
-    return {.text = std::string(buffer.data(), static_cast<std::size_t>(got))};
 }
 
 /// Nothing where it does not fit into 32 bits. Decimal, 0x… or 0… (octal), as keepalived reads it.
@@ -94,9 +55,16 @@ Outcome judge_number(const core::FileCheck& check, std::int64_t number, const st
     return passed;
 }
 
-Probe::Progress FileProbe::start(TimePoint /*now*/) {
-    const Content content = read_start(check_.path);
-    if (content.failed) return content.failed;
+Probe::Progress FileProbe::start(TimePoint now) {
+    if (!read_) read_ = reader_.submit(check_.path, token_);
+    wake_ = now + timeout_;
+    return std::nullopt;
+}
+
+Probe::Progress FileProbe::on_event(TimePoint /*now*/) {
+    if (!read_ || !read_->done) return std::nullopt;
+    const FileStart content = std::exchange(read_, nullptr)->start;
+    if (!content.failure.empty()) return cannot_read(check_.path, content.failure);
     bool found = false;
     last_ = number_in(content.text, found).value_or(last_);
     const std::string words =
@@ -104,6 +72,11 @@ Probe::Progress FileProbe::start(TimePoint /*now*/) {
         : found         ? fmt::format("{} in {}", last_, check_.path)
                         : fmt::format("no number in {}, which counts as 0", check_.path);
     return judge_number(check_, last_, words);
+}
+
+Probe::Progress FileProbe::on_timeout(TimePoint now) {
+    if (Progress outcome = on_event(now)) return outcome;
+    return cannot_read(check_.path, "timed out after " + to_text(timeout_));
 }
 
 }  // namespace dnsdirector::probe

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "core/model.h"
+#include "probe/file_reader.h"
 #include "probe/probe.h"
 
 namespace dnsdirector::probe {
@@ -12,20 +14,26 @@ namespace dnsdirector::probe {
 /// FILE_CHECK: reads the number at the beginning of a file; core::FileCheck says
 /// what it means. As in keepalived a file that is missing or has no number at
 /// its beginning counts as 0, and one that does not fit into 32 bits as the
-/// number before it. What is no regular file or cannot be read is a failure to
-/// look (Failure::local).
-///
-/// Reads at most 127 bytes, on the loop: not for a file on a network file system.
+/// number before it. What is no regular file, cannot be read, or takes longer
+/// than `timeout` is a failure to look (Failure::local). One read is one round
+/// (`tries` is for questions); a read that hangs is waited for by the next
+/// rounds, too, and no other is begun beside it.
 class FileProbe : public Probe {
 public:
-    explicit FileProbe(const core::FileCheck& check) : check_(check) {}
+    FileProbe(FileReader& reader, std::uint64_t token, const core::FileCheck& check,
+              Nanoseconds timeout)
+        : reader_(reader), token_(token), check_(check), timeout_(timeout) {}
 
     Progress start(TimePoint now) override;
-    Progress on_event(TimePoint /*now*/) override { return std::nullopt; }
-    Progress on_timeout(TimePoint /*now*/) override { return std::nullopt; }
+    Progress on_event(TimePoint now) override;
+    Progress on_timeout(TimePoint now) override;
 
 private:
+    FileReader& reader_;
+    std::uint64_t token_;
     core::FileCheck check_;
+    Nanoseconds timeout_;
+    std::shared_ptr<const FileReader::Read> read_;  ///< under way, or not yet judged
     std::int64_t last_ = 0;
 };
 

@@ -53,7 +53,9 @@ struct Visitor {
         return ProbeOf<What>::Type::make(maker.environment, maker.token, check.target, what,
                                          check.timing);
     }
-    Made operator()(const core::FileCheck& what) const { return std::make_unique<FileProbe>(what); }
+    Made operator()(const core::FileCheck& what) const {
+        return std::make_unique<FileProbe>(maker.files(), maker.token, what, check.timing.timeout);
+    }
     Made operator()(const core::ScriptCheck& what) const {
         return std::make_unique<ScriptProbe>(maker.environment, maker.scripts(), maker.token, what,
                                              check.timing.timeout);

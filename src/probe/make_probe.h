@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/model.h"
+#include "probe/file_reader.h"
 #include "probe/probe.h"
 #include "probe/script_runner.h"
 
@@ -15,6 +16,7 @@ struct ProbeMaker {
     Environment& environment;
     std::uint64_t token;                     ///< marks its events
     std::function<ScriptRunner&()> scripts;  ///< called for a script's probe only
+    std::function<FileReader&()> files;      ///< called for a file's probe only
 };
 
 /// The way of asking for each kind of check. One that cannot be asked as it is

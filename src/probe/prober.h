@@ -22,7 +22,7 @@ using CheckId = std::uint32_t;
 
 struct ProberSettings {
     std::string script_user;  ///< as DirectorSettings::script_user
-    std::uint64_t seed = 0;  ///< of jitter and phases; 0: from the kernel
+    std::uint64_t seed = 0;   ///< of jitter and phases; 0: from the kernel
 };
 
 /// Rounds that started more than `very_late` after their time, together: whatever

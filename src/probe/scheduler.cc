@@ -94,7 +94,9 @@ void Scheduler::add(CheckId id, const core::Check& check, bool first_round_at_on
     auto entry = std::make_unique<Entry>(
         id, token, check.timing, Schedule(check.timing, first_round_at_once, first, time, pacing_));
     entry->probe =
-        make_probe({*environment_, token, [this]() -> ScriptRunner& { return scripts(); }}, check);
+        make_probe({*environment_, token, [this]() -> ScriptRunner& { return scripts(); },
+                    [this]() -> FileReader& { return files(); }},
+                   check);
     wheel_.arm(entry->timer, entry->schedule.due());
     places_[place].entry = std::move(entry);
     index_[id] = place;
@@ -105,6 +107,17 @@ ScriptRunner& Scheduler::scripts() {
         scripts_ = std::make_unique<ScriptRunner>(epoll_.get(), wheel_, settings_.script_user,
                                                   script_files_);
     return *scripts_;
+}
+
+FileReader& Scheduler::files() {
+    if (!files_) {
+        files_ = std::make_unique<FileReader>();
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = Token{Token::Kind::files_read}.pack();
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, files_->descriptor(), &event);
+    }
+    return *files_;
 }
 
 void Scheduler::remove(CheckId id) {
@@ -177,6 +190,10 @@ void Scheduler::on_event(Token token, TimePoint time) {
             return;
         case Token::Kind::scripts_launched:
             for (const std::uint64_t owner : scripts_->on_launched())
+                look_at(owner, time);
+            return;
+        case Token::Kind::files_read:
+            for (const std::uint64_t owner : files_->take())
                 look_at(owner, time);
             return;
     }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "probe/descriptor.h"
+#include "probe/file_reader.h"
 #include "probe/probe.h"
 #include "probe/prober.h"
 #include "probe/schedule.h"
@@ -67,6 +68,7 @@ private:
     Entry* find(Token token);
     Entry* find(CheckId id);
     ScriptRunner& scripts();
+    FileReader& files();
     void start_round(Entry& entry);
     void on_round_timer(Entry& entry);
     /// Ends the round where there is an outcome, else arms the timer anew. The
@@ -80,6 +82,7 @@ private:
     TimerWheel wheel_;
     rlimit script_files_;
     std::unique_ptr<ScriptRunner> scripts_;  ///< made for the first script; outlives the probes
+    std::unique_ptr<FileReader> files_;      ///< made for the first file; outlives the probes
     std::vector<Place> places_;
     std::vector<std::uint32_t> free_places_;
     std::unordered_map<CheckId, std::uint32_t> index_;

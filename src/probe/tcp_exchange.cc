@@ -39,6 +39,7 @@ Outcome TcpExchange::outcome_of_error(int error) const {
 TcpExchange::State TcpExchange::begin(const Path& path, std::span<const std::uint8_t> framed) {
     unsent_ = framed;
     partial_.clear();
+    dropped_ = 0;
     reply_in_buffer_ = false;
     reply_ = {};
     if (std::optional<Outcome> failed = socket_.open(Protocol::tcp, path))
@@ -66,8 +67,8 @@ TcpExchange::State TcpExchange::send_rest() {
 TcpExchange::State TcpExchange::receive() {
     auto& buffer = environment_.buffer;
     while (true) {
-        if (whole(partial_)) {
-            reply_ = std::span(partial_).subspan(length_size, dns::read16(partial_, 0));
+        if (whole(waiting())) {
+            reply_ = waiting().subspan(length_size, dns::read16(waiting(), 0));
             return State::reply;
         }
         const ssize_t got = read(buffer);
@@ -76,6 +77,9 @@ TcpExchange::State TcpExchange::receive() {
         if (got < 0) return fail_with(outcome_of_error(errno));
         if (got == 0) return State::closed;
         const std::span<const std::uint8_t> bytes(buffer.data(), static_cast<std::size_t>(got));
+        // Less than a message is left over: moved once for each read, not for each reply.
+        partial_.erase(partial_.begin(), partial_.begin() + static_cast<std::ptrdiff_t>(dropped_));
+        dropped_ = 0;
         if (partial_.empty() && whole(bytes)) {
             reply_ = bytes.subspan(length_size, dns::read16(bytes, 0));
             // What follows, should this one be ignored.
@@ -94,9 +98,7 @@ TcpExchange::State TcpExchange::advance() {
 }
 
 void TcpExchange::drop_reply() {
-    if (!reply_in_buffer_ && !partial_.empty())
-        partial_.erase(partial_.begin(),
-                       partial_.begin() + static_cast<std::ptrdiff_t>(length_size + reply_.size()));
+    if (!reply_in_buffer_ && !waiting().empty()) dropped_ += length_size + reply_.size();
     reply_in_buffer_ = false;
     reply_ = {};
 }

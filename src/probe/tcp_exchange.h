@@ -56,6 +56,9 @@ protected:
 private:
     State send_rest();
     State receive();
+    [[nodiscard]] std::span<const std::uint8_t> waiting() const {
+        return std::span(partial_).subspan(dropped_);
+    }
     State fail_with(Outcome outcome);
 
     Environment& environment_;
@@ -63,6 +66,7 @@ private:
     Socket socket_;
     std::span<const std::uint8_t> unsent_;
     std::vector<std::uint8_t> partial_;  ///< of an answer that comes in pieces
+    std::size_t dropped_ = 0;            ///< bytes of partial_ that nobody wants any more
     std::span<const std::uint8_t> reply_;
     bool reply_in_buffer_ = false;  ///< not in partial_
     Outcome outcome_;
