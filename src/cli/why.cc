@@ -109,8 +109,7 @@ void print_flows(const json& body) {
         const double slots = flow.value("slots", 1.0);
         fmt::print("\n{}: shares of all flows\n", text_of(flow, "service"));
         for (const json& share : shares)
-            fmt::print("    {:5.1f}%  {}\n", 100 * share.value("slots", 0.0) / slots,
-                       named(share));
+            fmt::print("    {:5.1f}%  {}\n", 100 * share.value("slots", 0.0) / slots, named(share));
     }
 }
 

@@ -51,7 +51,8 @@ Result<Target> parse_target(std::string_view text) {
 
 std::string unknown_target(const Target& target) {
     return fmt::format(
-        "no real server is called '{}'; `dnsdirector status` lists names and addresses. For where a "
+        "no real server is called '{}'; `dnsdirector status` lists names and addresses. For where "
+        "a "
         "client's packets go: `dnsdirector why CLIENT:PORT SERVICE_IP`",
         target.text);
 }
