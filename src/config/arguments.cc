@@ -42,6 +42,8 @@ private:
     bool read_user(Words words);
     bool read_method();
     bool read_path(const Word& word);
+    /// The word of a number or duration.
+    [[nodiscard]] std::string number_text() const;
     bool read_hex();
     bool read_requirement(const Word& word);
     bool read_edns();
@@ -275,6 +277,11 @@ bool ArgumentReader::read_expectation() {
     return true;
 }
 
+std::string ArgumentReader::number_text() const {
+    const std::string_view text = words_[0].text;
+    return is_compatible(keyword_.in) ? as_keepalived_reads(text) : std::string(text);
+}
+
 bool ArgumentReader::read() {
     switch (keyword_.kind) {
         case Kind::nothing:
@@ -287,7 +294,7 @@ bool ArgumentReader::read() {
             [[fallthrough]];
         case Kind::number:
             return store(words_[0],
-                         parse_number(words_[0].text, static_cast<std::uint64_t>(keyword_.minimum),
+                         parse_number(number_text(), static_cast<std::uint64_t>(keyword_.minimum),
                                       static_cast<std::uint64_t>(keyword_.maximum)),
                          out_.number);
         case Kind::percent: {
@@ -298,7 +305,7 @@ bool ArgumentReader::read() {
         }
         case Kind::duration:
             return store(words_[0],
-                         parse_duration(words_[0].text, Nanoseconds{keyword_.minimum},
+                         parse_duration(number_text(), Nanoseconds{keyword_.minimum},
                                         Nanoseconds{keyword_.maximum}),
                          out_.duration);
         case Kind::address:

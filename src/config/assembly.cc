@@ -118,6 +118,12 @@ const TrackFileDraft* Assembly::track_file(const Placed<std::string>& name) {
 
 bool Assembly::check_program(const std::string& path, const Position& at,
                              std::string_view keyword) {
+    if (!path.starts_with('/')) {
+        if (!files_.find_program) return true;
+        diagnostics_.error(at, "{}: no program {} is in {}; write its full path", keyword, path,
+                           program_folders);
+        return false;
+    }
     if (!files_.judge_program) return true;
     const auto [found, fresh] = programs_.try_emplace(path);
     if (fresh) found->second = files_.judge_program(path);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/build_compatible_check.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 #include "config/build_question.h"
 #include "config/native_misc.h"
@@ -81,7 +83,7 @@ core::CheckTiming CheckBuilder::timing() const {
             ? draft_.misc_timeout.value_or(timing.every)
             : innermost(&CompatibleTiming::connect_timeout).value_or(default_connect_timeout);
     const std::uint32_t retry = innermost(&CompatibleTiming::retry).value_or(standard.retry);
-    timing.fall = 1 + retry;
+    timing.fall = 1 + std::min(retry, UINT32_MAX - 1);
     if (retry > 0)
         timing.retry_after = innermost(&CompatibleTiming::delay_before_retry)
                                  .value_or(standard.delay.value_or(timing.every));

@@ -54,6 +54,9 @@ core::Check::What filled(const CheckDraft& draft, const ServerWords& server, con
 
 std::string ServerWords::fill(std::string_view text) const {
     const std::pair<std::string_view, std::string> words[] = {
+        {"{{address}}", "{address}"},
+        {"{{port}}", "{port}"},
+        {"{{name}}", "{name}"},
         {"{address}", endpoint.address.to_string()},
         {"{port}", std::to_string(endpoint.port)},
         {"{name}", name}};

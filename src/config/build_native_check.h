@@ -29,7 +29,8 @@ struct ServerWords {
     std::string name;
     Endpoint endpoint;
 
-    /// `{address}`, `{port}` and `{name}` are replaced.
+    /// `{address}`, `{port}` and `{name}` are replaced; `{{address}}` is how to write
+    /// `{address}` itself.
     [[nodiscard]] std::string fill(std::string_view text) const;
     [[nodiscard]] core::Command fill(const core::Command& command) const;
 };

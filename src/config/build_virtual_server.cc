@@ -38,6 +38,12 @@ private:
     [[nodiscard]] core::Weight weight_of(const CompatibleServerDraft& server) const {
         return server.weight.value_or(draft_.weight);
     }
+    /// As keepalived: without NAT its port does not count.
+    [[nodiscard]] Endpoint sorry_endpoint() const {
+        Endpoint sorry = draft_.sorry_server->value;
+        if (method() != core::ForwardingMethod::nat) sorry.port = 0;
+        return sorry;
+    }
     [[nodiscard]] core::ForwardingMethod method() const {
         return draft_.method ? draft_.method->value : core::ForwardingMethod::nat;
     }
@@ -195,9 +201,20 @@ void VirtualServerBuilder::judge_server(const CompatibleServerDraft& server) {
 }
 
 void VirtualServerBuilder::judge_sorry_server() {
-    if (draft_.sorry_server)
-        judge_endpoint(draft_.sorry_server->value, draft_.sorry_server->position, "sorry_server");
-    else if (draft_.sorry_inhibit_at && !draft_.faulty)
+    if (draft_.sorry_server) {
+        const auto& [sorry, at] = *draft_.sorry_server;
+        judge_endpoint(sorry_endpoint(), at, "sorry_server");
+        const auto differs = [&](const Placed<Endpoint>& service) {
+            return sorry.port != 0 && sorry_endpoint().port == 0 &&
+                   service.value.port != sorry.port;
+        };
+        const auto other = std::find_if(addresses_.begin(), addresses_.end(), differs);
+        if (other != addresses_.end())
+            diagnostics_.warning(at,
+                                 "sorry_server: without NAT the port stays the virtual_server's, "
+                                 "{}, so that {} has no effect; leave it out",
+                                 other->value.port, sorry.port);
+    } else if (draft_.sorry_inhibit_at && !draft_.faulty)
         diagnostics_.error(*draft_.sorry_inhibit_at,
                            "sorry_server_inhibit needs a sorry_server beside it");
     judge_method(draft_.sorry_method, "sorry_server_lvs_method");
@@ -242,7 +259,7 @@ core::Service VirtualServerBuilder::service_of(const Endpoint& address) const {
     if (draft_.quorum_up) service.quorum_up = draft_.quorum_up->value;
     if (draft_.quorum_down) service.quorum_down = draft_.quorum_down->value;
     if (draft_.sorry_server)
-        service.sorry_server = {with_port(draft_.sorry_server->value, address.port),
+        service.sorry_server = {with_port(sorry_endpoint(), address.port),
                                 draft_.sorry_inhibit_at.has_value()};
     return service;
 }

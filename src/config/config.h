@@ -3,8 +3,8 @@
 // config/: text → tokens → tree → typed model, every step with positions.
 // keywords.* declares each keyword once (type, unit, range, default, help): the
 // parser, the checks, the reference manual and completion come from it.
-// It reads files and nothing else, and looks whether the programs that it names are
-// there: no interface, no user, no name is looked up.
+// It reads files and nothing else, and looks whether the programs and users that they
+// name are there: no interface, no host name is looked up.
 #pragma once
 
 #include <functional>
@@ -66,6 +66,10 @@ struct Loaded {
 /// As load(), from memory; `name` stands in messages.
 [[nodiscard]] Loaded parse(std::string_view text, const std::string& name);
 
+/// Where programs without a path are looked for, in this order; scripts have it as PATH, too.
+constexpr std::string_view program_folders =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The machine as a text sees it (files above all), so that tests and fuzzers bring their own.
 struct Files {
     /// The whole of a file.
@@ -77,6 +81,12 @@ struct Files {
     /// What is wrong with a program that the file wants to be run ("does not
     /// exist", …), or ""; absent: programs are not looked at.
     std::function<std::string(const std::string& path)> judge_program = {};
+    /// The full path of a program given without one ("dig"), or "" where no folder of
+    /// program_folders has it; absent: such names stay as they are.
+    std::function<std::string(const std::string& name)> find_program = {};
+    /// What is wrong with a user whom scripts shall run as ("there is no such user"),
+    /// or ""; absent: users are not looked at.
+    std::function<std::string(const std::string& name)> judge_user = {};
     /// Chooses conditional lines (`@main weight 2`), and is ${_INSTANCE}.
     std::string config_id = {};
     /// An environment variable, for ${_ENV NAME}; absent: there are none.

@@ -14,8 +14,17 @@ namespace {
 
 using core::Service;
 
+/// Doubles the braces of what the native form would take for a placeholder.
+void protect_placeholders(std::string& text) {
+    for (const std::string_view word : {"{address}", "{port}", "{name}"})
+        for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos;
+             at += word.size() + 2)
+            text.replace(at, word.size(), fmt::format("{{{}}}", word));
+}
+
 /// Puts `{address}` where the server's address stands as a whole.
 std::string with_placeholder(std::string text, const IpAddress& address) {
+    protect_placeholders(text);
     constexpr std::string_view placeholder = "{address}";
     const auto part_of_address = [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||

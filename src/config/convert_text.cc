@@ -78,6 +78,26 @@ std::string command_text(const core::Command& command) {
     return quoted_command(command.arguments) + (command.user.empty() ? "" : " " + command.user);
 }
 
+/// An ordinary argument, which knows quotes and no escapes.
+std::string argument(const std::string& word) {
+    const bool plain = word.find_first_of(" \t;{}#!'") == std::string::npos;
+    return plain ? word : '"' + word + '"';
+}
+
+/// A line quoted for a shell, to which a backslash within quotes is an ordinary character.
+std::string script_of_shell_line(std::string_view line) {
+    constexpr std::string_view quote =
+        "'\\''";  // core::shell_word's way out of its quotes and back
+    std::string out;
+    while (!line.empty()) {
+        const bool whole = line.starts_with(quote);
+        if (!whole && line.front() == '\\') out += '\\';
+        out += line.substr(0, whole ? quote.size() : 1);
+        line.remove_prefix(whole ? quote.size() : 1);
+    }
+    return in_quotes(out);
+}
+
 // ---- kinds of checks ----------------------------------------------------------------
 
 std::string without_last_dot(const std::string& name) {
@@ -138,7 +158,7 @@ struct KindLines {
         add_expectations(check, line, lines);
     }
     void operator()(const core::DigCheck& check) {
-        line.add_if(true, "script {}", in_quotes(check.command));
+        line.add_if(true, "script {}", script_of_shell_line(check.command));
         line.end(lines);
     }
     void operator()(const core::ScriptCheck& check) {
@@ -174,7 +194,7 @@ struct KindLines {
                                               : fmt::format("{}-{}", from, to));
             if (!statuses.empty())
                 inner.push_back(fmt::format("status {}", fmt::join(statuses, " ")));
-            if (!url.virtual_host.empty()) inner.push_back("host " + url.virtual_host);
+            if (!url.virtual_host.empty()) inner.push_back("host " + argument(url.virtual_host));
             lines.push_back(
                 fmt::format("http \"{}\"{}", url.path,
                             inner.empty() ? "" : fmt::format(" {{ {} }}", fmt::join(inner, "; "))));

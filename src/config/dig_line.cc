@@ -10,7 +10,9 @@
 #include <optional>
 #include <string_view>
 
+#include "config/dig_words.h"
 #include "config/dns_values.h"
+#include "core/by_hand.h"
 #include "core/mnemonics.h"
 
 namespace dnsdirector::config {
@@ -22,76 +24,8 @@ constexpr std::uint32_t most_tries = 100;
 constexpr std::uint16_t first_free_port = 1024;  // those below are for root
 constexpr std::uint16_t type_ptr = 12, type_ns = 2, type_any = 255;
 
-/// Types that BIND has a word for and mnemonics.cc has none: a word that may be
-/// meant as one is no name.
-constexpr std::string_view other_types[] = {
-    "A6",    "AMTRELAY", "ATMA",  "AVC",       "BRID",    "DLV",      "DOA",      "DSYNC",
-    "EID",   "GID",      "GPOS",  "HHIT",      "ISDN",    "IPSECKEY", "KEYDATA",  "L32",
-    "L64",   "LP",       "MAILA", "MAILB",     "MB",      "MD",       "MF",       "MG",
-    "MINFO", "MR",       "NID",   "NIMLOC",    "NINFO",   "NSAP",     "NSAP-PTR", "NULL",
-    "NXT",   "OPT",      "PX",    "RESERVED0", "RESINFO", "RKEY",     "RT",       "SINK",
-    "TA",    "TALINK",   "TKEY",  "TSIG",      "UID",     "UINFO",    "UNSPEC",   "WALLET",
-    "WKS",   "X25"};
-
 /// Questions that are none: OPT, the transaction types, transfers.
 constexpr std::uint16_t no_questions[] = {0, 41, 249, 250, 251, 252};
-
-char upper(char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
-bool same_letters(std::string_view left, std::string_view right) {
-    return std::ranges::equal(left, right, {}, upper, upper);
-}
-
-/// isc_parse_uint32() to base 10, and a limit.
-std::optional<std::uint32_t> number(std::string_view text, std::uint32_t most) {
-    std::uint32_t value = 0;
-    const auto [rest, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (status != std::errc{} || rest != text.data() + text.size() || value > most)
-        return std::nullopt;
-    return value;
-}
-
-/// TYPE or CLASS with a number. dig reads them with strtoul(), so with a sign,
-/// too, but no more than nine or ten letters of them.
-bool numbered(std::string_view word, std::string_view prefix) {
-    if (word.size() <= prefix.size() || !same_letters(word.substr(0, prefix.size()), prefix))
-        return false;
-    word.remove_prefix(prefix.size());
-    if (word[0] == '+' || word[0] == '-') word.remove_prefix(1);
-    return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-std::optional<std::uint16_t> class_of(std::string_view word) {
-    if (same_letters(word, "CHAOS")) return 3;
-    if (same_letters(word, "HESIOD")) return 4;
-    return core::class_number(word);
-}
-
-/// The name of -x (RFC 1035, 3.5; RFC 3596, 2.5).
-std::string reverse_name(const IpAddress& address) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    const std::span<const std::uint8_t> bytes = std::span(address.bytes()).first(address.size());
-    std::string name;
-    for (std::size_t left = bytes.size(); left > 0; --left) {
-        const std::uint8_t byte = bytes[left - 1];
-        if (address.is_v4())
-            name += std::to_string(byte) + '.';
-        else
-            name.append({digits[byte & 0xfU], '.', digits[byte >> 4U], '.'});
-    }
-    return name + (address.is_v4() ? "in-addr.arpa." : "ip6.arpa.");
-}
-
-std::string command_of(std::span<const std::string> arguments) {
-    std::string line;
-    for (const std::string& word : arguments) {
-        const bool plain = !word.empty() && word.find_first_of(" \t\"'\\") == std::string::npos;
-        line += (line.empty() ? "" : " ") + (plain ? word : "'" + word + "'");
-    }
-    return line;
-}
 
 class DigLineReader {
 public:
@@ -359,8 +293,7 @@ DigLineReader::Problem DigLineReader::set_server(std::string_view text) {
 
 DigLineReader::Problem DigLineReader::read_bare(std::string_view word) {
     if (open_) {
-        for (const std::string_view type : other_types)
-            if (same_letters(word, type)) return fmt::format("the type {} is not known here", word);
+        if (is_other_type(word)) return fmt::format("the type {} is not known here", word);
         if (numbered(word, "TYPE") || core::type_number(word)) return set_type(word);
         if (numbered(word, "CLASS") || class_of(word)) return set_class(word);
     }
@@ -386,7 +319,7 @@ DigLineReader::Problem DigLineReader::finish() {
                            check.via.source->to_string(), server_->to_string());
     if (!named_) check.type = type_ns;  // of the root, whatever type was given
     if (check.via.source && check.via.source->is_unspecified()) check.via.source.reset();
-    check.command = command_of(arguments_);
+    check.command = core::shell_line(arguments_);
     line_.server = {*server_, port_};
     return std::nullopt;
 }

@@ -4,10 +4,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -120,6 +123,29 @@ std::string judge_program(const std::string& path) {
     return "";
 }
 
+std::string find_program(const std::string& name) {
+    std::string_view folders = program_folders;
+    while (!folders.empty()) {
+        const std::size_t length = std::min(folders.find(':'), folders.size());
+        const std::string path = std::string(folders.substr(0, length)) + '/' + name;
+        folders.remove_prefix(std::min(length + 1, folders.size()));
+        struct stat status{};
+        if (::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+            (status.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0)
+            return path;
+    }
+    return {};
+}
+
+std::string judge_user(const std::string& name) {
+    std::array<char, 16384> buffer;
+    passwd entry{};
+    passwd* found = nullptr;
+    const int error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (error != 0) return std::string("cannot be looked up: ") + std::strerror(error);
+    return found == nullptr ? "is no user of this machine" : "";
+}
+
 /// The first part of the host name, as keepalived's default.
 std::string machine_id() {
     utsname machine{};
@@ -136,9 +162,14 @@ std::optional<std::string> environment(const std::string& name) {
 }  // namespace
 
 Files real_files(const std::string& config_id) {
-    return {
-        read_file,  expand, identity, judge_program, config_id.empty() ? machine_id() : config_id,
-        environment};
+    return {read_file,
+            expand,
+            identity,
+            judge_program,
+            find_program,
+            judge_user,
+            config_id.empty() ? machine_id() : config_id,
+            environment};
 }
 
 }  // namespace dnsdirector::config

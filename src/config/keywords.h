@@ -48,6 +48,11 @@ enum class Block : std::uint8_t {
     skipped,     ///< read for its braces only
 };
 
+/// Whether keepalived's own rules hold for what stands in the block.
+[[nodiscard]] constexpr bool is_compatible(Block block) {
+    return block >= Block::global_defs && block <= Block::track_file;
+}
+
 /// What stands behind a keyword.
 enum class Kind : std::uint8_t {
     nothing,

@@ -93,8 +93,9 @@ const Keyword kind_keywords[] = {
     {.in = Block::check,
      .name = "script",
      .kind = Kind::script,
-     .help = "A program with its full path, and its arguments, passed by exit status 0. "
-             "`{address}`, `{port}` and `{name}` stand for the server's",
+     .help = "A program, with its full path or by name, and its arguments, passed by exit status "
+             "0. `{address}`, `{port}` and `{name}` stand for the server's, `{{address}}` for "
+             "`{address}` itself",
      .handle = set_script},
     {.in = Block::check,
      .name = "file",

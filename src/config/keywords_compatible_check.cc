@@ -92,6 +92,10 @@ void set_user(const Call& call) {
     check(call).user = call.arguments.text;
 }
 
+void set_misc_timeout(const Call& call) {
+    if (call.arguments.duration.count() > 0) check(call).misc_timeout = call.arguments.duration;
+}
+
 constexpr std::int64_t ns(Nanoseconds duration) {
     return duration.count();
 }
@@ -168,11 +172,11 @@ const Keyword own_keywords[] = {
     {.in = Block::misc_check,
      .name = "misc_timeout",
      .kind = Kind::duration,
-     .help = "How long the program may take; what is late is killed and has failed",
+     .help = "How long the program may take; what is late is killed and has failed. 0: as without",
      .standard = "the delay_loop",
-     .minimum = ns(std::chrono::milliseconds{1}),
+     .minimum = 0,
      .maximum = ns(std::chrono::hours{24}),
-     .handle = [](const Call& c) { check(c).misc_timeout = c.arguments.duration; }},
+     .handle = set_misc_timeout},
     {.in = Block::misc_check,
      .name = "misc_dynamic",
      .help = "Exit status 2 to 255 passes, too, and makes the server's weight the status less 2",

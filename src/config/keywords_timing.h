@@ -4,6 +4,7 @@
 // and a check alike; the innermost holds.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -43,22 +44,24 @@ constexpr Keyword retry_keyword(Block in) {
             .help = "Failures in a row that are forgiven",
             .standard = "MISC_CHECK 0, DNS_CHECK 3, others 1",
             .minimum = 0,
-            .maximum = 999,
+            .maximum = 4294967295,
             .handle = [](const Call& c) {
                 timing_of(c).retry = static_cast<std::uint32_t>(c.arguments.number);
             }};
 }
 
 constexpr Keyword delay_before_retry_keyword(Block in) {
-    return {
-        .in = in,
-        .name = "delay_before_retry",
-        .kind = Kind::duration,
-        .help = "From a failure that is forgiven to the next try",
-        .standard = "the delay_loop for DNS_CHECK, 3s for HTTP_GET, else 1s",
-        .minimum = Nanoseconds{std::chrono::milliseconds{1}}.count(),
-        .maximum = Nanoseconds{std::chrono::hours{24}}.count(),
-        .handle = [](const Call& c) { timing_of(c).delay_before_retry = c.arguments.duration; }};
+    return {.in = in,
+            .name = "delay_before_retry",
+            .kind = Kind::duration,
+            .help = "From a failure that is forgiven to the next try; 0: at once (1 ms)",
+            .standard = "the delay_loop for DNS_CHECK, 3s for HTTP_GET, else 1s",
+            .minimum = 0,
+            .maximum = Nanoseconds{std::chrono::hours{24}}.count(),
+            .handle = [](const Call& c) {
+                timing_of(c).delay_before_retry =
+                    std::max(c.arguments.duration, Nanoseconds{std::chrono::milliseconds{1}});
+            }};
 }
 
 constexpr Keyword alpha_keyword(Block in) {

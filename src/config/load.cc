@@ -17,7 +17,7 @@ Loaded finish(const std::vector<Statement>& tree, const TreeReader& reader, cons
         loaded.messages = diagnostics.take();
         return loaded;
     }
-    const Drafts drafts = read_drafts(tree, reader.names(), diagnostics);
+    const Drafts drafts = read_drafts(tree, reader.names(), files, diagnostics);
     Places places;
     core::Configuration configuration = build(drafts, files, diagnostics, places);
     if (visit && diagnostics.errors() == 0) visit({configuration, places, tree, diagnostics});

@@ -28,8 +28,9 @@ const Keyword* find_anywhere(std::string_view name) {
 
 class Reader {
 public:
-    Reader(const std::vector<std::string>& definitions, Diagnostics& diagnostics)
-        : definitions_(definitions), diagnostics_(diagnostics) {}
+    Reader(const std::vector<std::string>& definitions, const Files& files,
+           Diagnostics& diagnostics)
+        : definitions_(definitions), files_(files), diagnostics_(diagnostics) {}
 
     void body(Block block, const std::vector<Statement>& statements, const Position& opened_at);
     [[nodiscard]] Drafts take() { return std::move(current_.drafts); }
@@ -40,6 +41,11 @@ private:
     std::string_view unknown(Block block, const Word& word);
     bool shape_fits(const Keyword& keyword, const Statement& statement);
     void apply(const Keyword& keyword, const Statement& statement);
+    /// Gives a program without a path its own. One that is nowhere keeps its name: a dig line
+    /// may need no program, and Assembly::check_program says so of the others.
+    void find_program(std::string& program);
+    /// Whether there is such a user; said when not.
+    bool judge_user(const Keyword& keyword, const Statement& statement, const std::string& user);
     /// True, and said, when the word names a definition that there is not.
     bool undefined(const Word& word, bool script);
 
@@ -47,10 +53,13 @@ private:
     [[nodiscard]] std::size_t mistakes() const { return diagnostics_.errors() + broken_; }
 
     const std::vector<std::string>& definitions_;
+    const Files& files_;
     Diagnostics& diagnostics_;
     Current current_;
     std::set<const Keyword*> warned_;  ///< keywords without effect that were met
     std::size_t broken_ = 0;  ///< statements that the lexer complained of, before they got here
+    std::map<std::string, std::string> programs_;  ///< the path of each name, or ""
+    std::map<std::string, std::string> users_;     ///< what is wrong with each, or ""
 };
 
 void Reader::body(Block block, const std::vector<Statement>& statements,
@@ -61,9 +70,12 @@ void Reader::body(Block block, const std::vector<Statement>& statements,
         statement(block, each, seen);
     }
     for (const Keyword* keyword : keywords_of(block))
-        if (keyword->required && !seen.contains(keyword->name))
-            diagnostics_.error(opened_at, "this block needs `{}`, as in `{} {}`", keyword->name,
-                               keyword->name, argument_text(*keyword));
+        if (keyword->required && !seen.contains(keyword->name)) {
+            const std::string takes = argument_text(*keyword);
+            diagnostics_.error(opened_at, "this block needs `{0}`, as in `{0}{1}{2}{3}`",
+                               keyword->name, takes.empty() ? "" : " ", takes,
+                               keyword->opens == Block::none ? "" : " { … }");
+        }
 }
 
 void Reader::statement(Block block, const Statement& statement, Seen& seen) {
@@ -134,6 +146,9 @@ void Reader::apply(const Keyword& keyword, const Statement& statement) {
     const std::size_t before = mistakes();
     Arguments arguments;
     arguments.valid = read_arguments(keyword, statement, diagnostics_, arguments);
+    if (arguments.valid && (keyword.kind == Kind::user || keyword.kind == Kind::command))
+        arguments.valid = judge_user(keyword, statement, arguments.text);
+    if (!arguments.script.arguments.empty()) find_program(arguments.script.arguments.front());
     const bool opens = keyword.opens != Block::none;
     const Call call{current_, diagnostics_, keyword, arguments};
     if (!keyword.goes_with.empty() && arguments.valid)
@@ -143,6 +158,26 @@ void Reader::apply(const Keyword& keyword, const Statement& statement) {
     if (statement.has_block && keyword.opens != Block::skipped)
         body(keyword.opens, statement.body, statement.position());
     if (keyword.finish != nullptr) keyword.finish(call, mistakes() != before);
+}
+
+void Reader::find_program(std::string& program) {
+    if (!files_.find_program || program.starts_with('/')) return;
+    const auto [found, fresh] = programs_.try_emplace(program);
+    if (fresh) found->second = files_.find_program(program);
+    if (!found->second.empty()) program = found->second;
+}
+
+bool Reader::judge_user(const Keyword& keyword, const Statement& statement,
+                        const std::string& user) {
+    if (!files_.judge_user || user.empty()) return true;
+    const auto [found, fresh] = users_.try_emplace(user);
+    if (fresh) found->second = files_.judge_user(user);
+    if (found->second.empty()) return true;
+    const std::size_t word = keyword.kind == Kind::command ? 2 : 1;
+    diagnostics_.error(statement.words[word].position,
+                       "{}: `{}` {}; create it (useradd --system {}), or name one that is there",
+                       keyword.name, user, found->second, user);
+    return false;
 }
 
 bool Reader::undefined(const Word& word, bool script) {
@@ -204,8 +239,8 @@ std::string_view Reader::unknown(Block block, const Word& word) {
 }  // namespace
 
 Drafts read_drafts(const std::vector<Statement>& tree, const std::vector<std::string>& definitions,
-                   Diagnostics& diagnostics) {
-    Reader reader(definitions, diagnostics);
+                   const Files& files, Diagnostics& diagnostics) {
+    Reader reader(definitions, files, diagnostics);
     reader.body(Block::top, tree, {});
     return reader.take();
 }

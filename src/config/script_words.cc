@@ -165,10 +165,13 @@ Result<core::ScriptCheck> parse_script(std::string_view command) {
             return tl::unexpected(done.error());
     }
     if (script.arguments.empty()) return fail("the command is empty");
-    if (!script.arguments.front().starts_with('/'))
+    const std::string& program = script.arguments.front();
+    if (program.empty() || (!program.starts_with('/') && program.find('/') != std::string::npos))
         return fail(
-            "a command starts with the full path of a program, as in \"/usr/bin/dig …\", not `{}`",
-            script.arguments.front());
+            "a command starts with a program's full path or its name alone, as in \"/usr/bin/dig "
+            "…\" "
+            "or \"dig …\", not `{}`",
+            program);
     // Following a stream that goes nowhere is going nowhere.
     if (script.stderr_to == "&1" && script.stdout_to.empty()) script.stderr_to.clear();
     return script;

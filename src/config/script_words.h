@@ -29,7 +29,8 @@ struct ScriptWord {
 /// A command's arguments and redirections. `> F`, `>F`, `1> F`, `2> F`, `2>&1`,
 /// `&> F` and their forms without a space go to stdout_to and stderr_to
 /// ("/dev/null" is the default and becomes ""); everything else is a word of
-/// argv, as no shell is there to see `|` or `;`.
+/// argv, as no shell is there to see `|` or `;`. The program is an absolute path or a
+/// name without a slash, which Files::find_program finds.
 [[nodiscard]] Result<core::ScriptCheck> parse_script(std::string_view command);
 
 /// The first word of argv that only a shell would understand, or "".

@@ -46,6 +46,15 @@ std::int64_t scaled(std::string_view whole, std::string_view fraction, std::int6
 
 }  // namespace
 
+std::string as_keepalived_reads(std::string_view text) {
+    if (text.starts_with('+')) text.remove_prefix(1);
+    std::string number(text);
+    if (number.size() < 2) return number;
+    if (number.front() == '.') number.insert(0, 1, '0');
+    if (number.back() == '.') number.pop_back();
+    return number;
+}
+
 Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t minimum,
                                    std::uint64_t maximum) {
     if (text.empty() || !std::all_of(text.begin(), text.end(), digit))
@@ -91,10 +100,12 @@ Result<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
 
 Result<std::pair<std::uint16_t, std::uint16_t>> parse_status_range(std::string_view text) {
     const auto dash = std::min(text.find('-'), text.size());
-    const auto first = parse_number(text.substr(0, dash), 100, 999);
-    const auto last = dash == text.size() ? first : parse_number(text.substr(dash + 1), 100, 999);
+    const auto first = parse_number(text.substr(0, dash), 100, 599);
+    const auto last = dash == text.size() ? first : parse_number(text.substr(dash + 1), 100, 599);
     if (!first || !last || *first > *last)
-        return fail("`{}` is not an HTTP status or a range of them; write 200 or 200-299", text);
+        return fail(
+            "`{}` is not an HTTP status, 100 to 599, or a range of them; write 200 or 200-299",
+            text);
     return std::pair{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
 }
 

@@ -16,6 +16,10 @@
 
 namespace dnsdirector::config {
 
+/// A number of the compatible form as the functions below want it: keepalived takes
+/// `+5`, and of durations `.5` and `5.`, too.
+[[nodiscard]] std::string as_keepalived_reads(std::string_view text);
+
 /// Decimal digits only, minimum to maximum.
 [[nodiscard]] Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t minimum,
                                                  std::uint64_t maximum);
@@ -27,7 +31,7 @@ namespace dnsdirector::config {
 /// Bytes, each as two hexadecimal digits.
 [[nodiscard]] Result<std::vector<std::uint8_t>> parse_hex(std::string_view text);
 
-/// An HTTP status, 100 to 999, or a range of them: `200`, `200-299`.
+/// An HTTP status, 100 to 599, or a range of them: `200`, `200-299`.
 [[nodiscard]] Result<std::pair<std::uint16_t, std::uint16_t>> parse_status_range(
     std::string_view text);
 

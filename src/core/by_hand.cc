@@ -65,13 +65,6 @@ std::string dig(const Check& check, const DnsCheck& dns) {
                        check.timing.tries, remark(dns.via));
 }
 
-std::string words(const std::vector<std::string>& arguments) {
-    std::string line;
-    for (const std::string& word : arguments)
-        line += (line.empty() ? "" : " ") + shell_word(word);
-    return line;
-}
-
 std::string ping(const Check& check, const Via& via) {
     const std::string from = !via.interface.empty() ? " -I " + via.interface
                              : via.source           ? " -I " + via.source->to_string()
@@ -110,11 +103,18 @@ std::string shell_word(const std::string& word) {
     return quoted + "'";
 }
 
+std::string shell_line(std::span<const std::string> words) {
+    std::string line;
+    for (const std::string& word : words)
+        line += (line.empty() ? "" : " ") + shell_word(word);
+    return line;
+}
+
 std::string by_hand(const Check& check) {
     return std::visit(Overloaded{
                           [&](const DnsCheck& dns) { return dig(check, dns); },
                           [](const DigCheck& dig) { return dig.command; },
-                          [](const ScriptCheck& script) { return words(script.arguments); },
+                          [](const ScriptCheck& script) { return shell_line(script.arguments); },
                           [&](const TcpCheck& tcp) { return netcat(check, tcp.via); },
                           [](const UdpCheck&) { return std::string{}; },
                           [&](const PingCheck& echo) { return ping(check, echo.via); },

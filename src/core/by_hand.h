@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "core/check.h"
@@ -15,5 +16,8 @@ namespace dnsdirector::core {
 
 /// A word as a shell takes it: quoted where it must be.
 [[nodiscard]] std::string shell_word(const std::string& word);
+
+/// Words as a line for a shell.
+[[nodiscard]] std::string shell_line(std::span<const std::string> words);
 
 }  // namespace dnsdirector::core

@@ -42,6 +42,7 @@ BOMBS = {
                      "dns_cluster c${A}.${B} { service_ip 10.0.${A}.${B}; real_server s "
                      "{ address 10.1.0.1 } }\n",
     "nesting": "a {" * 100000,
+    "braces": "include " + "{a,b}" * 3000 + "\n",
     "include_itself": "include *\n",
     "long_line": "x" * 1000000,
     "many_words": "x " * 60000,

@@ -162,6 +162,25 @@ TEST(Convert, AddressesInCommandsBecomePlaceholders) {
     EXPECT_NE(native.find(" 203.0.113.111\""), std::string::npos) << native;
 }
 
+TEST(Convert, WhatTheNativeFormWouldReadOtherwiseIsProtected) {
+    const std::string native =
+        native_of(service("192.0.2.53", "UDP",
+                          "real_server 203.0.113.11 53 {\nnotify_up \"/bin/up {name} {{port}}\"\n"
+                          "MISC_CHECK {\nmisc_path \"/bin/x {address} @203.0.113.11 {port}\"\n}\n"
+                          "MISC_CHECK {\nmisc_path \"/usr/bin/dig @203.0.113.11 'a\\\\.b.example' "
+                          "+tries=2 +nofail\"\n"
+                          "misc_timeout 5\n}\n"
+                          "HTTP_GET {\nurl {\npath \"/a b;c\"\nvirtualhost \"a b;c\"\n}\n}\n}\n"));
+    EXPECT_NE(native.find("\"/bin/x {{address}} @{address} {{port}}\""), std::string::npos)
+        << native;
+    EXPECT_NE(native.find("notify_up \"/bin/up {{name}} {{{port}}}\""), std::string::npos)
+        << native;
+    EXPECT_NE(native.find("http \"/a b;c\" { host \"a b;c\" }"), std::string::npos) << native;
+    const core::Configuration back = configuration_of(native);
+    EXPECT_EQ(back.services.at(0).real_servers.at(0).notify_up->arguments,
+              (std::vector<std::string>{"/bin/up", "{name}", "{{port}}"}));
+}
+
 TEST(Convert, ACheckThatAsksElsewhereGetsATarget) {
     const std::string native = native_of(
         service("192.0.2.53", "UDP",

@@ -106,7 +106,8 @@ TEST(CompatibleChecks, UrlsInheritTheirHostAndMergeTheirStatuses) {
     EXPECT_EQ(urls[0], (core::HttpCheck::Url{"/a?b=c", "inner.example", {{200, 204}, {301, 301}}}));
     EXPECT_EQ(urls[1], (core::HttpCheck::Url{"/", "own.example", {}}));
     says(virtual_server("", "HTTP_GET {\nurl {\npath /\nstatus_code 20-30\n}\n}"),
-         "t.conf:10:13: error: status_code: `20-30` is not an HTTP status or a range of them; "
+         "t.conf:10:13: error: status_code: `20-30` is not an HTTP status, 100 to 599, or a range "
+         "of them; "
          "write 200 or 200-299\n");
 }
 
@@ -234,6 +235,42 @@ TEST(CompatibleServices, HashFlagsBelongToTheirScheduler) {
     says(virtual_server("sh-port\nmh-port", "DNS_CHECK {\n}"),
          "t.conf:5:1: warning: sh-port has no effect with lb_algo wrr: it belongs to lb_algo sh\n"
          "t.conf:6:1: warning: mh-port has no effect with lb_algo wrr: it belongs to lb_algo mh\n");
+}
+
+TEST(CompatibleServices, AnotherPortOfTheSorryServerIsIgnoredAsThere) {
+    const std::string text = virtual_server("sorry_server 203.0.113.99 54", "DNS_CHECK {\n}");
+    says(text,
+         "t.conf:5:14: warning: sorry_server: without NAT the port stays the virtual_server's, 53, "
+         "so that 54 has no effect; leave it out\n");
+    EXPECT_EQ(configuration_of(text).services.at(0).sorry_server->endpoint,
+              Endpoint::parse("203.0.113.99:53"));
+}
+
+TEST(CompatibleServices, NumbersAreWhatKeepalivedReads) {
+    const auto timing = [](const std::string& lines) {
+        return configuration_of(virtual_server("", "PING_CHECK {\n" + lines + "\n}"))
+            .checks.at(0)
+            .timing;
+    };
+    using namespace std::chrono_literals;
+    EXPECT_EQ(timing("retry +5\ndelay_before_retry .5").retry_after, 500ms);
+    EXPECT_EQ(timing("retry +5").fall, 6U);
+    EXPECT_EQ(timing("delay_loop 5.").every, 5s);
+    EXPECT_EQ(timing("connect_timeout +5.5").timeout, 5500ms);
+    EXPECT_EQ(timing("retry 65536").fall, 65537U);
+    EXPECT_EQ(timing("retry 4294967295").fall, 4294967295U);
+    // At once, and yet not without end: a refusal comes back faster than a timer.
+    EXPECT_EQ(timing("retry 3\ndelay_before_retry 0").retry_after, 1ms);
+    const auto refuses = [](const std::string& line) {
+        const auto loaded = parse_text(virtual_server("", "PING_CHECK {\n" + line + "\n}"));
+        EXPECT_FALSE(loaded.ok()) << line;
+    };
+    for (const char* line : {"retry 4294967296", "retry 0x10", "retry -0", "retry ++5", "retry +",
+                             "delay_loop 0", "delay_loop .", "delay_loop +", "delay_loop 1e3",
+                             "connect_timeout 0", "delay_before_retry -0"})
+        refuses(line);
+    for (const char* line : {"every .5", "every 5.", "every +5"})
+        EXPECT_FALSE(parse_text(checked(line)).ok()) << line;
 }
 
 TEST(CompatibleServices, ProgramsThatCannotBeRunAreErrors) {

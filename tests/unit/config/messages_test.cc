@@ -3,6 +3,8 @@
 // What a person is told, word by word. Each case is a text and all its messages.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "unit/config/support.h"
 
 namespace dnsdirector::config {
@@ -59,11 +61,11 @@ virtual_server 192.0.2.53 53 {
 TEST(Messages, SayWhatABlockNeeds) {
     says("director { interface eth0 }\ndns_cluster a { }\n",
          "t.conf:2:1: error: this block needs `service_ip`, as in `service_ip ADDRESS…`\n"
-         "t.conf:2:1: error: this block needs `real_server`, as in `real_server NAME`\n");
+         "t.conf:2:1: error: this block needs `real_server`, as in `real_server NAME { … }`\n");
     says("director { interface eth0 }\ndns_cluster { }\ndns_cluster a\nhttp { }",
          "t.conf:2:1: error: dns_cluster is not complete: write `dns_cluster NAME`\n"
          "t.conf:2:1: error: this block needs `service_ip`, as in `service_ip ADDRESS…`\n"
-         "t.conf:2:1: error: this block needs `real_server`, as in `real_server NAME`\n"
+         "t.conf:2:1: error: this block needs `real_server`, as in `real_server NAME { … }`\n"
          "t.conf:3:1: error: dns_cluster needs a block { … } behind it\n"
          "t.conf:4:1: error: this block needs `listen`, as in `listen ADDRESS:PORT`\n");
     says("",
@@ -265,6 +267,25 @@ TEST(Messages, FamiliesMustFit) {
                "t.conf:6:50: error: expect answer: `2001:db8::1` is not an IPv4 address, which is "
                "what the "
                "answer to this query holds\n");
+}
+
+TEST(Messages, APatternOfMillionsOfNamesIsRefusedBeforeItIsExpanded) {
+    Files files = files_of({});
+    files.expand = [](const std::string&) -> std::vector<std::string> {
+        ADD_FAILURE() << "expanded";
+        return {};
+    };
+    std::string pattern;
+    for (int i = 0; i < 30; ++i)
+        pattern += "{a,b}";
+    const Loaded loaded = parse("x 1\ninclude " + pattern + "\n", "t.conf", files);
+    ASSERT_FALSE(loaded.ok());
+    const auto said = std::find_if(loaded.messages.begin(), loaded.messages.end(),
+                                   [](const Message& message) { return message.line == 2; });
+    ASSERT_NE(said, loaded.messages.end());
+    EXPECT_EQ(said->severity, Severity::error);
+    EXPECT_EQ(said->column, 9U);
+    EXPECT_TRUE(said->text.starts_with(pattern + " stands for more than ")) << said->text;
 }
 
 }  // namespace

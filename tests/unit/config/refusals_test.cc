@@ -113,6 +113,8 @@ TEST(Refusals, KnownWordsOfKeepalivedThatAreNotReadSaySo) {
         "53`; a service for all ports needs the ipvs plane, which is not in this version\n"
         "t.conf:23:1: error: digest is not supported: the status of the URL is what counts here "
         "(status_code); a MISC_CHECK with curl compares contents\n");
+    says(virtual_server("", "HTTP_GET {\n}"),
+         "t.conf:7:1: error: this block needs `url`, as in `url { … }`\n");
     says(virtual_server("hysteresis 1", "DNS_CHECK {\n}"),
          "t.conf:5:12: error: hysteresis 1 must be less than the quorum, 1\n");
 }
@@ -122,9 +124,10 @@ TEST(Refusals, ScriptsAreReadWithCare) {
         says(virtual_server("", "MISC_CHECK {\nmisc_path " + line + "\n}"),
              "t.conf:8:" + message + "\n");
     };
-    path_says("check_dns",
-              "11: error: misc_path: a command starts with the full path of a program, as in "
-              "\"/usr/bin/dig …\", not `check_dns`");
+    path_says(
+        "bin/check_dns",
+        "11: error: misc_path: a command starts with a program's full path or its name alone, "
+        "as in \"/usr/bin/dig …\" or \"dig …\", not `bin/check_dns`");
     path_says(
         "/bin/check a",
         "22: error: `a` is too much behind misc_path: write `misc_path \"COMMAND ARGUMENT…\"` (the "
