@@ -365,7 +365,7 @@ bool read_arguments(const Keyword& keyword, const Statement& statement, Diagnost
     const Shape& shape = shape_of(keyword.kind);
     const Words words = Words(statement.words).subspan(keyword.any_word ? 0 : 1);
     arguments.position = statement.position();
-    arguments.has_block = statement.has_block;
+    arguments.has_block = statement.block != nullptr;
     arguments.argument_at = words.empty() ? statement.position() : words[0].position;
     if (keyword.kind == Kind::anything) return true;
 

@@ -113,7 +113,8 @@ void Writer::name_servers(PlannedCluster& cluster) {
 /// Words within a block that is written anew.
 void Writer::name_words_without_effect(const Statement& block) {
     const bool global = block.keyword().text == "global_defs";
-    for (const Statement& each : block.body) {
+    if (!block.block) return;
+    for (const Statement& each : block.block->body) {
         const std::string_view word = each.keyword().text;
         if (global ? word != "script_user" : word.starts_with("persistence_"))
             line(0, "# left out, since it has no effect here: {} of {} ({})", word,

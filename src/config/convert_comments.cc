@@ -110,7 +110,7 @@ std::string Comments::definitions() {
 
 std::string Comments::verbatim(const Statement& statement) {
     const Position& from = statement.position();
-    const Position& to = statement.has_block ? statement.close : from;
+    const Position& to = statement.block ? statement.block->close : from;
     std::string out;
     for (const std::string& comment : take(from))
         out += "# " + comment + "\n";
@@ -119,7 +119,7 @@ std::string Comments::verbatim(const Statement& statement) {
     for (std::size_t line = from.line; line <= to.line; ++line) {
         const std::string_view text = file.lines[line - 1];
         std::size_t begin = line == from.line ? from.column - 1 : 0;
-        std::size_t end = statement.has_block && line == to.line ? to.column : text.size();
+        std::size_t end = statement.block && line == to.line ? to.column : text.size();
         begin = std::min(begin, text.size());
         end = std::min(end, text.size());
         out += std::string(text.substr(begin, end - begin)) + "\n";

@@ -52,6 +52,10 @@ bool is_script(std::string_view keyword) {
            keyword.starts_with("notify");
 }
 
+bool is_known(std::string_view keyword) {
+    return find_keyword(Block::top, keyword) != nullptr;
+}
+
 }  // namespace
 
 std::span<const Keyword* const> all_keywords() {
@@ -116,7 +120,7 @@ Placed<core::Command> command_of(const Call& call) {
 }
 
 Grammar keyword_grammar() {
-    return {is_native, is_script};
+    return {is_native, is_script, is_known};
 }
 
 }  // namespace dnsdirector::config

@@ -227,8 +227,14 @@ void Lines::skip_continuation(const MappedText& line) {
     }
 }
 
+/// A line of a definition is kept, and a second time where it is put in.
+bool Lines::keep(const MappedText& line) {
+    return state_.grow(2 * line_cost + line.size(), line.place(0));
+}
+
 void Lines::define(const MappedText& line) {
     const auto [name, length] = definition_head(line.text());
+    if (!keep(line)) return;
     MappedText value = line.slice(skip_blanks(line.text(), length), line.size());
     if (!continues(value.text())) {
         state_.definitions.set(name, {{std::move(value)}, false});
@@ -246,6 +252,7 @@ void Lines::define(const MappedText& line) {
         if (next.empty()) continue;
         more = continues(next.text());
         if (more) next = without_backslash(next);
+        if (!keep(next)) return;
         if (!next.empty()) definition.lines.push_back(std::move(next));
     }
     if (definition.lines.empty()) definition = {{line.slice(length, length)}, false};

@@ -82,6 +82,7 @@ private:
     [[nodiscard]] bool process(MappedText& line);
     [[nodiscard]] bool chosen(MappedText& line);
     void define(const MappedText& line);
+    [[nodiscard]] bool keep(const MappedText& line);
     void repeat(const MappedText& line);
     void split(MappedText& line);
     void push(Frame frame, const Position& at);

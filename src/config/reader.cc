@@ -130,11 +130,12 @@ void Reader::statement(Block block, const Statement& statement, Seen& seen) {
 /// Whether a block stands behind the keyword exactly where there is one.
 bool Reader::shape_fits(const Keyword& keyword, const Statement& statement) {
     const bool wants = keyword.opens != Block::none;
-    if (statement.has_block && !wants) {
-        diagnostics_.error(statement.open, "{} takes no block; remove the braces", keyword.name);
+    if (statement.block && !wants) {
+        diagnostics_.error(statement.block->open, "{} takes no block; remove the braces",
+                           keyword.name);
         return false;
     }
-    if (!statement.has_block && wants && !keyword.block_optional) {
+    if (!statement.block && wants && !keyword.block_optional) {
         diagnostics_.error(statement.position(), "{} needs a block {{ … }} behind it",
                            keyword.name);
         return false;
@@ -155,8 +156,8 @@ void Reader::apply(const Keyword& keyword, const Statement& statement) {
         current_.of_kind.push_back({{keyword.name, arguments.position}, keyword.goes_with});
     if (keyword.handle != nullptr && (arguments.valid || opens)) keyword.handle(call);
     if (!opens) return;
-    if (statement.has_block && keyword.opens != Block::skipped)
-        body(keyword.opens, statement.body, statement.position());
+    if (statement.block && keyword.opens != Block::skipped)
+        body(keyword.opens, statement.block->body, statement.position());
     if (keyword.finish != nullptr) keyword.finish(call, mistakes() != before);
 }
 

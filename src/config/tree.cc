@@ -117,7 +117,10 @@ void TreeReader::read_body(Input& input, Surroundings where, const Position* ope
                     set_check(statement);
                     may_open = false;
                 } else {
-                    out.push_back(std::move(statement));
+                    if (where.top)
+                        keep(std::move(statement), out);
+                    else
+                        out.push_back(std::move(statement));
                     may_open = !semicolon;
                 }
                 break;
@@ -126,10 +129,19 @@ void TreeReader::read_body(Input& input, Surroundings where, const Position* ope
     }
 }
 
+/// A file that is no configuration at all is not kept whole for its first hundred
+/// messages: of what is unknown beyond them only the last stays, as its block may follow.
+void TreeReader::keep(Statement statement, std::vector<Statement>& out) {
+    const bool crowded = unknown_ > Diagnostics::most;
+    if (crowded && !out.empty() && !grammar_.known(out.back().keyword().text)) out.pop_back();
+    if (!grammar_.known(statement.keyword().text)) ++unknown_;
+    out.push_back(std::move(statement));
+}
+
 void TreeReader::read_block(Input& input, Surroundings where, Statement& owner,
                             const Position& open) {
-    owner.has_block = true;
-    owner.open = open;
+    owner.block = std::make_unique<Braces>();
+    owner.block->open = open;
     Surroundings inner{false, where.native, where.depth + 1};
     if (where.top) inner.native = grammar_.native(owner.keyword().text);
     if (inner.depth > deepest) {
@@ -139,9 +151,10 @@ void TreeReader::read_block(Input& input, Surroundings where, Statement& owner,
         }
         return;
     }
-    read_body(input, inner, &open, owner.keyword().text, owner.body);
+    read_body(input, inner, &open, owner.keyword().text, owner.block->body);
+    owner.block->body.shrink_to_fit();
     const Token close = input.next(inner.native, Style::plain);
-    owner.close = close.position;
+    owner.block->close = close.position;
 }
 
 bool TreeReader::read_statement(Input& input, Surroundings where, Token first, Statement& statement,
@@ -150,9 +163,10 @@ bool TreeReader::read_statement(Input& input, Surroundings where, Token first, S
     Style style = Style::plain;
     if (include_variant(first.text)) style = Style::file_name;
     if (grammar_.script(first.text)) style = Style::script;
+    words_.clear();
     for (Token token = first;; token = input.next(semicolons, style)) {
         if (token.kind == TokenKind::word) {
-            statement.words.push_back({token.text, token.position, token.quoted});
+            words_.push_back({token.text, token.position, token.quoted});
             statement.broken = statement.broken || token.broken;
             continue;
         }
@@ -160,6 +174,7 @@ bool TreeReader::read_statement(Input& input, Surroundings where, Token first, S
         if (token.kind != TokenKind::end_statement) input.pushed_back = token;
         break;
     }
+    statement.words.assign(words_.begin(), words_.end());
     return !out_of_place(statement);
 }
 

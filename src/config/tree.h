@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,14 +22,21 @@ struct Word {
     bool quoted = false;
 };
 
-/// `words`, then `{ body }` if has_block. There is at least one word.
-struct Statement {
-    std::vector<Word> words;
-    bool broken = false;  ///< a word is not whole; that has been said
-    bool has_block = false;
+/// `words`, then perhaps `{ body }`. There is at least one word.
+struct Statement;
+
+/// What stands behind a statement's keyword in braces.
+struct Braces {
     Position open;   ///< of the `{`
     Position close;  ///< of the `}`
     std::vector<Statement> body;
+};
+
+/// There are many: small, and without room to grow.
+struct Statement {
+    std::vector<Word> words;
+    std::unique_ptr<Braces> block;  ///< none: no braces
+    bool broken = false;            ///< a word is not whole; that has been said
 
     [[nodiscard]] const Word& keyword() const { return words.front(); }
     [[nodiscard]] const Position& position() const { return words.front().position; }
@@ -40,6 +48,8 @@ struct Grammar {
     bool (*native)(std::string_view keyword);
     /// The keyword's argument is a command line.
     bool (*script)(std::string_view keyword);
+    /// There is such a keyword at top level.
+    bool (*known)(std::string_view keyword);
 };
 
 /// Reads files into one tree. Words point into texts that the reader owns: it
@@ -77,6 +87,8 @@ private:
     void include(const Input& input, const Statement& statement, IncludeCheck check,
                  Surroundings where, std::vector<Statement>& out);
     void set_check(const Statement& statement);
+    /// Puts a statement of the top level to the others.
+    void keep(Statement statement, std::vector<Statement>& out);
     bool out_of_place(const Statement& statement);
 
     const Files& files_;
@@ -87,6 +99,8 @@ private:
     TextState state_;
     IncludeCheck include_check_;
     std::size_t files_read_ = 0;
+    std::size_t unknown_ = 0;  ///< statements at top level that no keyword starts
+    std::vector<Word> words_;  ///< of the statement being read
 };
 
 }  // namespace dnsdirector::config

@@ -47,6 +47,10 @@ BOMBS = {
     "long_line": "x" * 1000000,
     "many_words": "x " * 60000,
     "many_lines": "x\n" * 60000,
+    "many_errors": "x y z\n" * 500000,
+    "many_blocks_of_errors": "x y {\nz\n}\n" * 100000,
+    "many_lines_of_a_definition": "$A= \\\n" + "foo bar \\\n" * 300000 + "\n$A\n",
+    "many_definitions": "".join(f"$A{n}=x\n" for n in range(300000)),
     "dollars": "$" * 60000 + "\n" + "${" * 60000,
 }
 
@@ -68,9 +72,9 @@ def hold(path, what):
 
 
 def test_the_limit_is_one(tmp_path):
-    """A text that is simply large is not held to it, and shows that it bites."""
+    """A block that is simply large is not held to it, and shows that it bites."""
     large = tmp_path / "large.conf"
-    large.write_text("x y z\n" * 2000000)
+    large.write_text("virtual_server 192.0.2.53 53 {\n" + "x y z\n" * 2000000 + "}\n")
     assert check_config(large).returncode not in (0, 1)
 
 
