@@ -33,7 +33,10 @@ boost::system::error_code exchange(Socket& socket, const std::string& method,
 
     boost::system::error_code error;
     http::write(socket, request, error);
-    if (error) return error;
+    // Cut off in the middle of a request that is too long: the answer says so.
+    if (error && error != asio::error::broken_pipe && error != asio::error::connection_reset)
+        return error;
+    error = {};
     http::response_parser<http::string_body> parser;
     parser.body_limit(std::numeric_limits<std::uint64_t>::max());
     boost::beast::flat_buffer buffer;
@@ -61,6 +64,7 @@ ApiAnswer call_api(const std::string& run_dir, const std::string& method, const 
         answer.denied = error == boost::system::errc::permission_denied;
         return answer;
     }
+    answer.connected = true;
     setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(socket.native_handle(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     http::response<http::string_body> response;
@@ -83,6 +87,11 @@ int print_errors(const ApiAnswer& answer, const std::string& run_dir) {
         if (answer.denied)
             fmt::print(stderr, "dnsdirector: {}/api.sock: permission denied; run this as root\n",
                        run_dir);
+        else if (answer.connected)
+            fmt::print(stderr,
+                       "dnsdirector: the director at {}/api.sock took the call, but gave no "
+                       "answer ({}); is it overloaded, or stopping? Its log may say more\n",
+                       run_dir, answer.error);
         else
             fmt::print(
                 stderr,

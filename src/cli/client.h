@@ -9,10 +9,11 @@
 namespace dnsdirector::cli {
 
 struct ApiAnswer {
-    bool reached = false;  ///< false: no director answers there
-    bool denied = false;   ///< not for this user
-    int status = 0;        ///< HTTP status
-    std::string text;      ///< the body as it came
+    bool reached = false;    ///< false: no director answers there
+    bool denied = false;     ///< not for this user
+    bool connected = false;  ///< somebody listens, even where no answer came
+    int status = 0;          ///< HTTP status
+    std::string text;        ///< the body as it came
     nlohmann::json body;
     std::string error;  ///< why it was not reached
 };

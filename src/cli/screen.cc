@@ -93,6 +93,19 @@ std::string last_check(const json& server) {
     return slowest ? "ok " + short_rtt(*slowest) : "not yet";
 }
 
+/// Hysteresis: met from required + hysteresis, lost below required - hysteresis.
+std::string quorum_text(const json& quorum, bool met) {
+    const double required = number_of(quorum, "required");
+    const double hysteresis = number_of(quorum, "hysteresis");
+    std::string needed = fmt::format("{}", required);
+    if (hysteresis > 0 && !met) needed += fmt::format("+{} (hysteresis)", hysteresis);
+    std::string text = fmt::format("quorum {} of {} needed", number_of(quorum, "up"), needed);
+    if (!met) return text + ", NOT MET";
+    if (hysteresis > 0)
+        text += fmt::format(", lost below {}", std::max(1.0, required - hysteresis));
+    return text;
+}
+
 std::string weight(const json& server) {
     const auto configured = static_cast<std::int64_t>(number_of(server, "weight"));
     const auto effective = static_cast<std::int64_t>(number_of(server, "effective_weight"));
@@ -146,9 +159,7 @@ std::string service_block(const json& service, const std::string& now, bool colo
                           Colour::bold, colour),
                     cluster.empty() ? "" : "  " + cluster, text_of(service, "scheduler"),
                     text_of(service, "forwarding"),
-                    paint(fmt::format("quorum {} of {} needed{}", number_of(quorum, "up"),
-                                      number_of(quorum, "required"), met ? "" : ", NOT MET"),
-                          met ? Colour::none : Colour::red, colour),
+                    paint(quorum_text(quorum, met), met ? Colour::none : Colour::red, colour),
                     short_number(number_of(service, "packets_per_second")));
 
     double total = 0;

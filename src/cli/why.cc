@@ -85,9 +85,34 @@ void print_server(const json& server, const std::string& now, std::set<std::stri
     print_decisions(list_of(server, "decisions"));
 }
 
+/// A line for each of its servers; `why NAME` says more of one.
+void print_service(const json& service) {
+    const std::string cluster = text_of(service, "cluster");
+    fmt::print("\n{}{}\n", text_of(service, "service"),
+               cluster.empty() ? "" : " (" + cluster + ")");
+    print_field("", text_of(service, "answer"));
+    const json quorum = service.value("quorum", json::object());
+    print_field("quorum",
+                fmt::format("{}, up {}, needed {}", quorum.value("met", false) ? "met" : "NOT MET",
+                            quorum.value("up", 0), text_of(service, "needed")));
+    if (const auto sorry = service.find("sorry_server");
+        sorry != service.end() && sorry->is_object())
+        print_field("sorry", fmt::format("{} {}", endpoint_of(*sorry),
+                                         sorry->value("in_use", false) ? "in use" : "not in use"));
+    else
+        print_field("all down", "on_all_down " + text_of(service, "on_all_down"));
+    const char* heading = "servers";
+    for (const json& server : list_of(service, "servers")) {
+        print_field(heading, text_of(server, "answer"));
+        heading = "";
+    }
+}
+
 void print_why(const json& body) {
     fmt::print("{}\n", text_of(body, "answer"));
     const std::string now = text_of(body, "at");
+    for (const json& service : list_of(body, "services"))
+        print_service(service);
     std::set<std::string> shown;
     for (const json& server : list_of(body, "servers"))
         print_server(server, now, shown);
@@ -117,7 +142,7 @@ void print_flows(const json& body) {
 
 void add_why(Program program) {
     auto* command = program.app.add_subcommand(
-        "why", "Why a real server is in or out; or where a client's packets go");
+        "why", "Why a real server is in or out; how a service stands; where a client's packets go");
     auto run_dir = std::make_shared<std::string>();
     auto target = std::make_shared<std::string>();
     auto service = std::make_shared<std::string>();
@@ -125,7 +150,8 @@ void add_why(Program program) {
     add_run_dir(*command, *run_dir);
     command
         ->add_option("target", *target,
-                     "[CLUSTER/]NAME or ADDRESS[:PORT][/udp|/tcp]; with a service CLIENT:PORT")
+                     "[CLUSTER/]NAME or ADDRESS[:PORT][/udp|/tcp] of a real server, sorry server "
+                     "or service IP; with a service CLIENT:PORT")
         ->required();
     command->add_option("service", *service, "SERVICE_IP[:PORT][/udp|/tcp]");
     command->add_flag("--json", *as_json, "All of it, for programs");
@@ -135,6 +161,7 @@ void add_why(Program program) {
         "\n"
         "  dnsdirector why ns2\n"
         "  dnsdirector why 203.0.113.12/tcp\n"
+        "  dnsdirector why 192.0.2.53\n"
         "  dnsdirector why 198.51.100.10:4242 192.0.2.53/tcp");
     command->callback([program, run_dir, target, service, as_json] {
         program.action = [run_dir, target, service, as_json]() -> int {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -128,6 +129,10 @@ void undrain(const Context& context, const ApiRequest& request, const Reply& rep
 void follow(const Context& context, const json& body, const Reply& reply) {
     if (!body["client"].is_string() || !body.contains("service") || !body["service"].is_string())
         return reply(error_reply(400, "why wants {\"client\": \"...\", \"service\": \"...\"}"));
+    if (std::max(body["client"].get_ref<const std::string&>().size(),
+                 body["service"].get_ref<const std::string&>().size()) > max_target_length)
+        return reply(
+            error_reply(400, fmt::format("an address has at most {} bytes", max_target_length)));
     auto question =
         parse_flow(body["client"].get<std::string>(), body["service"].get<std::string>());
     if (!question) return reply(error_reply(404, question.error().message));
@@ -136,7 +141,7 @@ void follow(const Context& context, const json& body, const Reply& reply) {
     });
 }
 
-/// Why servers are in or out. The words are made on the API's thread.
+/// Why servers are in or out, and how services stand. The words are made on the API's thread.
 void why(const Context& context, const ApiRequest& request, const Reply& reply) {
     const json body = json::parse(request.body, nullptr, false);
     if (body.is_object() && body.contains("client")) return follow(context, body, reply);
@@ -147,7 +152,7 @@ void why(const Context& context, const ApiRequest& request, const Reply& reply) 
     context.post_to_loop([&commands = context.commands, reply, target = std::move(*target)] {
         auto standings = commands.why(target);
         if (!standings) return reply(error_reply(404, standings.error().message));
-        auto shared = std::make_shared<const std::vector<ServerStanding>>(std::move(*standings));
+        auto shared = std::make_shared<const Standings>(std::move(*standings));
         reply({200, "", "application/json",
                [shared, now = wall_now()] { return to_json(*shared, now); }});
     });

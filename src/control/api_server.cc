@@ -15,6 +15,7 @@
 #include <boost/beast/http.hpp>
 #include <future>
 #include <optional>
+#include <set>
 #include <thread>
 
 namespace dnsdirector::control {
@@ -30,32 +31,50 @@ constexpr std::chrono::seconds stop_limit{2};
 constexpr std::chrono::milliseconds accept_pause{100};
 constexpr std::chrono::seconds request_limit{10};  // to read one request, or to wait for its reply
 
-/// One connection, any number of requests.
+/// One connection, any number of requests; closed, it lives until its last call returned.
 template <typename Socket>
 class Session : public std::enable_shared_from_this<Session<Socket>> {
 public:
-    Session(Socket socket, ApiHandler handler, std::shared_ptr<std::size_t> sessions)
+    using Open = std::set<Session*>;
+
+    Session(Socket socket, ApiHandler handler, std::shared_ptr<Open> open)
         : socket_(std::move(socket)),
           timer_(socket_.get_executor()),
           handler_(std::move(handler)),
-          sessions_(std::move(sessions)) {
-        ++*sessions_;
+          open_(std::move(open)) {
+        open_->insert(this);
     }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
-    ~Session() { --*sessions_; }
+    ~Session() { open_->erase(this); }
 
     void read() {
+        reading_since_ = std::chrono::steady_clock::now();
         parser_.emplace();
         parser_->body_limit(max_body);
         limit();
         http::async_read(socket_, buffer_, *parser_,
                          [self = this->shared_from_this()](error_code error, std::size_t) {
+                             self->reading_since_.reset();
                              if (!error)
                                  self->handle();
+                             else if (error == http::error::body_limit)
+                                 self->refuse();
                              else
                                  self->close();
                          });
+    }
+
+    /// Since when it waits for its peer's request; nothing while it works for it.
+    [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> reading_since() const {
+        return reading_since_;
+    }
+
+    void close() {
+        timer_.cancel();
+        reading_since_.reset();
+        error_code ignored;
+        socket_.close(ignored);
     }
 
 private:
@@ -67,10 +86,9 @@ private:
         });
     }
 
-    void close() {
-        timer_.cancel();
-        error_code ignored;
-        socket_.close(ignored);
+    void refuse() {
+        too_long_ = true;
+        write({413, fmt::format(R"({{"errors": ["a request has at most {} bytes"]}})", max_body)});
     }
 
     void handle() {
@@ -91,7 +109,7 @@ private:
         response_ = {};
         response_.result(static_cast<unsigned>(reply.status));
         response_.version(parser_->get().version());
-        response_.keep_alive(parser_->get().keep_alive());
+        response_.keep_alive(!too_long_ && parser_->get().keep_alive());
         response_.set(http::field::content_type, reply.content_type);
         response_.body() = reply.render ? reply.render() : std::move(reply.body);
         response_.prepare_payload();
@@ -108,7 +126,9 @@ private:
     Socket socket_;
     asio::steady_timer timer_;
     ApiHandler handler_;
-    std::shared_ptr<std::size_t> sessions_;  ///< open ones; only the API's thread counts
+    std::shared_ptr<Open> open_;  ///< all of its listener; only the API's thread uses it
+    std::optional<std::chrono::steady_clock::time_point> reading_since_;
+    bool too_long_ = false;
     boost::beast::flat_buffer buffer_;
     std::optional<http::request_parser<http::string_body>> parser_;
     http::response<http::string_body> response_;
@@ -144,17 +164,30 @@ public:
     typename Protocol::acceptor acceptor;
 
 private:
+    using OneSession = Session<typename Protocol::socket>;
+
     void serve(typename Protocol::socket socket) {
         if constexpr (std::is_same_v<Protocol, asio::local::stream_protocol>)
             if (!permitted(socket.native_handle())) return;
-        if (*sessions_ >= max_sessions) return;
-        std::make_shared<Session<typename Protocol::socket>>(std::move(socket), handler_, sessions_)
-            ->read();
+        if (open_->size() >= max_sessions) close_the_idlest();
+        if (open_->size() >= 2 * max_sessions) return;
+        std::make_shared<OneSession>(std::move(socket), handler_, open_)->read();
+    }
+
+    /// Connections that ask nothing must not keep others out.
+    void close_the_idlest() {
+        OneSession* idlest = nullptr;
+        for (OneSession* session : *open_)
+            if (session->reading_since() &&
+                (idlest == nullptr || *session->reading_since() < *idlest->reading_since()))
+                idlest = session;
+        if (idlest != nullptr) idlest->close();
     }
 
     asio::steady_timer pause_;
     ApiHandler handler_;
-    std::shared_ptr<std::size_t> sessions_ = std::make_shared<std::size_t>(0);
+    std::shared_ptr<typename OneSession::Open> open_ =
+        std::make_shared<typename OneSession::Open>();
 };
 
 template <typename Protocol>

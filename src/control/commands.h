@@ -35,8 +35,9 @@ public:
     /// What was matched; an error when nothing was.
     virtual Result<Drained> drain(const Target& target, bool drained) = 0;
     virtual Result<Drained> drain_all(bool drained) = 0;
-    /// How the servers stand that the target means; an error when there is none.
-    virtual Result<std::vector<ServerStanding>> why(const Target& target) = 0;
+    /// How the servers and services stand that the target means; an error when
+    /// there are none.
+    virtual Result<Standings> why(const Target& target) = 0;
     /// Where a client's packets go; at least one answer.
     virtual std::vector<FlowAnswer> follow(const FlowQuestion& question) = 0;
 };

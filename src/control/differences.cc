@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
-#include <set>
+#include <optional>
+#include <sstream>
 
 #include "base/result.h"
 
@@ -13,13 +16,6 @@ namespace dnsdirector::control {
 namespace {
 
 using Lines = std::vector<std::string>;
-
-std::string checks_of(const core::Configuration& configuration, const core::RealServer& server) {
-    Lines lines;
-    for (const core::CheckIndex index : server.checks)
-        lines.push_back(core::full_text(configuration.checks[index]));
-    return fmt::format("{}", fmt::join(lines, "; "));
-}
 
 std::string on_off(bool value) {
     return value ? "on" : "off";
@@ -44,6 +40,119 @@ std::string ranges_of(const core::RealServer& server) {
         ranges.push_back(fmt::format("{} of checks {} to {}", some.required, some.first + 1,
                                      some.first + some.count));
     return ranges.empty() ? "all must pass" : fmt::format("{}", fmt::join(ranges, ", "));
+}
+
+// ---- checks -----------------------------------------------------------------------
+
+using Checks = std::vector<core::Check>;
+
+Checks checks_of(const core::Configuration& configuration, const core::RealServer& server) {
+    Checks checks;
+    for (const core::CheckIndex index : server.checks)
+        checks.push_back(configuration.checks[index]);
+    return checks;
+}
+
+/// "dns www.example.com. A udp"
+std::string name_of(const core::Check& check) {
+    return fmt::format("{} {}", core::kind_of(check.what), core::summary_of(check.what));
+}
+
+/// core::full_text() in its pieces; commas in '…' do not count.
+Lines pieces_of(const core::Check& check) {
+    Lines pieces(1);
+    bool quoted = false;
+    const std::string text = core::full_text(check);
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text[at] == '\'') quoted = !quoted;
+        if (!quoted && text.compare(at, 2, ", ") == 0) {
+            pieces.emplace_back();
+            ++at;
+        } else {
+            pieces.back() += text[at];
+        }
+    }
+    return pieces;
+}
+
+Lines words_of(const std::string& text) {
+    Lines words;
+    std::istringstream stream(text);
+    for (std::string word; stream >> word;)
+        words.push_back(word);
+    return words;
+}
+
+/// "timeout 1s", "timeout 2s": "timeout 1s -> 2s".
+std::string change_of(const std::string& before, const std::string& after) {
+    const Lines was = words_of(before);
+    const Lines is = words_of(after);
+    const auto first = std::mismatch(was.begin(), was.end(), is.begin(), is.end());
+    const auto last = std::mismatch(was.rbegin(), std::make_reverse_iterator(first.first),
+                                    is.rbegin(), std::make_reverse_iterator(first.second));
+    const Lines name(was.begin(), first.first);
+    const Lines old(first.first, last.first.base());
+    const Lines now(first.second, last.second.base());
+    if (name.empty() || old.empty() || now.empty())
+        return fmt::format("'{}' -> '{}'", before, after);
+    return fmt::format("{} {} -> {}", fmt::join(name, " "), fmt::join(old, " "),
+                       fmt::join(now, " "));
+}
+
+/// Of the same kind: "timeout 1s -> 2s, tries 1 -> 3".
+std::string changes_of(const core::Check& was, const core::Check& is) {
+    const Lines before = pieces_of(was);
+    const Lines after = pieces_of(is);
+    if (before.size() != after.size())
+        return fmt::format("'{}' -> '{}'", core::full_text(was), core::full_text(is));
+    Lines changes;
+    for (std::size_t i = 0; i < before.size(); ++i)
+        if (before[i] != after[i]) changes.push_back(change_of(before[i], after[i]));
+    return fmt::format("{}", fmt::join(changes, ", "));
+}
+
+/// The first of `others` that is alike; it is taken out.
+template <typename Alike>
+std::optional<core::Check> take(Checks& others, Alike alike) {
+    const auto found = std::find_if(others.begin(), others.end(), alike);
+    if (found == others.end()) return std::nullopt;
+    core::Check taken = std::move(*found);
+    others.erase(found);
+    return taken;
+}
+
+/// Only what differs. A check whose question stays is the same check with other
+/// settings; so is the one that is left of its kind.
+Lines compare_checks(Checks was, Checks is) {
+    if (was == is) return {};
+    Lines lines;
+    std::erase_if(is, [&](const core::Check& check) {
+        return take(was, [&](const core::Check& old) { return old == check; }).has_value();
+    });
+    const auto pair = [&](auto alike) {
+        std::erase_if(is, [&](const core::Check& check) {
+            const auto old = take(was, [&](const core::Check& one) { return alike(one, check); });
+            if (old)
+                lines.push_back(
+                    fmt::format("check {}: {}", name_of(*old), changes_of(*old, check)));
+            return old.has_value();
+        });
+    };
+    pair([](const core::Check& left, const core::Check& right) {
+        return name_of(left) == name_of(right);
+    });
+    pair([](const core::Check& left, const core::Check& right) {
+        return left.what.index() == right.what.index();
+    });
+    if (lines.empty() && was.size() == 1 && is.size() == 1)
+        return {fmt::format("check {} replaced by {}", name_of(was[0]), name_of(is[0]))};
+    for (const core::Check& check : was)
+        lines.push_back("check removed: " + name_of(check));
+    for (const core::Check& check : is)
+        lines.push_back(
+            fmt::format("check added: {} every {}", name_of(check), to_text(check.timing.every)));
+    if (lines.empty()) lines.emplace_back("checks in another order");
+    return lines;
 }
 
 // ---- one setting of a real server each --------------------------------------------
@@ -108,11 +217,8 @@ void compare_server(const std::string& service, const core::Configuration& prese
             before != after)
             lines.push_back(fmt::format("{}: real server {} {} '{}' -> '{}'", service, who(is),
                                         setting.name, before, after));
-    const std::string checks_were = checks_of(present, was);
-    const std::string checks_are = checks_of(next, is);
-    if (checks_were != checks_are)
-        lines.push_back(fmt::format("{}: real server {} checked by: {}", service, who(is),
-                                    checks_are.empty() ? "nothing" : checks_are));
+    for (const std::string& line : compare_checks(checks_of(present, was), checks_of(next, is)))
+        lines.push_back(fmt::format("{}: real server {} {}", service, who(is), line));
 }
 
 void compare_service(const core::Configuration& present, const core::Service& was,
@@ -187,7 +293,6 @@ std::string needs_restart(const core::DirectorSettings& present,
         const char* mend;
     };
     const Fixed fixed[] = {
-        {"dataplane", present.dataplane != next.dataplane, stop_and_start},
         {"interface", present.interfaces != next.interfaces, reexecute},
         {"xdp_mode", present.xdp_mode != next.xdp_mode, reexecute},
         {"script_user", present.script_user != next.script_user, reexecute},
@@ -195,6 +300,12 @@ std::string needs_restart(const core::DirectorSettings& present,
         {"max_services, max_real_servers or max_slots", !(present.limits == next.limits),
          stop_and_start},
     };
+    if (present.dataplane != next.dataplane)
+        return fmt::format(
+            "the director that answers here has 'dataplane {}', the file has 'dataplane {}': a "
+            "reload cannot change that; to change it, {}. If another director is meant, name its "
+            "--run-dir",
+            to_string(present.dataplane), to_string(next.dataplane), stop_and_start);
     for (const Fixed& setting : fixed)
         if (setting.differs)
             return fmt::format("'{}' cannot be changed by a reload: {}", setting.name,

@@ -3,6 +3,7 @@
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -289,7 +290,7 @@ Nanoseconds RunningDirector::audit() {
 /// Somebody emptied the run directory: what is in it must outlive us.
 void RunningDirector::restore_run_dir() {
     std::error_code ignored;
-    std::filesystem::create_directories(run_dir_.path(), ignored);
+    if (auto made = RunDir::make(run_dir_.path()); !made) spdlog::error("{}", made.error().message);
     const std::string overrides = run_dir_.file("overrides.json");
     if (!(engine_.overrides() == core::Overrides{}) && !std::filesystem::exists(overrides, ignored))
         if (auto saved = save_overrides(overrides, engine_.overrides()); !saved)
@@ -308,6 +309,7 @@ int run_director(const DirectorOptions& options) {
     spdlog::set_default_logger(spdlog::stderr_color_mt("dnsdirector"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
     std::signal(SIGCHLD, SIG_DFL);  // ignored over a re-execution
+    umask(S_IWGRP | S_IWOTH);       // saved drains and addresses are ours to write
     Loop loop;
     config::Loaded loaded = config::load(options.config_path, options.config_id);
     for (const config::Message& message : loaded.messages)

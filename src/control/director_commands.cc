@@ -109,9 +109,10 @@ Result<Drained> RunningDirector::drain_all(bool drained) {
     return Drained{};
 }
 
-Result<std::vector<ServerStanding>> RunningDirector::why(const Target& target) {
-    std::vector<ServerStanding> standings = engine_.standings(target);
-    if (standings.empty()) return tl::unexpected(Error{unknown_target(target)});
+Result<Standings> RunningDirector::why(const Target& target) {
+    Standings standings{engine_.standings(target), engine_.service_standings(target)};
+    if (standings.servers.empty() && standings.services.empty())
+        return tl::unexpected(Error{unknown_to_why(target)});
     return standings;
 }
 

@@ -72,6 +72,8 @@ public:
     [[nodiscard]] std::vector<ServiceSnapshot> services() const;
     /// Every server that the target means, in every service, with its past.
     [[nodiscard]] std::vector<ServerStanding> standings(const Target& target) const;
+    /// Every service whose service IP or sorry server the target means.
+    [[nodiscard]] std::vector<ServiceStanding> service_standings(const Target& target) const;
     /// A server's state changed in a service (for logs and events).
     std::function<void(const core::Service&, const core::RealServer&,
                        const core::ServerDecision& before, const core::ServerDecision& after)>

@@ -18,6 +18,14 @@ bool is_forwarded(const core::Destination* destination, const core::RealServer& 
     return destination->weight != 0 || server.weight == 0 || !server.inhibit_on_failure;
 }
 
+/// In units of the configured weights: slow start scales what the kernel holds.
+std::uint64_t weight_left(const core::Service& service, const core::Destination& destination) {
+    if (destination.weight == 0 || service.slow_start == Nanoseconds{0}) return destination.weight;
+    for (const core::RealServer& server : service.real_servers)
+        if (server.endpoint == destination.server) return server.weight;
+    return destination.weight;
+}
+
 /// A check that may say something of the weight, and has had no occasion yet.
 bool may_weigh(const core::Check& check, const core::CheckState& state) {
     if (state.any_verdict || state.health != core::Health::up) return false;
@@ -156,7 +164,8 @@ core::ServiceMemory Engine::memory_of_predecessor(const core::Service& service,
     if (actual == nullptr) return memory;
     std::uint64_t up = 0;
     for (const core::Destination& one : actual->destinations)
-        if (!service.sorry_server || service.sorry_server->endpoint != one.server) up += one.weight;
+        if (!service.sorry_server || service.sorry_server->endpoint != one.server)
+            up += weight_left(service, one);
     const core::Quorum& quorum = service.quorum;
     memory.quorum_met =
         up != 0 && up >= quorum.required - std::min(quorum.required, quorum.hysteresis);

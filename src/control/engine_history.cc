@@ -39,6 +39,21 @@ double share_of(const core::ServiceForwarding& forwarding, const Endpoint& serve
     return total == 0 ? 0 : static_cast<double>(own) / static_cast<double>(total);
 }
 
+core::Service without_servers(const core::Service& service) {
+    core::Service bare;
+    bare.key = service.key;
+    bare.cluster = service.cluster;
+    bare.group = service.group;
+    bare.scheduler = service.scheduler;
+    bare.method = service.method;
+    bare.quorum = service.quorum;
+    bare.on_all_down = service.on_all_down;
+    bare.max_out_percent = service.max_out_percent;
+    bare.slow_start = service.slow_start;
+    bare.sorry_server = service.sorry_server;
+    return bare;
+}
+
 }  // namespace
 
 /// Call it before the changes are applied: it says the weights until now.
@@ -107,6 +122,7 @@ ServerStanding Engine::standing(const core::Service& service, std::size_t at,
                                 const core::ServiceDecision& decided) const {
     ServerStanding standing;
     const core::RealServer& server = service.real_servers[at];
+    standing.service = without_servers(service);
     standing.server = server;
     standing.quorum = decided.quorum;
     standing.decision = decided.servers[at];
@@ -116,12 +132,17 @@ ServerStanding Engine::standing(const core::Service& service, std::size_t at,
         server, standing.decision,
         [this](core::CheckIndex check) -> const core::CheckState& { return checks_[check].state; });
     standing.rule = acting.rule;
+    const std::vector<core::CheckIndex> in_the_way = core::checks_in_the_way(
+        server,
+        [this](core::CheckIndex check) -> const core::CheckState& { return checks_[check].state; });
     for (const core::CheckIndex check : server.checks) {
         if (acting.check == check) standing.check = standing.checks.size();
         const CheckRuntime& runtime = checks_[check];
+        const bool needed =
+            std::find(in_the_way.begin(), in_the_way.end(), check) != in_the_way.end();
         standing.checks.push_back({configuration_.checks[check], runtime.state,
                                    chronicle_.verdicts(runtime.id),
-                                   static_cast<std::uint32_t>(runtime.services.size())});
+                                   static_cast<std::uint32_t>(runtime.services.size()), needed});
     }
     standing.decisions = chronicle_.decisions(service.key, server.endpoint);
     return standing;
@@ -138,19 +159,25 @@ std::vector<ServerStanding> Engine::standings(const Target& target) const {
                          server.endpoint))
                 continue;
             result.push_back(standing(service, j, decided));
-            core::Service bare;
-            bare.key = service.key;
-            bare.cluster = service.cluster;
-            bare.group = service.group;
-            bare.scheduler = service.scheduler;
-            bare.method = service.method;
-            bare.quorum = service.quorum;
-            bare.on_all_down = service.on_all_down;
-            bare.max_out_percent = service.max_out_percent;
-            bare.slow_start = service.slow_start;
-            bare.sorry_server = service.sorry_server;
-            result.back().service = std::move(bare);
         }
+    }
+    return result;
+}
+
+std::vector<ServiceStanding> Engine::service_standings(const Target& target) const {
+    std::vector<ServiceStanding> result;
+    for (std::size_t i = 0; i < services_.size(); ++i) {
+        const core::Service& service = configuration_.services[i];
+        const core::ServiceDecision& decided = services_[i].decision;
+        const bool itself = matches(target, service.key);
+        if (!itself && !matches(target, service.key, service.sorry_server)) continue;
+        ServiceStanding& standing = result.emplace_back();
+        standing.service = without_servers(service);
+        standing.quorum = decided.quorum;
+        standing.sorry = decided.sorry;
+        standing.asked_for_sorry = !itself;
+        for (std::size_t j = 0; j < decided.servers.size(); ++j)
+            standing.servers.push_back(this->standing(service, j, decided));
     }
     return result;
 }

@@ -2,7 +2,9 @@
 #include "control/run_dir.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,10 +13,33 @@
 
 namespace dnsdirector::control {
 
-Result<RunDir> RunDir::open(const std::string& path) {
+Result<bool> RunDir::make(const std::string& path) {
+    constexpr mode_t mode = 0755;
     std::error_code error;
-    const bool made = std::filesystem::create_directories(path, error);
+    std::filesystem::path parent = std::filesystem::path(path).parent_path();
+    if (path.ends_with('/')) parent = parent.parent_path();
+    if (!parent.empty()) std::filesystem::create_directories(parent, error);
+    // Not create_directories for the last one: with an umask of 0 it would be
+    // everybody's for a moment.
+    if (!error && mkdir(path.c_str(), mode) != 0) {
+        if (errno == EEXIST && std::filesystem::is_directory(path)) return false;
+        error.assign(errno, std::generic_category());
+    }
+    if (!error && chmod(path.c_str(), mode) != 0) error.assign(errno, std::generic_category());
     if (error) return fail_errno("cannot make the run directory " + path, error.value());
+    return true;
+}
+
+Result<RunDir> RunDir::open(const std::string& path) {
+    const auto made = make(path);
+    if (!made) return tl::unexpected(made.error());
+    struct stat found{};
+    if (stat(path.c_str(), &found) == 0 && (found.st_mode & S_IWOTH) != 0 &&
+        (found.st_mode & S_ISVTX) == 0)
+        spdlog::warn(
+            "everybody may write to the run directory {} (mode {:04o}), and so replace the API's "
+            "socket and the saved drains; chmod 0755 {}",
+            path, found.st_mode & 07777U, path);
     const std::string lock_path = path + "/lock";
     const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0) return fail_errno("cannot open " + lock_path, errno);
@@ -25,7 +50,7 @@ Result<RunDir> RunDir::open(const std::string& path) {
             "one with --run-dir (and --pin-dir)",
             path);
     }
-    return RunDir(path, lock, made);
+    return RunDir(path, lock, *made);
 }
 
 RunDir::RunDir(std::string path, int lock, bool made)

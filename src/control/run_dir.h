@@ -12,6 +12,9 @@ namespace dnsdirector::control {
 class RunDir {
 public:
     static Result<RunDir> open(const std::string& path);
+    /// Makes it where it is missing, with mode 0755 whatever the umask says:
+    /// its socket has a mode of its own. Returns whether it was missing.
+    static Result<bool> make(const std::string& path);
     RunDir(RunDir&& other) noexcept;
     RunDir& operator=(RunDir&&) = delete;
     ~RunDir();  ///< lets the lock go; files stay

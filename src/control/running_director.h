@@ -66,7 +66,7 @@ public:
     Result<std::vector<std::string>> plan(const config::Loaded& loaded) override;
     Result<Drained> drain(const Target& target, bool drained) override;
     Result<Drained> drain_all(bool drained) override;
-    Result<std::vector<ServerStanding>> why(const Target& target) override;
+    Result<Standings> why(const Target& target) override;
     std::vector<FlowAnswer> follow(const FlowQuestion& question) override {
         return follow_flow(engine_.configuration(), *parts_.plane, question);
     }

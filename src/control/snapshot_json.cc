@@ -92,6 +92,7 @@ json service(const ServiceSnapshot& service, bool leaving) {
             {"forwarding", core::to_string(service.method)},
             {"quorum",
              {{"required", service.quorum.required},
+              {"hysteresis", service.quorum.hysteresis},
               {"up", service.quorum.up},
               {"servers_up", service.quorum.servers_up},
               {"met", service.quorum.met}}},
@@ -110,8 +111,8 @@ json announcements(const Snapshot& snapshot) {
     for (const ServiceSnapshot& service : snapshot.services) {
         std::string& reason = lacking[service.key.address];
         if (!service.quorum.met && reason.empty())
-            reason = fmt::format("{}: quorum not met, {} of {}", service.key.to_string(),
-                                 service.quorum.up, service.quorum.required);
+            reason = fmt::format("{}: quorum not met, {}", service.key.to_string(),
+                                 core::shortfall(service.quorum));
     }
     json list = json::array();
     for (const auto& [address, lack] : lacking) {

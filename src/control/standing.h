@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How one real server stands in one service, with everything that led to it: a
-// value, taken from the engine when somebody asks `why`.
+// How one real server stands in one service, with everything that led to it, and
+// how a service stands: values, taken from the engine when somebody asks `why`.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@ struct CheckStanding {
     core::CheckState state;
     std::vector<core::PastVerdict> verdicts;  ///< oldest first
     std::uint32_t shared_by = 1;              ///< services that list it
+    bool needed = false;  ///< its server waits for it to pass; core::checks_in_the_way
 };
 
 struct ServerStanding {
@@ -31,6 +32,20 @@ struct ServerStanding {
     std::string unreachable;           ///< the data plane's word, asked of every server; "" it can
     std::vector<CheckStanding> checks;
     std::vector<core::PastDecision> decisions;  ///< oldest first
+};
+
+struct ServiceStanding {
+    core::Service service;  ///< without its servers
+    core::QuorumDecision quorum;
+    std::optional<core::SorryDecision> sorry;
+    bool asked_for_sorry = false;  ///< the target is its sorry server, not the service IP
+    std::vector<ServerStanding> servers;
+};
+
+/// What a target of `why` means; not both empty.
+struct Standings {
+    std::vector<ServerStanding> servers;
+    std::vector<ServiceStanding> services;
 };
 
 }  // namespace dnsdirector::control

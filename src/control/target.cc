@@ -19,6 +19,9 @@ std::optional<Protocol> take_protocol(std::string_view& text) {
 }  // namespace
 
 Result<Target> parse_target(std::string_view text) {
+    if (text.size() > max_target_length)
+        return fail("a target of {} bytes ('{}…'): names and addresses have at most {}",
+                    text.size(), text.substr(0, 40), max_target_length);
     Target target;
     target.text = text;
 
@@ -51,10 +54,29 @@ Result<Target> parse_target(std::string_view text) {
 
 std::string unknown_target(const Target& target) {
     return fmt::format(
-        "no real server is called '{}'; `dnsdirector status` lists names and addresses. For where "
-        "a "
-        "client's packets go: `dnsdirector why CLIENT:PORT SERVICE_IP`",
+        "no real server is called '{}'; `dnsdirector status` lists names and addresses",
         target.text);
+}
+
+std::string unknown_to_why(const Target& target) {
+    return fmt::format(
+        "no real server, sorry server or service IP is called '{}'; `dnsdirector status` lists "
+        "names and addresses. For where a client's packets go: `dnsdirector why CLIENT:PORT "
+        "SERVICE_IP`",
+        target.text);
+}
+
+bool matches(const Target& target, const core::ServiceKey& service) {
+    return target.address == service.address &&
+           (!target.protocol || *target.protocol == service.protocol) &&
+           (!target.port || *target.port == service.port);
+}
+
+bool matches(const Target& target, const core::ServiceKey& service,
+             const std::optional<core::SorryServer>& sorry) {
+    return sorry && target.address == sorry->endpoint.address &&
+           (!target.protocol || *target.protocol == service.protocol) &&
+           (!target.port || *target.port == sorry->endpoint.port);
 }
 
 bool matches(const Target& target, const std::string& cluster, Protocol protocol,

@@ -11,8 +11,11 @@
 
 namespace dnsdirector::control {
 
+inline constexpr std::size_t max_target_length = 1024;  ///< bytes
+
 /// TARGET of drain, undrain and why: `[CLUSTER/]NAME` or
-/// `ADDRESS[:PORT][/udp|/tcp]`, IPv6 in brackets (without a port also bare).
+/// `ADDRESS[:PORT][/udp|/tcp]`, IPv6 in brackets (without a port also bare). For
+/// why, ADDRESS may be a service IP or a sorry server, too.
 struct Target {
     std::string text;     ///< as given
     std::string cluster;  ///< "" matches all
@@ -22,14 +25,24 @@ struct Target {
     std::optional<Protocol> protocol;
 };
 
+/// Errors: an empty name, and more than max_target_length bytes.
 [[nodiscard]] Result<Target> parse_target(std::string_view text);
 
 /// Whether the target means this server of this cluster and protocol.
 [[nodiscard]] bool matches(const Target& target, const std::string& cluster, Protocol protocol,
                            const std::string& name, const Endpoint& server);
 
+/// Whether it means this service: its service IP, with what else it names.
+[[nodiscard]] bool matches(const Target& target, const core::ServiceKey& service);
+
+/// Whether it means the sorry server of this service.
+[[nodiscard]] bool matches(const Target& target, const core::ServiceKey& service,
+                           const std::optional<core::SorryServer>& sorry);
+
 /// What to say when nothing matches.
 [[nodiscard]] std::string unknown_target(const Target& target);
+/// The same for `why`, which also knows services and sorry servers.
+[[nodiscard]] std::string unknown_to_why(const Target& target);
 
 struct TargetMatch {
     core::DrainKey key;

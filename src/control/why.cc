@@ -89,7 +89,14 @@ std::string failing(const ServerStanding& standing, WallTime now) {
     // A server whose machine is gone answers neither us nor its neighbours: that says more.
     if (!standing.unreachable.empty() && check->state.down_kind != core::Failure::answer)
         cause = standing.unreachable + "; " + cause;
-    return fmt::format("{} since {}", cause, clock_text(check->state.wall_since, now));
+    return fmt::format("{} since {}", cause, clock_text(check->state.down_reason_since, now));
+}
+
+/// Of a server that went out for another reason than the one that keeps it out.
+std::string out_since(const ServerStanding& standing, WallTime now) {
+    const CheckStanding* check = deciding(standing);
+    if (check == nullptr || check->state.wall_since >= check->state.down_reason_since) return "";
+    return "; out since " + clock_text(check->state.wall_since, now);
 }
 
 /// What the checks say of a server that is kept out or in for another reason.
@@ -135,9 +142,10 @@ std::string predicate(const ServerStanding& standing, const std::string& where, 
         case Rule::fall:
         case Rule::refusal:
         case Rule::first_failure:
-            return fmt::format("is OUT of {}: {} ({}{})", where, failing(standing, now),
+            return fmt::format("is OUT of {}: {} ({}{}){}", where, failing(standing, now),
                                rule_text(standing),
-                               decision.place == Place::idle ? ", kept with weight 0" : "");
+                               decision.place == Place::idle ? ", kept with weight 0" : "",
+                               out_since(standing, now));
         case Rule::unreachable:
             return fmt::format("is OUT of {}: {}{}", where, decision.reason, since(standing, now));
         case Rule::drain:
@@ -159,9 +167,9 @@ std::string predicate(const ServerStanding& standing, const std::string& where, 
                                besides(standing, now));
         case Rule::sorry_server:
             return fmt::format(
-                "is OUT of {} although it is well: the quorum is not met ({} of {}), and the "
+                "is OUT of {} although it is well: the quorum is not met ({}), and the "
                 "sorry server {} has all the work",
-                where, standing.quorum.up, standing.quorum.required,
+                where, core::shortfall(standing.quorum),
                 standing.service.sorry_server ? standing.service.sorry_server->endpoint.to_string()
                                               : "");
         case Rule::check_weight:
@@ -204,8 +212,7 @@ std::string passes_needed(const CheckStanding& check) {
 std::string passes_needed(const ServerStanding& standing) {
     std::string text;
     for (const CheckStanding& check : standing.checks)
-        if (check.state.health != core::Health::up)
-            text += (text.empty() ? "" : ", and ") + passes_needed(check);
+        if (check.needed) text += (text.empty() ? "" : ", and ") + passes_needed(check);
     return text;
 }
 

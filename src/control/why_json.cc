@@ -68,6 +68,13 @@ json decision_json(const core::PastDecision& decision) {
             {"refused", decision.refused}};
 }
 
+json quorum_json(const core::QuorumDecision& quorum) {
+    return {{"required", quorum.required},
+            {"hysteresis", quorum.hysteresis},
+            {"up", quorum.up},
+            {"met", quorum.met}};
+}
+
 json server_json(const ServerStanding& standing, WallTime now) {
     json checks = json::array();
     for (const CheckStanding& check : standing.checks)
@@ -98,22 +105,55 @@ json server_json(const ServerStanding& standing, WallTime now) {
             {"share", standing.share},
             {"reason", decision.reason},
             {"way_back", way_back(standing)},
-            {"quorum",
-             {{"required", standing.quorum.required},
-              {"up", standing.quorum.up},
-              {"met", standing.quorum.met}}},
+            {"quorum", quorum_json(standing.quorum)},
             {"decisions", decisions},
             {"checks", checks}};
 }
 
+json sorry_json(const ServiceStanding& standing) {
+    if (!standing.service.sorry_server || !standing.sorry) return nullptr;
+    return {{"address", standing.service.sorry_server->endpoint.address.to_string()},
+            {"port", standing.service.sorry_server->endpoint.port},
+            {"in_use", standing.sorry->in_use},
+            {"reachable", standing.sorry->reachable},
+            {"reason", standing.sorry->reason}};
+}
+
+/// Its servers in a line each: `why` of one of them says the rest.
+json service_json(const ServiceStanding& standing, WallTime now) {
+    const core::Service& service = standing.service;
+    json servers = json::array();
+    for (const ServerStanding& server : standing.servers)
+        servers.push_back({{"name", server.server.name},
+                           {"address", server.server.endpoint.address.to_string()},
+                           {"port", server.server.endpoint.port},
+                           {"state", core::to_string(server.decision.state)},
+                           {"rule", core::to_string(server.rule)},
+                           {"share", server.share},
+                           {"answer", sentence_of(server, now)}});
+    return {{"cluster", service.cluster.empty() ? json(nullptr) : json(service.cluster)},
+            {"service", service.key.to_string()},
+            {"answer", sentence_of(standing, now)},
+            {"quorum", quorum_json(standing.quorum)},
+            {"needed", needed_text(service.quorum)},
+            {"sorry_server", sorry_json(standing)},
+            {"on_all_down", core::to_string(service.on_all_down)},
+            {"servers", servers}};
+}
+
 }  // namespace
 
-std::string to_json(const std::vector<ServerStanding>& standings, WallTime now) {
+std::string to_json(const Standings& standings, WallTime now) {
+    json services = json::array();
+    for (const ServiceStanding& standing : standings.services)
+        services.push_back(service_json(standing, now));
     json servers = json::array();
-    for (const ServerStanding& standing : standings)
+    for (const ServerStanding& standing : standings.servers)
         servers.push_back(server_json(standing, now));
-    const json root = {
-        {"at", to_rfc3339(now)}, {"answer", answer_of(standings, now)}, {"servers", servers}};
+    const json root = {{"at", to_rfc3339(now)},
+                       {"answer", answer_of(standings, now)},
+                       {"services", services},
+                       {"servers", servers}};
     // Reasons and replies may carry bytes that a server or script sent.
     return root.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -101,10 +101,14 @@ struct ServerDecision {
 
 struct QuorumDecision {
     std::uint64_t required = 0;
-    std::uint64_t up = 0;  ///< sum of weights, up and not drained; as checks make them
+    std::uint64_t hysteresis = 0;  ///< more are needed to meet it, less suffice to keep it
+    std::uint64_t up = 0;          ///< sum of weights, up and not drained; as checks make them
     std::uint32_t servers_up = 0;
     bool met = false;
 };
+
+/// Of one that is not met: "1 of 2", "2 of 2 + 1 (quorum + hysteresis)".
+[[nodiscard]] std::string shortfall(const QuorumDecision& quorum);
 
 /// How the sorry server stands.
 struct SorryDecision {

@@ -12,25 +12,32 @@ void count(std::uint32_t& counter) {
     if (counter != std::numeric_limits<std::uint32_t>::max()) ++counter;
 }
 
+/// The reason that it is down for was heard again, or there is a new one.
+void forget_others(CheckState& state) {
+    state.other_class_in_row = 0;
+    state.other_reason_in_row = 0;
+}
+
 void turn(CheckState& state, Health health, Turn rule, const Verdict& verdict) {
     if (state.health != Health::unknown) count(state.transitions);
     state.health = health;
     state.turned_by = rule;
     state.since = verdict.at;
     state.wall_since = verdict.wall_at;
-    state.other_class_in_row = 0;
+    forget_others(state);
 }
 
 void blame(CheckState& state, const Verdict& verdict) {
     state.down_kind = verdict.failure;
     state.down_reason = verdict.reason;
-    state.other_class_in_row = 0;
+    state.down_reason_since = verdict.wall_at;
+    forget_others(state);
 }
 
 bool pass(CheckState& state, const CheckTiming& timing, const Verdict& verdict) {
     count(state.passes_in_row);
     state.failures_in_row = 0;
-    state.other_class_in_row = 0;
+    forget_others(state);
     if (state.health == Health::up || state.passes_in_row < timing.rise) return false;
     turn(state, Health::up, Turn::rise, verdict);
     state.down_kind = Failure::none;
@@ -42,12 +49,17 @@ bool pass(CheckState& state, const CheckTiming& timing, const Verdict& verdict) 
 bool fail_again(CheckState& state, const CheckTiming& timing, const Verdict& verdict) {
     const bool was_answer = state.down_kind == Failure::answer;
     const bool is_answer = verdict.failure == Failure::answer;
-    if (was_answer == is_answer) {
-        state.other_class_in_row = 0;
+    if (verdict.failure == state.down_kind && verdict.reason == state.down_reason) {
+        forget_others(state);
         return false;
     }
-    count(state.other_class_in_row);
-    if (verdict.failure != Failure::refused && state.other_class_in_row < timing.fall) return false;
+    std::uint32_t& others =
+        was_answer == is_answer ? state.other_reason_in_row : state.other_class_in_row;
+    if (was_answer == is_answer) state.other_class_in_row = 0;
+    count(others);
+    const bool refused = verdict.failure == Failure::refused;
+    if (!refused && others < timing.fall) return false;
+    state.turned_by = refused ? Turn::refusal : Turn::fall;
     blame(state, verdict);
     return true;
 }
@@ -120,7 +132,6 @@ CheckState initial_state(const Check& check, bool forwarded, TimePoint now, Wall
 }
 
 Step advance(CheckState& state, const Check& check, Verdict verdict) {
-    state.untested = check.untested;
     Step step;
     step.changed =
         verdict.passed() ? pass(state, check.timing, verdict) : fail(state, check.timing, verdict);

@@ -46,7 +46,8 @@ struct Verdict {
 enum class Health : std::uint8_t { unknown, up, down };
 [[nodiscard]] std::string_view to_string(Health health);
 
-/// The rule that made a check's present health.
+/// The rule that made a check's present health; of one that is down, the rule by
+/// which its present reason came to be the reason.
 enum class Turn : std::uint8_t {
     none,           ///< not judged yet
     adopted,        ///< up without a verdict: the kernel forwarded to its server already
@@ -66,9 +67,10 @@ struct CheckState {
     std::uint32_t failures_in_row = 0;
     bool any_verdict = false;
     Verdict last;                       ///< valid when any_verdict
-    Failure down_kind = Failure::none;  ///< of the failure that took it down
+    Failure down_kind = Failure::none;  ///< of the failure that keeps it down
     std::string down_reason;
-    TimePoint since;  ///< of the present health
+    WallTime down_reason_since;  ///< `wall_since`, or later when the reason is another one since
+    TimePoint since;             ///< of the present health
     WallTime wall_since;
     std::uint32_t transitions = 0;  ///< between up and down; the first verdict is none
     /// How it counts while `unknown`; Check::untested of the check it started with.
@@ -76,6 +78,8 @@ struct CheckState {
     /// While down: failures in a row that are of the other class than
     /// `down_kind` (the classes are answer, and all the rest).
     std::uint32_t other_class_in_row = 0;
+    /// The same of failures of its class that have another kind or reason.
+    std::uint32_t other_reason_in_row = 0;
     /// What the last passed round said of the server's weight.
     std::optional<Weight> weight = {};
     std::int32_t weight_change = 0;
@@ -110,7 +114,9 @@ struct Step {
 /// While down, failures of the other class (answers, all the rest) take over
 /// `down_kind` and `down_reason` after `fall` in a row, a refusal at once:
 /// max_out may hold a server that answers wrongly, but not one that has gone
-/// silent since. `changed` is set then too; `since` and `transitions` stay.
+/// silent since. So do failures of the same class with another reason, for
+/// people: who was refused once and is silent now is out for its silence.
+/// `changed` is set then too; `since` and `transitions` stay.
 ///
 /// The weight that a check gives follows every passed round at once, whatever
 /// `rise` says of health; failed rounds leave it.

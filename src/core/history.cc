@@ -158,17 +158,67 @@ Rule rule_of(const CheckState& check, bool in) {
     return Rule::no_checks;
 }
 
+/// A check alone, or those of a range of which not all must pass.
+struct Together {
+    std::vector<CheckIndex> checks;
+    std::size_t required = 1;
+};
+
+std::vector<Together> together(const RealServer& server) {
+    std::vector<Together> groups;
+    auto range = server.some_of.begin();
+    for (std::size_t at = 0; at < server.checks.size();) {
+        Together group;
+        std::size_t end = at + 1;
+        if (range != server.some_of.end() && range->first == at && range->count != 0) {
+            end = std::min(server.checks.size(), at + range->count);
+            group.required = std::clamp<std::size_t>(range->required, 1, end - at);
+            ++range;
+        }
+        for (; at < end; ++at)
+            group.checks.push_back(server.checks[at]);
+        groups.push_back(std::move(group));
+    }
+    return groups;
+}
+
+/// The check by whose failure too few of the group were left; none while enough are.
+std::optional<CheckIndex> who_broke(
+    const Together& group, const std::function<const CheckState&(CheckIndex)>& check_state) {
+    std::vector<CheckIndex> down;
+    for (const CheckIndex check : group.checks)
+        if (check_state(check).health == Health::down) down.push_back(check);
+    const std::size_t tolerated = group.checks.size() - group.required;
+    if (down.size() <= tolerated) return std::nullopt;
+    std::stable_sort(down.begin(), down.end(), [&](CheckIndex left, CheckIndex right) {
+        return check_state(left).since < check_state(right).since;
+    });
+    return down[tolerated];
+}
+
+ActingRule by_failure(const RealServer& server,
+                      const std::function<const CheckState&(CheckIndex)>& check_state) {
+    ActingRule acting;
+    for (const Together& group : together(server)) {
+        const auto check = who_broke(group, check_state);
+        if (!check) continue;
+        if (acting.check && check_state(*check).since >= check_state(*acting.check).since) continue;
+        acting = {rule_of(check_state(*check), false), check};
+    }
+    return acting;
+}
+
 /// What the checks alone say: of those that are as the server is, the one that
 /// failed first, or that passed last.
 ActingRule by_health(const RealServer& server, const ServerDecision& decision,
                      const std::function<const CheckState&(CheckIndex)>& check_state) {
+    if (decision.health == Health::down) return by_failure(server, check_state);
     ActingRule acting;
     TimePoint since;
     for (const CheckIndex check : server.checks) {
         const CheckState& state = check_state(check);
         if (state.health != decision.health) continue;
-        const bool earlier = state.since < since;
-        if (acting.check && earlier != (state.health == Health::down)) continue;
+        if (acting.check && state.since < since) continue;
         acting = {rule_of(state, decision.effective_weight > 0), check};
         since = state.since;
     }
@@ -199,6 +249,19 @@ ActingRule acting_rule(const RealServer& server, const ServerDecision& decision,
     else if (decision.weight != decision.configured_weight && decision.effective_weight != 0)
         acting.rule = Rule::check_weight;
     return acting;
+}
+
+std::vector<CheckIndex> checks_in_the_way(
+    const RealServer& server, const std::function<const CheckState&(CheckIndex)>& check_state) {
+    std::vector<CheckIndex> list;
+    for (const Together& group : together(server)) {
+        std::vector<CheckIndex> not_up;
+        for (const CheckIndex check : group.checks)
+            if (check_state(check).health != Health::up) not_up.push_back(check);
+        if (group.checks.size() - not_up.size() >= group.required) continue;
+        list.insert(list.end(), not_up.begin(), not_up.end());
+    }
+    return list;
 }
 
 void ServerHistory::add(PastDecision decision) {

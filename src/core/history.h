@@ -109,6 +109,11 @@ struct ActingRule {
     const RealServer& server, const ServerDecision& decision,
     const std::function<const CheckState&(CheckIndex)>& check_state);
 
+/// The checks that are not up and keep their server from being up, in its order:
+/// not those of a range of which enough others are up (RealServer::some_of).
+[[nodiscard]] std::vector<CheckIndex> checks_in_the_way(
+    const RealServer& server, const std::function<const CheckState&(CheckIndex)>& check_state);
+
 struct PastDecision {
     WallTime at;
     Rule rule = Rule::no_checks;

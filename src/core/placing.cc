@@ -166,6 +166,7 @@ QuorumDecision quorum_of(const Deciding& deciding) {
     const Quorum& wanted = deciding.service.quorum;
     QuorumDecision quorum;
     quorum.required = wanted.required;
+    quorum.hysteresis = wanted.hysteresis;
     for (std::size_t i = 0; i < deciding.drafts.size(); ++i) {
         if (deciding.drafts[i].place != Place::working) continue;
         quorum.up += deciding.drafts[i].weight;
@@ -188,9 +189,7 @@ SorryDecision turn_to_sorry_server(Deciding& deciding, const QuorumDecision& quo
         deciding.input.unreachable_reason(deciding.service.sorry_server->endpoint);
     decision.reachable = unreachable.empty();
     decision.in_use = decision.reachable;
-    decision.reason = decision.in_use
-                          ? fmt::format("quorum not met, {} of {}", quorum.up, quorum.required)
-                          : unreachable;
+    decision.reason = decision.in_use ? "quorum not met, " + shortfall(quorum) : unreachable;
     if (!decision.in_use) return decision;
     for (std::size_t i = 0; i < deciding.drafts.size(); ++i) {
         Draft& draft = deciding.drafts[i];

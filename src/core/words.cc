@@ -49,6 +49,12 @@ void append(std::string& reason, std::string_view words) {
     reason += words;
 }
 
+std::string shortfall(const QuorumDecision& quorum) {
+    if (quorum.hysteresis == 0) return fmt::format("{} of {}", quorum.up, quorum.required);
+    return fmt::format("{} of {} + {} (quorum + hysteresis)", quorum.up, quorum.required,
+                       quorum.hysteresis);
+}
+
 std::string reason_of(const Deciding& deciding, std::size_t at) {
     const Draft& draft = deciding.drafts[at];
     std::string reason;

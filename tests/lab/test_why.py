@@ -95,6 +95,7 @@ CLUSTERS = [
     Cluster("refusing", behaviour="refused"),
     Cluster("silent", behaviour="silence"),
     Cluster("closed", behaviour="unreachable"),
+    Cluster("reopened", behaviour="unreachable"),
     Cluster("garbled", behaviour="garbage"),
     Cluster("cut", behaviour="truncated", check="on_truncated fail"),
     Cluster("limited", behaviour="servfail", lines="max_out 40%", servers=on("s1", "s2")),
@@ -108,7 +109,9 @@ CLUSTERS = [
     Cluster("halved", servers=on("s2", "s3", "s4"), port=OWN_PORT, protocol="udp tcp",
             lines="slow_start 10m"),
 ]
-LATE_PORT, FAILING_PORT, UNTESTED_PORT = 2001, 2002, 2003
+LATE_PORT, FAILING_PORT, UNTESTED_PORT, SORRY_PORT = 2001, 2002, 2003, 2004
+SERVFAIL_PORT = next(cluster.port for cluster in CLUSTERS if cluster.name == "servfail")
+SORRY = f"{plan.server_v4(4)}:{SORRY_PORT}"
 
 # What is asked, and what the first line says.
 INCIDENTS = {
@@ -121,6 +124,9 @@ INCIDENTS = {
     "silence": ("silent/s1", "OUT of silent/udp", f"no reply to {QUESTION}", "timeout"),
     "ICMP refusal": ("closed/s1", "OUT of closed/udp", "connection refused",
                      "a refusal counts at once"),
+    # Refused at first, and out for another reason now: that one is named.
+    "SERVFAIL after a refusal": ("reopened/s1", "OUT of reopened/udp", f"SERVFAIL to {QUESTION}",
+                                 rf"since {TIME} \(fall 2 reached\); out since {TIME}$"),
     "malformed reply": ("garbled/s1", "OUT of garbled/udp", "malformed"),
     "truncated": ("cut/s1", "OUT of cut/udp", "truncated", QUESTION),
     "held by max_out": ("limited/s1", "is IN limited/udp although it is down",
@@ -141,6 +147,16 @@ INCIDENTS = {
                     r"timed out after 1s \(misc /bin/sleep\)"),
     "failing script": (f"{plan.server_v4(1)}:{FAILING_PORT}", f"OUT of .*:{FAILING_PORT}/udp",
                        "exit status 3", "its first verdict: out until it passes"),
+    "service": (f"{plan.SERVICE_V4}:{SORRY_PORT}", rf"^192\.0\.2\.53:{SORRY_PORT}/udp: the quorum "
+                r"is NOT MET \(servers up weigh 0, needed 1\)",
+                f"the sorry server {re.escape(SORRY)} has all the work", "exit status 3"),
+    "sorry server": (SORRY, f"^the sorry server {re.escape(SORRY)} of ", "IN USE", "NOT MET"),
+    "service without work": (f"{plan.SERVICE_V4}:{SERVFAIL_PORT}/udp",
+                             "^servfail/udp ", "NOT MET", "on_all_down empty",
+                             "queries are refused",
+                             f"s1 203.* is OUT of servfail/udp: SERVFAIL to {QUESTION}"),
+    "service with some out": (f"{plan.SERVICE_V4}:{OWN_PORT}/udp", "^halved/udp ", "quorum is met",
+                              r"2 of 3 servers get its work \(s2, s4\)", "s3 .*drained"),
     "not tested yet": (f"{plan.server_v4(1)}:{UNTESTED_PORT}", "is not IN", "not tested yet"),
 }
 
@@ -149,15 +165,19 @@ def configuration() -> str:
     text = director_block() + "".join(cluster.text() for cluster in CLUSTERS)
     text += script_service(LATE_PORT, "/bin/sleep 30")
     text += script_service(FAILING_PORT, "/bin/sh -c 'exit 3'", "retry 2")
+    text += script_service(SORRY_PORT, "/bin/sh -c 'exit 3'",
+                           f"retry 2\n    sorry_server {plan.server_v4(4)} {SORRY_PORT}")
     text += script_service(UNTESTED_PORT, "/bin/true", "alpha\n    warmup 600")
     return text
 
 
-def misbehave(lab):
-    words = [str(word) for cluster in CLUSTERS if cluster.port != OWN_PORT
-             for word in (plan.server_v4(1), cluster.port, cluster.behaviour)]
-    return subprocess.Popen(lab.host("s1").argv("/usr/bin/python3", TOOL, *words),
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def misbehave(lab, ways):
+    """s1 does so on each (port, behaviour)."""
+    words = [str(word) for way in ways for word in (plan.server_v4(1), *way)]
+    server = subprocess.Popen(lab.host("s1").argv("/usr/bin/python3", TOOL, *words),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "ready\n"
+    return server
 
 
 def cause_incidents(lab, director):
@@ -181,15 +201,19 @@ def scene(answer_lab):
                          f"link add {FAR_INTERFACE} type veth peer name far1",
                          f"addr add {FAR_V4}/28 dev {FAR_INTERFACE}",
                          f"link set {FAR_INTERFACE} up", "link set far1 up")
-    server = misbehave(lab)
+    servers = [misbehave(lab, [(cluster.port, cluster.behaviour) for cluster in CLUSTERS
+                               if cluster.port != OWN_PORT])]
     try:
-        assert server.stdout.readline() == "ready\n"
         with Director(lab, configuration()) as director:
+            director.wait_states(s1="down", where={"cluster": "reopened"})
+            servers.append(misbehave(lab, [(cluster.port, "servfail") for cluster in CLUSTERS
+                                           if cluster.name == "reopened"]))
             cause_incidents(lab, director)
             yield director
     finally:
-        server.stdin.close()
-        server.wait(5)
+        for server in servers:
+            server.stdin.close()
+            server.wait(5)
         lab.director_host.ip(f"link del {FAR_INTERFACE}")
         lab.director_host.run("ip", "addr", "del", f"{GONE_SOURCE}/24", "dev", "eth0", check=False)
         for each in lab.servers.values():
@@ -257,6 +281,15 @@ def test_the_last_fifty_verdicts_are_there_and_survive_a_reload(scene):
 def test_an_unknown_target_is_an_error(scene):
     done = scene.command("why", "s77", check=False)
     assert done.returncode == 1 and "s77" in done.stderr
+    done = scene.command("why", "x" * 100000, check=False)
+    assert done.returncode == 1 and "at most" in done.stderr and len(done.stderr) < 300
+
+
+def test_a_service_has_a_line_for_each_server(scene):
+    text = scene.command("why", f"{plan.SERVICE_V4}:{OWN_PORT}/udp").stdout
+    for name in ("s2", "s3", "s4"):
+        assert re.search(rf"^    (servers)? +{name} \S+ is (IN|OUT)", text, re.M), text
+    assert re.search(r"^    quorum +met, up \d+, needed 1$", text, re.M), text
 
 
 def test_it_says_which_server_a_clients_packets_get(scene):

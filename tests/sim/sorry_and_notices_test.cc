@@ -244,6 +244,85 @@ TEST(EngineNotices, OnlyOmegaSaysFarewell) {
     EXPECT_EQ(listener.take(), a + "- quorum-");
 }
 
+/// A predecessor's table, of a service without sorry server.
+Simulation left_by_predecessor(std::vector<core::Destination> destinations) {
+    core::ServiceForwarding left;
+    left.key = service_key();
+    left.destinations = std::move(destinations);
+    return Simulation({{left.key, left}});
+}
+
+core::Configuration with_quorum(std::uint64_t required, std::uint64_t hysteresis = 0) {
+    core::Configuration configuration = cluster({{a, 1}, {b, 1}});
+    configuration.services[0].quorum.required = required;
+    configuration.services[0].quorum.hysteresis = hysteresis;
+    return configuration;
+}
+
+TEST(EngineNotices, ARestartBelowTheQuorumTellsNobodyAgain) {
+    for (const std::uint64_t hysteresis : {0U, 1U}) {
+        auto sim = left_by_predecessor({{endpoint(a), 1}});
+        Listener listener(sim);
+        sim.engine.configure(with_quorum(2 + hysteresis, hysteresis));
+        sim.pass(a, 3);
+        EXPECT_EQ(listener.take(), "") << "whoever had to know was told before";
+        EXPECT_FALSE(sim.engine.services()[0].quorum.met);
+        sim.fail(a, 2);
+        EXPECT_EQ(listener.take(), a + "-") << "the quorum was lost before";
+    }
+}
+
+TEST(EngineNotices, AQuorumThatIsMetAfterTheRestartIsToldOnce) {
+    auto sim = left_by_predecessor({{endpoint(a), 1}});
+    Listener listener(sim);
+    sim.engine.configure(with_quorum(2));
+    sim.pass(b, 2);
+    EXPECT_NE(listener.take().find("quorum+"), std::string::npos);
+    sim.pass(a, 3);
+    sim.pass(b, 3);
+    sim.engine.configure(with_quorum(2));
+    EXPECT_EQ(listener.take(), "");
+}
+
+TEST(EngineNotices, AQuorumThatWasMetBeforeTheRestartIsNotToldAgain) {
+    auto sim = left_by_predecessor({{endpoint(a), 1}, {endpoint(b), 1}});
+    Listener listener(sim);
+    sim.engine.configure(with_quorum(2));
+    sim.pass(a, 3);
+    sim.pass(b, 3);
+    EXPECT_EQ(listener.take(), "");
+    sim.fail(b, 2);
+    EXPECT_EQ(listener.take(), b + "- quorum-");
+}
+
+TEST(EngineNotices, WeightsThatSlowStartScaledAreNotTakenForTheQuorum) {
+    auto sim = left_by_predecessor({{endpoint(a), 5}});  // step 5 of 20
+    Listener listener(sim);
+    core::Configuration configuration = with_quorum(2);
+    configuration.services[0].slow_start = Seconds{60};
+    sim.engine.configure(configuration);
+    EXPECT_EQ(listener.take(), "") << "it was not met, and nobody is told that it is lost";
+}
+
+TEST(EngineAdoption, WhoWasOutMustPassAlsoWhereUntestedServersAreIn) {
+    // Its first failure is not the first failure of a server that was taken in.
+    core::Configuration configuration = cluster({{a, 1}, {b, 1}});
+    for (core::Check& check : configuration.checks)
+        check.untested = core::Untested::in;
+    Simulation sim;
+    sim.engine.configure(configuration);
+    sim.fail(a, 1);
+    ASSERT_FALSE(sim.weight(a));
+    core::Configuration next = configuration;
+    next.checks[0].what = core::TcpCheck{};
+    sim.engine.configure(next);
+    EXPECT_FALSE(sim.weight(a)) << "it was out for a reason";
+    sim.pass(a, 1);
+    EXPECT_FALSE(sim.weight(a)) << "rise 2: one pass does not bring it in";
+    sim.pass(a, 1);
+    EXPECT_EQ(sim.weight(a), 1U);
+}
+
 TEST(EngineNotices, FollowEachOtherInTurnWhateverHappens) {
     // Verdicts, reloads and drains at random: each subject hears up and down in turn.
     std::mt19937 random(20240509);

@@ -17,7 +17,7 @@ public:
         return tl::unexpected(Error{unknown_target(target)});
     }
     Result<Drained> drain_all(bool) override { return Drained{}; }
-    Result<std::vector<ServerStanding>> why(const Target& target) override {
+    Result<Standings> why(const Target& target) override {
         return tl::unexpected(Error{unknown_target(target)});
     }
     std::vector<FlowAnswer> follow(const FlowQuestion&) override { throw std::bad_alloc(); }

@@ -43,9 +43,31 @@ TEST(Differences, NamesOldAndNewValue) {
 }
 
 TEST(Differences, AChangedCheckIsAChange) {
-    const Lines lines = differences(parse(one), parse(one, "every 5s"));
+    EXPECT_EQ(differences(parse(one), parse(one, "every 5s")),
+              Lines{"192.0.2.53:53/udp: real server ns1 203.0.113.11:53 check dns example.com. A "
+                    "udp: every 1s -> 5s"});
+    const Lines lines = differences(parse(one), parse(one, "every 1s; timeout 300ms; tries 4"));
     ASSERT_EQ(lines.size(), 1U);
-    EXPECT_NE(lines[0].find("every 5s"), std::string::npos);
+    EXPECT_TRUE(
+        lines[0].ends_with("check dns example.com. A udp: timeout 500ms -> 300ms, tries 2 "
+                           "-> 4"))
+        << lines[0];
+}
+
+TEST(Differences, ChecksThatComeAndGoAreNamed) {
+    const core::Configuration present = parse(one);
+    core::Configuration next = present;
+    core::Check tcp = present.checks[0];
+    tcp.what = core::TcpCheck{};
+    next.checks.push_back(tcp);
+    next.services[0].real_servers[0].checks.push_back(
+        static_cast<core::CheckIndex>(next.checks.size() - 1));
+    const Lines added = differences(present, next);
+    ASSERT_EQ(added.size(), 1U);
+    EXPECT_TRUE(added[0].ends_with("check added: tcp connect every 1s")) << added[0];
+    const Lines removed = differences(next, present);
+    ASSERT_EQ(removed.size(), 1U);
+    EXPECT_TRUE(removed[0].ends_with("check removed: tcp connect")) << removed[0];
 }
 
 TEST(Differences, EveryFieldOfACheckCounts) {
@@ -104,6 +126,10 @@ TEST(Differences, SettingsOfTheRunningProcessNeedARestart) {
     EXPECT_EQ(needs_restart(present, next), "");
     next.interfaces = {"eth1"};
     EXPECT_NE(needs_restart(present, next).find("interface"), std::string::npos);
+    next.dataplane = core::DataPlaneKind::none;
+    EXPECT_TRUE(needs_restart(present, next)
+                    .starts_with("the director that answers here has 'dataplane xdp', the file "
+                                 "has 'dataplane none'"));
 }
 
 }  // namespace

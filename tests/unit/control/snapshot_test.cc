@@ -18,7 +18,7 @@ Snapshot one_server() {
     snapshot.version = "1";
     ServiceSnapshot& service = snapshot.services.emplace_back();
     service.key = key;
-    service.quorum = {.required = 1, .up = 0, .servers_up = 0, .met = false};
+    service.quorum = {.required = 1, .hysteresis = 0, .up = 0, .servers_up = 0, .met = false};
     ServerSnapshot& entry = service.servers.emplace_back();
     entry.name = "ns1";
     entry.endpoint = server;

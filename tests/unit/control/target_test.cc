@@ -47,6 +47,29 @@ TEST(Target, MeansEveryMatchInAllClustersFamiliesAndProtocols) {
     EXPECT_EQ(count("ns2"), 0U);
 }
 
+TEST(Target, MayMeanAServiceIpOrASorryServer) {
+    const core::ServiceKey service{*IpAddress::parse("192.0.2.53"), 53, Protocol::udp};
+    const core::SorryServer sorry{{*IpAddress::parse("203.0.113.200"), 54}, false};
+    const auto means = [&](const char* text) {
+        const auto target = parse_target(text);
+        return std::pair{matches(*target, service), matches(*target, service, sorry)};
+    };
+    EXPECT_EQ(means("192.0.2.53"), std::pair(true, false));
+    EXPECT_EQ(means("192.0.2.53:53/udp"), std::pair(true, false));
+    EXPECT_EQ(means("192.0.2.53/tcp"), std::pair(false, false));
+    EXPECT_EQ(means("192.0.2.53:54"), std::pair(false, false));
+    EXPECT_EQ(means("203.0.113.200"), std::pair(false, true));
+    EXPECT_EQ(means("203.0.113.200:54/udp"), std::pair(false, true));
+    EXPECT_EQ(means("203.0.113.200:53"), std::pair(false, false));
+    EXPECT_EQ(means("ns1"), std::pair(false, false));
+}
+
+TEST(Target, AHugeOneIsRefusedAndNotRepeated) {
+    const auto target = parse_target(std::string(100'000, 'x'));
+    ASSERT_FALSE(target);
+    EXPECT_LT(target.error().message.size(), 200U);
+}
+
 TEST(Target, AnEmptyNameIsRefusedWithTheFormThatIsRight) {
     for (const char* text : {"", "a/"}) {
         const auto target = parse_target(text);

@@ -26,7 +26,8 @@ CheckStanding failing(Failure kind, std::string reason) {
     check.state.down_kind = kind;
     check.state.down_reason = std::move(reason);
     check.state.turned_by = core::Turn::fall;
-    check.state.wall_since = now;
+    check.needed = true;
+    check.state.wall_since = check.state.down_reason_since = now;
     return check;
 }
 
@@ -127,6 +128,68 @@ TEST(Why, the_worst_is_told_first_and_services_alike_together) {
     EXPECT_TRUE(line.ends_with("; 1 more below")) << line;
 }
 
+TEST(Why, a_reason_that_took_over_has_its_own_time_and_the_first_one_is_named) {
+    auto check = failing(Failure::silence, "timeout");
+    check.state.down_reason_since = now;
+    check.state.wall_since = now - Seconds{60};
+    const std::string line = first(standing(Rule::fall, check));
+    EXPECT_TRUE(has(line, "timeout since " + clock_text(now, now))) << line;
+    EXPECT_TRUE(line.ends_with("(fall 2 reached); out since " + clock_text(now - Seconds{60}, now)))
+        << line;
+}
+
+ServiceStanding service_standing(std::vector<ServerStanding> servers) {
+    ServiceStanding made;
+    made.service = servers.at(0).service;
+    made.servers = std::move(servers);
+    return made;
+}
+
+TEST(Why, a_service_names_its_quorum_who_works_and_who_is_out) {
+    auto up = standing(Rule::rise);
+    up.server.name = "ns1";
+    up.share = 1;
+    auto made = service_standing({up, standing(Rule::fall, failing(Failure::answer, "SERVFAIL"))});
+    made.quorum = {.required = 1, .hysteresis = 0, .up = 2, .servers_up = 1, .met = true};
+    const std::string line = answer_of(Standings{{}, {made}}, now);
+    EXPECT_TRUE(
+        line.starts_with("resolvers/udp 192.0.2.53:53/udp: the quorum is met (servers up "
+                         "weigh 2, needed 1); 1 of 2 servers get its work (ns1); ns2 "
+                         "203.0.113.12:53 is OUT of resolvers/udp: SERVFAIL"))
+        << line;
+    EXPECT_FALSE(has(line, "more below")) << line;
+}
+
+TEST(Why, a_lost_quorum_comes_first_and_says_what_is_done_about_it) {
+    auto up = standing(Rule::rise);
+    up.share = 1;
+    auto well = service_standing({up});
+    well.quorum.met = true;
+    auto lost = service_standing({standing(Rule::fall, failing(Failure::answer, "SERVFAIL"))});
+    lost.service.quorum = {2, 1};
+    lost.service.on_all_down = core::OnAllDown::empty;
+    const auto line = [&] { return answer_of(Standings{{}, {well, lost}}, now); };
+    EXPECT_TRUE(has(line(),
+                    "the quorum is NOT MET (servers up weigh 0, needed 3 to be met, below "
+                    "1 to be lost (quorum 2, hysteresis 1)); nobody gets its work "
+                    "(on_all_down empty): queries are refused; ns2"))
+        << line();
+    EXPECT_TRUE(line().ends_with("; 1 more below")) << line();
+    lost.service.sorry_server = core::SorryServer{*Endpoint::parse("203.0.113.200:53"), false};
+    lost.sorry = core::SorryDecision{.in_use = true, .reachable = true, .reason = ""};
+    EXPECT_TRUE(has(line(), "the sorry server 203.0.113.200:53 has all the work")) << line();
+    lost.asked_for_sorry = true;
+    EXPECT_TRUE(
+        line().starts_with("the sorry server 203.0.113.200:53 of resolvers/udp "
+                           "192.0.2.53:53/udp is IN USE"))
+        << line();
+    const auto parsed = nlohmann::json::parse(to_json(Standings{{}, {well, lost}}, now));
+    EXPECT_EQ(parsed.at("servers").size(), 0U);
+    EXPECT_EQ(parsed.at("services").at(1).at("quorum").at("hysteresis"), 0);
+    EXPECT_EQ(parsed.at("services").at(1).at("sorry_server").at("in_use"), true);
+    EXPECT_EQ(parsed.at("services").at(1).at("servers").size(), 1U);
+}
+
 TEST(Why, verdicts_are_told_in_runs) {
     std::vector<core::PastVerdict> verdicts(47);
     EXPECT_EQ(runs_of({}), "no verdict yet");
@@ -160,7 +223,7 @@ TEST(Why, the_json_holds_all_of_it_whatever_bytes_a_server_sent) {
     made.checks[0].verdicts = {verdict};
     made.decisions.push_back({now, Rule::fall, core::ServerState::down, 0, "SERVFAIL",
                               "real server 203.0.113.12:53 removed", false});
-    const auto parsed = nlohmann::json::parse(to_json({made}, now));
+    const auto parsed = nlohmann::json::parse(to_json(Standings{{made}, {}}, now));
     const auto& server = parsed.at("servers").at(0);
     EXPECT_EQ(server.at("rule"), "fall");
     EXPECT_EQ(server.at("decisions").at(0).at("written"), "real server 203.0.113.12:53 removed");

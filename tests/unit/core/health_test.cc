@@ -182,6 +182,34 @@ TEST(Health, OneLostReplyAmongWrongAnswersChangesNothing) {
     EXPECT_EQ(state.down_reason, "SERVFAIL");
 }
 
+TEST(Health, ARefusedServerThatGoesSilentIsDownForSilence) {
+    const Check check = check_with(2, 2);
+    CheckState state = started(check, true);
+    advance(state, check, failed(Failure::refused, "port unreachable", at(Seconds{10})));
+    EXPECT_FALSE(
+        advance(state, check, failed(Failure::silence, "timeout", at(Seconds{11}))).changed);
+    EXPECT_EQ(state.down_reason, "port unreachable");
+    EXPECT_TRUE(
+        advance(state, check, failed(Failure::silence, "timeout", at(Seconds{12}))).changed);
+    EXPECT_EQ(state.down_kind, Failure::silence);
+    EXPECT_EQ(state.down_reason, "timeout");
+    EXPECT_EQ(state.turned_by, Turn::fall);
+    EXPECT_EQ(state.down_reason_since, WallTime{Seconds{12}});
+    EXPECT_EQ(state.wall_since, WallTime{Seconds{10}}) << "it is out since the refusal";
+    EXPECT_EQ(state.transitions, 1U);
+}
+
+TEST(Health, AnotherWrongAnswerTakesTheReasonOver) {
+    const Check check = check_with(2, 2);
+    CheckState state = started(check, true);
+    for (const char* reason : {"SERVFAIL", "SERVFAIL", "REFUSED", "SERVFAIL", "REFUSED"})
+        advance(state, check, failed(Failure::answer, reason));
+    EXPECT_EQ(state.down_reason, "SERVFAIL") << "not two in a row";
+    advance(state, check, failed(Failure::answer, "REFUSED"));
+    EXPECT_EQ(state.down_reason, "REFUSED");
+    EXPECT_EQ(state.down_kind, Failure::answer);
+}
+
 TEST(Health, KeepsTheLastVerdict) {
     const Check check = check_with(2, 2);
     CheckState state = started(check, true);

@@ -169,6 +169,26 @@ TEST(ActingRule, is_that_of_the_check_that_came_up_last) {
     EXPECT_EQ(standing(Health::up, {}).rule().rule, Rule::no_checks);
 }
 
+TEST(ActingRule, is_not_that_of_a_check_whose_failure_is_tolerated) {
+    // Any two of the first three must pass, and the last one.
+    auto made = standing(Health::down, {{Health::down, Turn::refusal},
+                                        {Health::up, Turn::rise},
+                                        {Health::up, Turn::rise},
+                                        {Health::down, Turn::fall}});
+    made.server.some_of = {{0, 3, 2}};
+    const auto state = [&](CheckIndex check) -> const CheckState& { return made.checks[check]; };
+    EXPECT_EQ(made.rule().check, 3U);
+    EXPECT_EQ(checks_in_the_way(made.server, state), std::vector<CheckIndex>{3});
+    made.decision.drained = true;
+    EXPECT_EQ(made.rule().rule, Rule::drain);
+    EXPECT_EQ(made.rule().check, 3U);
+    made.decision.drained = false;
+    made.checks[2].health = Health::down;
+    made.checks[2].turned_by = Turn::fall;  // 102 s: before the last one's 103 s
+    EXPECT_EQ(made.rule().check, 2U) << "with it too few were left";
+    EXPECT_EQ(checks_in_the_way(made.server, state), (std::vector<CheckIndex>{0, 2, 3}));
+}
+
 TEST(ActingRule, drains_and_holds_come_before_what_checks_say) {
     auto made = standing(Health::down, {{Health::down, Turn::fall}});
     made.decision.place = Place::limited;
