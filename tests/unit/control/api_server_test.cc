@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/api_server.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -56,7 +57,8 @@ protected:
         return reply;
     }
 
-    const std::string path_ = testing::TempDir() + "api_server_test.sock";
+    // Tests of one suite run side by side, each in a process of its own.
+    const std::string path_ = testing::TempDir() + fmt::format("api_server_test.{}.sock", getpid());
     std::vector<int> sockets_;
     ApiServer server_;
 };

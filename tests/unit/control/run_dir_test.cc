@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/run_dir.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -15,7 +17,7 @@ mode_t mode_of(const std::string& path) {
 }
 
 TEST(RunDir, HasTheSameModeWhateverTheUmask) {
-    const std::string base = testing::TempDir() + "run_dir_test";
+    const std::string base = testing::TempDir() + fmt::format("run_dir_test.{}", getpid());
     for (const mode_t mask : {0U, 022U, 077U}) {
         std::filesystem::remove_all(base);
         const mode_t before = umask(mask);
@@ -31,7 +33,7 @@ TEST(RunDir, HasTheSameModeWhateverTheUmask) {
 }
 
 TEST(RunDir, OneThatExistsKeepsItsModeAndPlace) {
-    const std::string base = testing::TempDir() + "run_dir_test_kept";
+    const std::string base = testing::TempDir() + fmt::format("run_dir_test_kept.{}", getpid());
     std::filesystem::remove_all(base);
     ASSERT_EQ(mkdir(base.c_str(), 0700), 0);
     auto opened = RunDir::open(base + "/");
