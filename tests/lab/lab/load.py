@@ -78,6 +78,7 @@ class Load:
         self.timeout_ms = timeout_ms = round(stretched(timeout_ms))
         self.argv = [tool, "--target", target, "--port", port, "--rate", rate,
                      "--count", self.count, "--timeout", timeout_ms, "--sockets", sockets,
+                     "--gap", round(stretched(50)),
                      "--type", rdtype]
         for name in names:
             self.argv += ["--name", name]

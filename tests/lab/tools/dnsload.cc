@@ -4,7 +4,8 @@
 // line at the end.
 //
 //   dnsload --target ADDRESS [--port 53] --rate N --count N [--timeout MS]
-//           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--tcp]
+//           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--gap MS]
+//           [--tcp]
 //
 // A reply is right when it comes from the target, with the query's ID and
 // question, rcode NOERROR and, where --expect is given, one of the addresses.
@@ -13,7 +14,7 @@
 // asterisk becomes the query's number. Times in the output are milliseconds
 // since the first query, of the moment when a query was sent; started_ns is
 // CLOCK_MONOTONIC. A server's spans are the times in which it gave right answers,
-// with no gap above 50 ms. SIGINT ends the sending early, not the accounting.
+// with no gap above --gap (50). SIGINT ends the sending early, not the accounting.
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -42,7 +43,6 @@ volatile std::sig_atomic_t stop_sending = 0;
 
 constexpr std::size_t kListed = 2000;  // losses and wrong replies listed one by one
 constexpr unsigned kBatch = 32;
-constexpr Nanoseconds kGap = 50'000'000;  // a server silent for longer was out
 
 constexpr unsigned kSpread = 40503;              // odd, near 2^16 / golden ratio
 constexpr unsigned inverse_of(unsigned value) {  // modulo 2^16, by Newton's method
@@ -58,6 +58,7 @@ struct Options {
     std::string target;
     unsigned port = 53;
     double rate = 1000;
+    Nanoseconds gap = 50'000'000;  // a server silent for longer was out
     std::uint64_t count = 1000;
     Nanoseconds timeout = 1'000'000'000;
     std::vector<std::string> names;
@@ -438,7 +439,7 @@ void Load::print_servers() const {
             continue;
         }
         ++server.right;
-        if (server.spans.empty() || query.sent - server.spans.back().second > kGap)
+        if (server.spans.empty() || query.sent - server.spans.back().second > o_.gap)
             server.spans.push_back({query.sent, query.sent});
         server.spans.back().second = query.sent;
     }
@@ -497,6 +498,8 @@ Options parse(int argc, char** argv) {
             o.count = std::strtoull(value.c_str(), nullptr, 10);
         else if (option == "--timeout")
             o.timeout = std::atoll(value.c_str()) * 1'000'000;
+        else if (option == "--gap")
+            o.gap = std::atoll(value.c_str()) * 1'000'000;
         else if (option == "--name")
             o.names.push_back(value);
         else if (option == "--type")
