@@ -50,7 +50,7 @@ LIMIT_SECONDS = 600.0
 # Where the kernel says that it has gone wrong, in the console.
 WRONG = re.compile(r"Kernel panic|BUG: |Oops: |general protection fault|lab-vm: ")
 # How much slower than the machine that it runs on, roughly; see system.SLOWNESS.
-SLOWNESS = 4
+SLOWNESS = 5
 
 
 class VmError(LabError):
