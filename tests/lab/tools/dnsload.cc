@@ -4,7 +4,8 @@
 // line at the end.
 //
 //   dnsload --target ADDRESS [--port 53] --rate N --count N [--timeout MS]
-//           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--tcp]
+//           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--gap MS]
+//           [--tcp]
 //
 // A reply is right when it comes from the target, with the query's ID and
 // question, rcode NOERROR and, where --expect is given, one of the addresses.
@@ -13,7 +14,7 @@
 // asterisk becomes the query's number. Times in the output are milliseconds
 // since the first query, of the moment when a query was sent; started_ns is
 // CLOCK_MONOTONIC. A server's spans are the times in which it gave right answers,
-// with no gap above 50 ms.
+// with no gap above --gap (50). SIGINT ends the sending early, not the accounting.
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -22,6 +23,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -37,9 +39,10 @@ using dnswire::Address;
 using dnswire::Bytes;
 using Nanoseconds = std::int64_t;
 
+volatile std::sig_atomic_t stop_sending = 0;
+
 constexpr std::size_t kListed = 2000;  // losses and wrong replies listed one by one
 constexpr unsigned kBatch = 32;
-constexpr Nanoseconds kGap = 50'000'000;  // a server silent for longer was out
 
 constexpr unsigned kSpread = 40503;              // odd, near 2^16 / golden ratio
 constexpr unsigned inverse_of(unsigned value) {  // modulo 2^16, by Newton's method
@@ -55,6 +58,7 @@ struct Options {
     std::string target;
     unsigned port = 53;
     double rate = 1000;
+    Nanoseconds gap = 50'000'000;  // a server silent for longer was out
     std::uint64_t count = 1000;
     Nanoseconds timeout = 1'000'000'000;
     std::vector<std::string> names;
@@ -95,9 +99,14 @@ public:
     }
 
     void run() {
+        std::signal(SIGINT, [](int) { stop_sending = 1; });
         start_ = now();
         std::uint64_t sent = 0;
         while (oldest_ < o_.count) {
+            if (stop_sending && sent > 0 && sent < o_.count) {
+                o_.count = sent;
+                queries_.resize(sent);
+            }
             const Nanoseconds time = now();
             const auto due = std::min<std::uint64_t>(
                 o_.count, std::uint64_t(double(time - start_) * o_.rate / 1e9) + 1);
@@ -430,7 +439,7 @@ void Load::print_servers() const {
             continue;
         }
         ++server.right;
-        if (server.spans.empty() || query.sent - server.spans.back().second > kGap)
+        if (server.spans.empty() || query.sent - server.spans.back().second > o_.gap)
             server.spans.push_back({query.sent, query.sent});
         server.spans.back().second = query.sent;
     }
@@ -489,6 +498,8 @@ Options parse(int argc, char** argv) {
             o.count = std::strtoull(value.c_str(), nullptr, 10);
         else if (option == "--timeout")
             o.timeout = std::atoll(value.c_str()) * 1'000'000;
+        else if (option == "--gap")
+            o.gap = std::atoll(value.c_str()) * 1'000'000;
         else if (option == "--name")
             o.names.push_back(value);
         else if (option == "--type")
