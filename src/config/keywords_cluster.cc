@@ -93,7 +93,7 @@ void set_persistence(const Call& call) {
 }
 
 Placed<std::uint32_t> number_at(const Call& call) {
-    return {static_cast<std::uint32_t>(call.arguments.number), call.arguments.argument_at};
+    return {static_cast<std::uint32_t>(call.arguments.number), call.arguments.position};
 }
 
 const Keyword keywords[] = {

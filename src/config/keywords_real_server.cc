@@ -38,7 +38,7 @@ void set_method(const Call& call) {
 }
 
 Placed<std::uint32_t> number_at(const Call& call) {
-    return {static_cast<std::uint32_t>(call.arguments.number), call.arguments.argument_at};
+    return {static_cast<std::uint32_t>(call.arguments.number), call.arguments.position};
 }
 
 constexpr Keyword ignored(std::string_view name, std::string_view why) {
