@@ -42,12 +42,23 @@ release=$(uname -r)
 mkdir /tree
 mount --bind "/root$tree" /tree || give_up "$tree is not visible"
 for directory in run tmp; do
-    mount -t tmpfs -o mode=1777 "$directory" "/root/$directory"
+    mount -t tmpfs -o mode=755 "$directory" "/root/$directory"
 done
+chmod 1777 /root/tmp
 mkdir -p "/root$tree" "/root/lib/modules/$release" /root/run/lab-vm
 mount --move /tree "/root$tree"
 mount --bind "/root$(cat /exchange/modules)" "/root/lib/modules/$release"
 mount --move /exchange /root/run/lab-vm
+
+# What programs expect to be mounted.
+mkdir -p /dev/pts /dev/shm /root/run/lock /root/run/netns
+mount -t devpts devpts /dev/pts
+mount -t tmpfs -o mode=1777 shm /dev/shm
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t bpf bpf /sys/fs/bpf
+ln -s /proc/self/fd /dev/fd
+hostname lab-vm
+ip link set lo up
 for directory in proc sys dev; do
     mount --move "/$directory" "/root/$directory"
 done

@@ -8,16 +8,8 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 exchange=/run/lab-vm
 
-mount --make-rshared /
-mkdir -p /dev/pts /dev/shm
-mount -t devpts devpts /dev/pts
-mount -t tmpfs shm /dev/shm
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mount -t bpf bpf /sys/fs/bpf
-ln -sf /proc/self/fd /dev/fd
-mkdir -p /run/lock /run/netns
-ip link set lo up
-hostname lab-vm
+# Shared, as systemd has it: otherwise `ip netns` and private mounts meet oddities.
+busybox mount --make-rshared /
 
 # Loaded here so that no test waits for one. What a module itself needs, and
 # whatever is missing in this list, modprobe and the kernel find.
