@@ -20,12 +20,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+from . import tools
 from .system import LabError, find_program
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))))
 TOOLS = os.path.join(REPOSITORY, "tests", "lab", "tools")
 BUILD = os.path.join(REPOSITORY, "build", "vm")
+READY_TOOLS = os.path.join(BUILD, "lab-tools")
 
 QEMU, BUSYBOX = "qemu-system-x86_64", "busybox"
 PROGRAMS = (QEMU, BUSYBOX, "cpio", "depmod", "modprobe", "apt-get", "dpkg")
@@ -198,6 +200,8 @@ class Machine:
         and where the machine ended without a verdict. No command: a shell."""
         with tempfile.TemporaryDirectory(prefix="boot-", dir=BUILD) as boot:
             unpacked = kernel()
+            if find_program("g++") and find_program("clang"):
+                tools.make_ready(READY_TOOLS)
             self._leave_job(command, unpacked, environment or {})
             process = subprocess.Popen(
                 self._argv(unpacked, _first_root(unpacked, boot)),
@@ -229,6 +233,7 @@ class Machine:
     def _leave_job(self, command: list, kernel: Kernel, environment: dict):
         os.makedirs(os.path.join(self.exchange, "out"), exist_ok=True)
         known = {"LAB_VM_OUT": "/run/lab-vm/out", "DNSDIRECTOR_VM": "1", "HOME": "/root",
+                 "DNSDIRECTOR_LAB_TOOLS": READY_TOOLS,
                  "DNSDIRECTOR_LAB_SLOWNESS": str(SLOWNESS), "PYTHONDONTWRITEBYTECODE": "1"}
         known |= {name: value for name, value in os.environ.items()
                   if name.startswith("DNSDIRECTOR") or name in ("TERM", "LANG")}
