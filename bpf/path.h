@@ -11,6 +11,17 @@
 #include "select.h"
 #include "service.h"
 
+/*
+ * A length from a header, in host order, known to be below 65,536. Verifiers of
+ * older kernels (Debian 12's 6.1 for one) forget all bounds in a byte swap; in
+ * assembler, since a compiler that knows better would drop the mask.
+ */
+ALWAYS_INLINE __u32 length_of(__be16 field) {
+    __u64 length = bpf_ntohs(field);
+    asm volatile("%0 &= 0xffff" : "+r"(length));
+    return length;
+}
+
 /* A packet of a service whose headers are sound. `hash` stands for the flow. */
 ALWAYS_INLINE int serve(const struct packet* packet, const struct service* service, __u32 index,
                         __u32 flow, __u32 source) {
@@ -35,7 +46,7 @@ ALWAYS_INLINE int path4_at(struct packet* packet, const struct iphdr* ip, __u32 
     const struct service* service = find_service(packet, &index);
     if (!service) return XDP_PASS;
 
-    __u32 total = bpf_ntohs(ip->tot_len);
+    __u32 total = length_of(ip->tot_len);
     if (total < header_length || (const void*)ip + total > packet->end ||
         !transport_fits(transport, packet->end, ip->protocol, total - header_length))
         return not_forwarded(REASON_malformed);
@@ -102,7 +113,7 @@ ALWAYS_INLINE int path6(struct xdp_md* context, struct packet* packet) {
     const struct service* service = find_service(packet, &index);
     if (!service) return XDP_PASS;
 
-    __u32 room = bpf_ntohs(ip->payload_len);
+    __u32 room = length_of(ip->payload_len);
     if (ip->version != 6 || transport + room > packet->end ||
         !transport_fits(transport, packet->end, ip->nexthdr, room))
         return not_forwarded(REASON_malformed);
