@@ -141,6 +141,10 @@ void VirtualServerBuilder::judge_options() {
         if (draft_.flag_2_at) assembly_.no_effect(*draft_.flag_2_at, "flag-2", own);
         return;
     }
+    if (!draft_.encapsulation.value.empty())
+        diagnostics_.error(draft_.encapsulation.position,
+                           "TUN type {} is not supported: write TUN, which is IPIP",
+                           draft_.encapsulation.value);
     const auto nat = [&](const Method& each) {
         return method_of(each) == core::ForwardingMethod::nat;
     };

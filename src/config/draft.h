@@ -211,6 +211,7 @@ struct VirtualServerDraft : Draft {
     Protocol protocol = Protocol::udp;
     std::optional<Placed<core::Scheduler>> scheduler;      ///< there: wlc
     std::optional<Placed<core::ForwardingMethod>> method;  ///< there: NAT
+    Placed<std::string> encapsulation;                     ///< of TUN, where it is not IPIP
     bool sh_port = false;
     bool mh_port = false;
     bool sh_fallback = false;

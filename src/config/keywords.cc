@@ -92,12 +92,10 @@ std::string block_name(Block block) {
     return "another block";
 }
 
-void refuse_encapsulation(const Call& call) {
+void note_encapsulation(const Call& call) {
     const std::string& type = call.arguments.text;
     if (!type.empty() && type != "ipip")
-        call.diagnostics.error(call.arguments.argument_at,
-                               "{}: TUN type {} is not supported: write TUN, which is IPIP",
-                               call.keyword.name, type);
+        call.current.virtual_server().encapsulation = {type, call.arguments.argument_at};
 }
 
 void warn_of_group(const Call& call) {

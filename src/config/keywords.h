@@ -198,8 +198,8 @@ struct BlockInfo {
 /// Warns of a word that only a shell would understand in a command line.
 void warn_of_shell(const Call& call);
 
-/// Of Kind::method: TUN in another encapsulation than IPIP.
-void refuse_encapsulation(const Call& call);
+/// Of Kind::method within a virtual_server: TUN in another encapsulation than IPIP.
+void note_encapsulation(const Call& call);
 
 /// Warns of a group behind a user (Kind::user), which has no effect.
 void warn_of_group(const Call& call);

@@ -32,7 +32,7 @@ void open_real_server(const Call& call) {
 }
 
 void set_method(const Call& call) {
-    refuse_encapsulation(call);
+    note_encapsulation(call);
     server(call).method = {static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
                            call.arguments.argument_at};
 }

@@ -77,7 +77,7 @@ void set_scheduler(const Call& call) {
 }
 
 void set_method(const Call& call) {
-    refuse_encapsulation(call);
+    note_encapsulation(call);
     // The choices are in the order of core::ForwardingMethod.
     draft(call).method = {static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
                           call.arguments.argument_at};
@@ -122,7 +122,7 @@ void set_sorry_server(const Call& call) {
 }
 
 void set_sorry_method(const Call& call) {
-    refuse_encapsulation(call);
+    note_encapsulation(call);
     draft(call).sorry_method = {static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
                                 call.arguments.argument_at};
 }

@@ -100,7 +100,7 @@ constexpr Setting settings[] = {
      [](const core::Service& s) { return on_off(s.sorry_server && s.sorry_server->inhibit); }},
     {"sorry_server_lvs_method",
      [](const core::Service& s) {
-         return s.sorry_server ? method_of(*s.sorry_server) : std::string("none");
+         return s.sorry_server ? method_of(*s.sorry_server) : std::string("the service's");
      }},
     {"client's port in the hash", port_in_hash},
     {"ops", [](const core::Service& s) { return on_off(s.ipvs.one_packet); }},

@@ -54,13 +54,13 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
     cluster_says(
         "lb_algo wlc",
         "t.conf:7:9: error: lb_algo wlc counts connections, which the xdp plane does not do; write "
-        "lb_algo wrr (or rr, mh, sh). The ipvs plane can, but is not in this version\n");
+        "lb_algo wrr (or rr, mh, sh), or dataplane ipvs, which can\n");
     cluster_says(
         "lb_kind tun",
-        "t.conf:7:9: error: lb_kind TUN is nothing that the xdp plane does; write lb_kind DR. The "
-        "ipvs plane can, but is not in this version\n");
-    says("director { dataplane ipvs }\n" + cluster("").substr(28),
-         "t.conf:1:22: error: dataplane ipvs is not in this version; xdp and none are\n");
+        "t.conf:7:9: error: lb_kind TUN is nothing that the xdp plane does; write lb_kind DR, or "
+        "dataplane ipvs, which can\n");
+    says("director { dataplane proxy }\n" + cluster("").substr(28),
+         "t.conf:1:22: error: dataplane proxy is not in this version; xdp, ipvs and none are\n");
     says(
         "director { interface eth0 }\nvirtual_server 192.0.2.53 53 {\n"
         "real_server 203.0.113.11 53 { DNS_CHECK {\n} }\n}",
@@ -70,7 +70,7 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
         "this version\n"
         "t.conf:2:1: error: lb_kind NAT is nothing that the xdp plane does (it is keepalived's "
         "default); "
-        "write lb_kind DR. The ipvs plane can, but is not in this version\n");
+        "write lb_kind DR, or dataplane ipvs, which can\n");
     cluster_says(
         "real_server c { address 203.0.113.13; port 5353 }",
         "t.conf:7:44: error: port: direct routing keeps the port, so that a server's port is the "
