@@ -14,6 +14,7 @@ def config(servers: dict, **options) -> str:
     return director_block() + cluster(servers, check=CALM_CHECK, **options)
 
 
+@pytest.mark.vm
 def test_twenty_reloads_under_load_lose_no_query(lab):
     steps = [{"s1": 1, "s2": 1}, {"s1": 3, "s2": 1}, {"s1": 3, "s2": 1, "s3": 2},
              {"s2": 1, "s3": 2}, {"s2": 0, "s3": 2, "s4": 1}]
@@ -34,6 +35,7 @@ def test_twenty_reloads_under_load_lose_no_query(lab):
         assert director.status()["config"]["generation"] == generation + 20
 
 
+@pytest.mark.vm
 def test_a_reload_keeps_the_counters_of_servers_that_stay(lab):
     with Director(lab, config({"s1": 1, "s2": 1})) as director:
         director.wait_states(s1="up", s2="up")

@@ -48,7 +48,7 @@ MEMORY_MB = 1024
 BOOT_SECONDS = 120.0
 LIMIT_SECONDS = 600.0
 # How much slower than the machine that it runs on, roughly; see system.SLOWNESS.
-SLOWNESS = 4
+SLOWNESS = 5
 
 
 class VmError(LabError):
