@@ -38,6 +38,16 @@ def test_load_generator_counts_what_the_server_counts(bare_lab):
     assert (after["udp"] - before["udp"], after["tcp"] - before["tcp"]) == (500, 50)
 
 
+def test_load_generator_accounts_for_what_it_sent_until_it_was_stopped(bare_lab):
+    server = bare_lab.servers["s1"]
+    before = server.stats()["udp"]
+    with bare_lab.load(plan.server_v4(1), rate=1000, seconds=60) as load:
+        wait_for("some queries", lambda: server.stats()["udp"] > before + 100)
+        result = load.stop().finish()
+    assert result.failed == 0 and 100 < result.sent < 60000, result
+    assert server.stats()["udp"] - before == result.sent == sum(result.counts().values())
+
+
 @pytest.mark.parametrize("mode, kind", [
     ("rcode 2", "rcode 2"), ("wrong-question", "wrong question"), ("truncate", "truncated")])
 def test_load_generator_notices_wrong_replies(bare_lab, mode, kind):

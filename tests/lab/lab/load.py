@@ -2,6 +2,7 @@
 """Loads: DNS queries at a steady rate, each accounted for (tools/dnsload.cc)."""
 
 import json
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -102,6 +103,11 @@ class Load:
 
     def running(self) -> bool:
         return self.process.poll() is None
+
+    def stop(self) -> "Load":
+        """Has it send no more; finish() accounts for what was sent."""
+        self.process.send_signal(signal.SIGINT)
+        return self
 
     def finish(self) -> Result:
         """Waits for the end and returns what became of the queries."""
