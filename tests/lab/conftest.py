@@ -13,9 +13,20 @@ from lab import Lab, missing_privileges  # noqa: E402
 from lab import plan  # noqa: E402
 from lab.director import Director, binary  # noqa: E402
 
+IN_VM = os.environ.get("DNSDIRECTOR_VM") == "1"
 STRICT = os.environ.get("DNSDIRECTOR_STRICT") == "1"
 SECOND_V4 = "192.0.2.54"
 ALL_SERVICES = (plan.SERVICE_V4, plan.SERVICE_V6, SECOND_V4)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves tests that need the virtual machine's kernel to scripts/lab-vm."""
+    if IN_VM:
+        return
+    only = [i for i in items if (i.get_closest_marker("vm") or pytest.mark.vm.mark).kwargs.get("only")]
+    if only:
+        config.hook.pytest_deselected(items=only)
+        items[:] = [i for i in items if i not in only]
 
 
 def _leave_out(reason: str):

@@ -21,6 +21,7 @@ def bare_lab(can_lab):
     assert lab.down() == []
 
 
+@pytest.mark.vm
 def test_load_generator_loses_nothing_at_5000_a_second_without_a_director(bare_lab):
     for target in (plan.server_v4(1), plan.server_v6(1)):
         result = bare_lab.load(target, rate=5000, seconds=1).start().finish()
@@ -35,6 +36,16 @@ def test_load_generator_counts_what_the_server_counts(bare_lab):
     bare_lab.load(plan.server_v4(1), rate=200, count=50, tcp=True).start().finish()
     after = server.stats()["clients"][plan.CLIENT_V4]
     assert (after["udp"] - before["udp"], after["tcp"] - before["tcp"]) == (500, 50)
+
+
+def test_load_generator_accounts_for_what_it_sent_until_it_was_stopped(bare_lab):
+    server = bare_lab.servers["s1"]
+    before = server.stats()["udp"]
+    with bare_lab.load(plan.server_v4(1), rate=1000, seconds=60) as load:
+        wait_for("some queries", lambda: server.stats()["udp"] > before + 100)
+        result = load.stop().finish()
+    assert result.failed == 0 and 100 < result.sent < 60000, result
+    assert server.stats()["udp"] - before == result.sent == sum(result.counts().values())
 
 
 @pytest.mark.parametrize("mode, kind", [
@@ -62,6 +73,7 @@ def test_load_generator_notices_losses(bare_lab, command, undo):
     assert result.lost == 100
 
 
+@pytest.mark.vm
 def test_a_run_that_was_killed_is_cleaned_up_by_lab_down(can_lab):
     script = ("import sys, time; sys.path.insert(0, sys.argv[1])\n"
               "from lab import Lab\n"

@@ -16,6 +16,7 @@ Exit status: the command's; 125 where the machine gave no verdict, 124 on
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -36,6 +37,7 @@ def main() -> int:
                         help="fetch what is needed and run nothing")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
     if args.check:
         vm.kernel()

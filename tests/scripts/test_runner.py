@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CTEST_FINE = "100% tests passed, 0 tests failed out of 2\n\nTotal Test time (real) =   0.01 sec"
 CTEST_SKIPPED = CTEST_FINE + "\n\nThe following tests did not run:\n\t  2 - A.skips (Skipped)"
 CTEST_FAILED = "50% tests passed, 1 tests failed out of 2\n\nThe following tests FAILED:\n\t  1 - A.ok (Failed)"
+# Runs its command here, as if in the virtual machine: lab-vm --limit SECONDS COMMAND…
+LAB_VM = '[ "$1" = --check ] || { shift 2; exec "$@"; }'
+IN_BOTH = "import pytest\n@pytest.mark.vm\ndef test_lab(): pass\n"
 FUZZ_FINE = "Done 12345 runs in 20 second(s)"
 
 
@@ -22,10 +25,11 @@ class Tree:
 
     def __init__(self, path):
         self.path = path
-        for name in ("test", "common.sh"):
+        for name in ("scripts/test", "scripts/common.sh", "pytest.ini"):
             self.copy(name)
         self.program("scripts/install-deps", "true")
         self.program("scripts/build", "true")
+        self.program("scripts/lab-vm", LAB_VM)
         self.program("bin/ctest", f"echo '{CTEST_FINE}'")
         self.program("bin/id", "echo 0")
         for name in ("unshare", "bpftool", "clang++-19"):
@@ -33,11 +37,11 @@ class Tree:
         self.program("build/fuzz/fuzz_config", f"echo '{FUZZ_FINE}'")
         self.file("tests/fuzz/corpus/config/seed", "x")
         self.file("tests/scripts/test_it.py", "def test_scripts(): pass")
-        self.file("tests/lab/test_it.py", "def test_lab(): pass")
+        self.file("tests/lab/test_it.py", IN_BOTH)
 
     def copy(self, name):
         (self.path / "scripts").mkdir(exist_ok=True)
-        shutil.copy(ROOT / "scripts" / name, self.path / "scripts" / name)
+        shutil.copy(ROOT / name, self.path / name)
 
     def file(self, name, content):
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -65,13 +69,13 @@ def test_all_fine_passes_and_closes_with_each_runners_own_lines(tree):
     status, summary = tree.run("--strict")
     assert status == 0, summary
     assert summary.count("100% tests passed, 0 tests failed out of 2") == 2
-    assert summary.count("1 passed in") == 2
+    assert summary.count("1 passed in") == 3
     assert FUZZ_FINE in summary
     assert "LEFT OUT" not in summary and "FAILED" not in summary
 
 
 @pytest.mark.parametrize("options, absent", [
-    (["--unit"], "lab"), (["--lab"], "unit release"),
+    (["--unit"], "lab"), (["--lab"], "unit release"), (["--lab"], "vm"), (["--vm"], "lab"),
 ])
 def test_a_part_can_be_run_alone(tree, options, absent):
     status, summary = tree.run(*options)
@@ -82,6 +86,8 @@ def test_a_part_can_be_run_alone(tree, options, absent):
 @pytest.mark.parametrize("name, body", [
     ("bin/ctest", f"echo '{CTEST_FAILED}'; exit 8"),
     ("scripts/build", "exit 1"),
+    ("scripts/lab-vm", "[ $1 = --check ] || { echo the kernel panicked; exit 125; }"),
+    ("scripts/lab-vm", "exit 1"),
     ("build/fuzz/fuzz_config", "echo 'SUMMARY: libFuzzer: deadly signal'; exit 77"),
 ])
 def test_a_failing_runner_fails_the_whole(tree, name, body):
@@ -117,7 +123,16 @@ def test_a_fuzzer_without_seeds_is_a_failure(tree):
     assert tree.run()[0] == 1
 
 
+def test_no_test_for_the_virtual_machine_is_a_failure(tree):
+    tree.file("tests/lab/test_it.py", "def test_lab(): pass")
+    status, summary = tree.run("--vm")
+    assert status == 1
+    assert "FAILED    vm: exit 5" in summary
+
+
 LEFT_OUT = [
+    ("scripts/lab-vm", "echo 'lab-vm: missing programs: cpio' >&2; exit 124",
+     "LEFT OUT  vm: missing programs: cpio"),
     ("bin/id", "echo 1000", "LEFT OUT  lab: network namespaces need root"),
     ("bin/unshare", "exit 1", "LEFT OUT  lab: this kernel or container gives no network namespaces"),
     ("bin/bpftool", "exit 1", "LEFT OUT  lab: this kernel or container gives no bpf() system call"),

@@ -22,7 +22,7 @@ import dns.rdatatype
 
 from . import plan
 from .network import Host
-from .system import LabError, find_program, wait_for
+from .system import LabError, find_program, stretched, wait_for
 
 AF_SIX = ":"
 
@@ -33,7 +33,7 @@ def ask(address: str, name: str, rdtype: str = "A", rdclass: str = "IN", port: i
     query = dns.message.make_query(name, rdtype, rdclass)
     send = dns.query.tcp if tcp else dns.query.udp
     try:
-        return send(query, address, timeout=timeout, port=port)
+        return send(query, address, timeout=stretched(timeout), port=port)
     except dns.exception.DNSException as error:
         raise OSError(f"{address}: {type(error).__name__}: {error}") from error
 
@@ -130,7 +130,7 @@ class Daemon:
         """Ends it as SIGKILL does."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(stretched(5))
             self.process = None
 
     def identity(self, address: str) -> str:
@@ -380,7 +380,7 @@ class Answer(Daemon):
 
 def unix_request(path: str, line: str) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
-        control.settimeout(3)
+        control.settimeout(stretched(3))
         control.connect(path)
         control.sendall(line.encode() + b"\n")
         control.shutdown(socket.SHUT_WR)

@@ -4,12 +4,13 @@ configuration, a run directory and pins of its own."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 
 from . import plan
-from .system import LabError, run, wait_for
+from .system import SLOWNESS, LabError, run, stretched, wait_for
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))))
@@ -88,17 +89,17 @@ class Director:
 
     def kill9(self):
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(stretched(5))
 
     def stop(self, timeout: float = 15.0, linger: bool = False) -> int:
         """TERM, and a second one that skips the linger; its exit status."""
         self.process.send_signal(signal.SIGTERM)
         if not linger:
             try:
-                self.process.wait(0.3)
+                self.process.wait(stretched(0.3))
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout)
+        return self.process.wait(stretched(timeout))
 
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -244,10 +245,17 @@ def check_block(name: str = plan.WWW_NAME, every: str = "100ms", timeout: str = 
                 tries: int = 1, rise: int = 2, fall: int = 2,
                 fail_on: str = "SERVFAIL REFUSED", transport: str = "udp tcp",
                 extra: str = "") -> str:
+    every, timeout = stretched_text(every), stretched_text(timeout)
     return (f'check {{\n    query "{name} A"\n    every {every}\n    timeout {timeout}\n'
             f"    tries {tries}\n    rise {rise}\n    fall {fall}\n    fail_on {fail_on}\n"
             f"    transport {transport}\n    source {plan.DIRECTOR_V4} {plan.DIRECTOR_V6}\n"
             f"{extra}}}\n")
+
+
+def stretched_text(duration: str) -> str:
+    """A duration of a configuration, "100ms" or "1s", as system.stretched()."""
+    number, unit = re.fullmatch(r"(\d+)(ms|s)", duration).groups()
+    return duration if SLOWNESS == 1 else f"{round(int(number) * SLOWNESS)}{unit}"
 
 
 # That of "It must show": out within 400 ms of a failure.

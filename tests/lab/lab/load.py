@@ -2,13 +2,14 @@
 """Loads: DNS queries at a steady rate, each accounted for (tools/dnsload.cc)."""
 
 import json
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
 
 from . import plan
 from .registry import start_time
-from .system import LabError
+from .system import SLOWNESS, LabError, stretched
 
 
 @dataclass
@@ -61,15 +62,20 @@ class Result:
 
 
 class Load:
-    """A load under way. Use as a context manager, or start(), then finish()."""
+    """A load under way. Use as a context manager, or start(), then finish().
+
+    Rate and times are those of a machine of usual speed (system.SLOWNESS): a slower
+    one sends as many queries in a longer time.
+    """
 
     def __init__(self, host, tool: str, target: str = plan.SERVICE_V4, rate: float = 5000,
                  count: int = None, seconds: float = None, expect=(plan.WWW_V4,),
                  names=(plan.WWW_NAME,), timeout_ms: int = 1000, sockets: int = 64,
                  tcp: bool = False, port: int = 53, rdtype: str = "A"):
         self.host = host
-        self.rate = rate
         self.count = int(count if count is not None else rate * seconds)
+        self.rate = rate = rate / SLOWNESS
+        self.timeout_ms = timeout_ms = round(stretched(timeout_ms))
         self.argv = [tool, "--target", target, "--port", port, "--rate", rate,
                      "--count", self.count, "--timeout", timeout_ms, "--sockets", sockets,
                      "--type", rdtype]
@@ -79,7 +85,6 @@ class Load:
             self.argv += ["--expect", address]
         if tcp:
             self.argv.append("--tcp")
-        self.timeout_ms = timeout_ms
         self.result = None
         self.process = None
 
@@ -94,15 +99,20 @@ class Load:
 
     def sleep_until(self, seconds: float):
         """Waits until so many seconds of the load have passed."""
-        time.sleep(max(0.0, self.begun + seconds - time.monotonic()))
+        time.sleep(max(0.0, self.begun + stretched(seconds) - time.monotonic()))
 
     def running(self) -> bool:
         return self.process.poll() is None
 
+    def stop(self) -> "Load":
+        """Has it send no more; finish() accounts for what was sent."""
+        self.process.send_signal(signal.SIGINT)
+        return self
+
     def finish(self) -> Result:
         """Waits for the end and returns what became of the queries."""
         if self.result is None:
-            limit = self.count / self.rate + self.timeout_ms / 1000 + 30
+            limit = self.count / self.rate + self.timeout_ms / 1000 + stretched(30)
             output, errors = self.process.communicate(timeout=limit)
             if self.process.returncode != 0:
                 raise LabError(f"dnsload failed ({self.process.returncode}): {errors}")
@@ -117,4 +127,4 @@ class Load:
             self.finish()
         elif self.running():
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(stretched(5))

@@ -13,7 +13,7 @@ import shutil
 import signal
 import time
 
-from .system import LabError, netns_path, run
+from .system import LabError, netns_path, run, stretched
 
 # Not /run: Debian mounts it noexec, and the lab's tools are compiled here.
 BASE = "/tmp"
@@ -133,7 +133,7 @@ def _signal_group(pid: int, number: int):
 
 
 def _wait_gone(entries: list, seconds: float) -> list:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + stretched(seconds)
     while True:
         for entry in entries:
             try:  # reap our own children

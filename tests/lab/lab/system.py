@@ -10,6 +10,10 @@ import time
 
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
+# How many times slower than usual this machine is, as an emulated one (vm.py). The
+# lab's deadlines, loads and checks are stretched by it, and rates divided: a test
+# says what it wants of a machine of today and runs on both.
+SLOWNESS = float(os.environ.get("DNSDIRECTOR_LAB_SLOWNESS", "1"))
 
 
 class LabError(Exception):
@@ -19,11 +23,16 @@ class LabError(Exception):
 def run(*argv, check=True, input=None, timeout=60):
     """Runs a command and returns the finished process; its output is text."""
     done = subprocess.run([str(a) for a in argv], input=input, text=True,
-                          capture_output=True, timeout=timeout)
+                          capture_output=True, timeout=stretched(timeout))
     if check and done.returncode != 0:
         raise LabError(f"{' '.join(map(str, argv))}: exit {done.returncode}\n"
                        f"{done.stdout}{done.stderr}")
     return done
+
+
+def stretched(seconds: float) -> float:
+    """As long as so many seconds on a machine of usual speed."""
+    return seconds * SLOWNESS
 
 
 def netns_path(name: str) -> str:
@@ -69,9 +78,10 @@ def in_netns(name: str, function, *args, **kwargs):
 def wait_for(what: str, condition, timeout: float = 10.0, every: float = 0.02):
     """Waits until condition() is true and returns its value.
 
-    LabError after timeout seconds, naming what was waited for and the last
-    value or exception seen.
+    LabError after timeout seconds (stretched), naming what was waited for and the
+    last value or exception seen.
     """
+    timeout = stretched(timeout)
     deadline = time.monotonic() + timeout
     while True:
         try:

@@ -8,6 +8,7 @@ into $LAB_VM_OUT comes back. Two scripts are its process 1: tools/vm_init.sh,
 then tools/vm_main.sh.
 """
 
+import ctypes
 import glob
 import os
 import re
@@ -15,7 +16,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ BUILD = os.path.join(REPOSITORY, "build", "vm")
 READY_TOOLS = os.path.join(BUILD, "lab-tools")
 
 QEMU, BUSYBOX = "qemu-system-x86_64", "busybox"
-PROGRAMS = (QEMU, BUSYBOX, "cpio", "depmod", "modprobe", "apt-get", "dpkg")
+PROGRAMS = (QEMU, BUSYBOX, "cpio", "depmod", "modprobe", "apt-get", "dpkg", "ipvsadm", "nft")
 # Always the kernel of the installed Debian release.
 META_PACKAGE = "linux-image-amd64"
 # Parts of the kernel package that are unpacked, out of 400 MB.
@@ -47,6 +47,8 @@ FIRST_MODULES = ("virtio_pci", "virtio_console", "virtio_rng", "9pnet_virtio", "
 MEMORY_MB = 1024
 BOOT_SECONDS = 120.0
 LIMIT_SECONDS = 600.0
+# Where the kernel says that it has gone wrong, in the console.
+WRONG = re.compile(r"Kernel panic|BUG: |Oops: |general protection fault|lab-vm: ")
 # How much slower than the machine that it runs on, roughly; see system.SLOWNESS.
 SLOWNESS = 4
 
@@ -80,6 +82,12 @@ class Kernel:
             path, *before = needs[name]
             order += [p for p in (*before, path) if p not in order]
         return [os.path.join(self.modules, p) for p in order]
+
+
+def _end_with_parent():
+    """No machine outlives whoever started it, however that ended (prctl(2))."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def _module_name(path: str) -> str:
@@ -136,7 +144,7 @@ def _download(directory: str):
 def _apt_get_download(directory: str):
     # As root apt would hand over to a user that may not write to the directory.
     options = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
-    options += ["-o", "Acquire::Retries=3", "-q"]
+    options += ["-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30", "-q"]
     for attempt in ("with the lists that are there", "after an update"):
         if attempt == "after an update":
             if os.geteuid() != 0:
@@ -205,7 +213,8 @@ class Machine:
             self._leave_job(command, unpacked, environment or {})
             process = subprocess.Popen(
                 self._argv(unpacked, _first_root(unpacked, boot)),
-                stdin=None if not command else subprocess.DEVNULL, start_new_session=bool(command))
+                stdin=None if not command else subprocess.DEVNULL,
+                start_new_session=bool(command), preexec_fn=_end_with_parent)
             try:
                 return self._watch(process, limit)
             finally:
@@ -277,6 +286,9 @@ class Machine:
         return int(verdict)
 
     def _last_words(self, what: str, lines: int = 30) -> str:
-        console = self._read("console").replace("\r", "").splitlines()[-lines:]
+        """What happened, and the end of the console: from where it began to go wrong."""
+        console = self._read("console").replace("\r", "").splitlines()
+        begun = [n for n, line in enumerate(console) if WRONG.search(line)]
+        last = console[max(0, begun[0] - 3):][:lines] if begun else console[-lines:]
         return (f"the virtual machine {what}; the console's last lines:\n"
-                + "\n".join("    " + line for line in console))
+                + "\n".join("    " + line for line in last))

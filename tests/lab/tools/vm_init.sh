@@ -20,7 +20,7 @@ share() { # TAG DIRECTORY OPTIONS
         give_up "cannot mount $1 over 9p"
 }
 
-/bin/busybox mkdir -p /proc /sys /dev /exchange /host /memory /root
+/bin/busybox mkdir -p /proc /sys /dev /exchange /host /memory /new
 /bin/busybox mount -t proc proc /proc
 /bin/busybox --install -s /bin
 mount -t sysfs sysfs /sys
@@ -33,25 +33,25 @@ share exchange /exchange cache=none
 share host /host ro,cache=loose
 mount -t tmpfs -o size=50% memory /memory
 mkdir /memory/upper /memory/work
-mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /root ||
+mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /new ||
     give_up "cannot lay memory over the host's root"
 
 # Held while /tmp and /run are covered, then put back where it was.
 tree=$(cat /exchange/tree)
 release=$(uname -r)
 mkdir /tree
-mount --bind "/root$tree" /tree || give_up "$tree is not visible"
+mount --bind "/new$tree" /tree || give_up "$tree is not visible"
 for directory in run tmp; do
-    mount -t tmpfs -o mode=755 "$directory" "/root/$directory"
+    mount -t tmpfs -o mode=755 "$directory" "/new/$directory"
 done
-chmod 1777 /root/tmp
-mkdir -p "/root$tree" "/root/lib/modules/$release" /root/run/lab-vm
-mount --move /tree "/root$tree"
-mount --bind "/root$(cat /exchange/modules)" "/root/lib/modules/$release"
-mount --move /exchange /root/run/lab-vm
+chmod 1777 /new/tmp
+mkdir -p "/new$tree" "/new/lib/modules/$release" /new/run/lab-vm
+mount --move /tree "/new$tree"
+mount --bind "/new$(cat /exchange/modules)" "/new/lib/modules/$release"
+mount --move /exchange /new/run/lab-vm
 
 # What programs expect to be mounted.
-mkdir -p /dev/pts /dev/shm /root/run/lock /root/run/netns
+mkdir -p /dev/pts /dev/shm /new/run/lock /new/run/netns
 mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=1777 shm /dev/shm
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -60,7 +60,6 @@ ln -s /proc/self/fd /dev/fd
 hostname lab-vm
 ip link set lo up
 for directory in proc sys dev; do
-    mount --move "/$directory" "/root/$directory"
+    mount --move "/$directory" "/new/$directory"
 done
-exec /bin/busybox switch_root /root /bin/sh "$tree/tests/lab/tools/vm_main.sh"
-give_up "cannot go to the new root"
+exec /bin/busybox switch_root /new /bin/bash "$tree/tests/lab/tools/vm_main.sh"

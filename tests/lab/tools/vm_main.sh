@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Process 1 of the lab's virtual machine, in its own root (see vm_init.sh):
 # makes it a machine that programs expect, runs the command of this run, leaves
