@@ -24,6 +24,8 @@ struct FakeKernel {
     std::vector<std::string> calls;  ///< that change something
     int refuse = 0;                  ///< errno of every change, 0: none
     std::string missing_scheduler;
+    bool keeps_trash = false;  ///< a destination that comes back has its old counters
+    std::map<IpAddress, netlink::IpvsStats> trash;
 };
 
 class FakeTable final : public netlink::IpvsTable {
@@ -69,6 +71,7 @@ public:
         return change("add", service, one, [&](auto& all, auto at) {
             if (at != all.end()) return EEXIST;
             all.push_back(one);
+            if (kernel_.keeps_trash) all.back().stats = kernel_.trash[one.address];
             return 0;
         });
     }
@@ -86,6 +89,7 @@ public:
                                      const netlink::IpvsDestination& one) override {
         return change("remove", service, one, [&](auto& all, auto at) {
             if (at == all.end()) return ENOENT;
+            kernel_.trash[one.address] = at->stats;
             all.erase(at);
             return 0;
         });

@@ -209,6 +209,7 @@ TEST_F(IpvsPlane, counts_on_when_a_server_goes_and_comes_back) {
 }
 
 TEST_F(IpvsPlane, counts_on_with_what_the_kernels_trash_kept) {
+    kernel_.keeps_trash = true;
     auto plane = start();
     ASSERT_TRUE(bring(*plane, wish({{first, 1}})));
     count(0, 50);

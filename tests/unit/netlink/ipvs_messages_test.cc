@@ -45,7 +45,7 @@ TEST(IpvsMessages, a_service_is_spelt_as_the_kernel_reads_it) {
     EXPECT_EQ(nlmsg_hdr(message.get())->nlmsg_flags, NLM_F_REQUEST);
     EXPECT_EQ(payload(message),
               "01010000"                     // IPVS_CMD_NEW_SERVICE, version 1
-              " 4c000180"                    // nested IPVS_CMD_ATTR_SERVICE
+              " 48000180"                    // nested IPVS_CMD_ATTR_SERVICE
               " 06000100 02000000"           // AF_INET
               " 06000200 11000000"           // IPPROTO_UDP
               " 08000300 c0000235"           // 192.0.2.53
@@ -64,7 +64,7 @@ TEST(IpvsMessages, persistence_has_a_mask_for_ipv4_and_a_length_for_ipv6) {
     service.timeout = 360;
     service.prefix_length = 24;
     EXPECT_EQ(payload(service_message(family, IPVS_CMD_SET_SERVICE, service)),
-              "02010000 3c000180"
+              "02010000 38000180"
               " 06000100 02000000"
               " 08000500 07000000"  // the mark alone
               " 07000600 72720000"
