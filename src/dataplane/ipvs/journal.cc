@@ -60,6 +60,8 @@ std::string head(const std::string& boot) {
 Result<Journal> Journal::open(std::string path, std::string boot) {
     Journal journal{std::move(path), std::move(boot)};
     journal.load();
+    while (journal.tallies_.size() > most_tallies)
+        journal.tallies_.erase(std::prev(journal.tallies_.end()));
     if (auto written = journal.rewrite(); !written) return tl::unexpected(written.error());
     return journal;
 }
@@ -111,8 +113,6 @@ bool Journal::read_line(const std::string& line) {
 }
 
 Result<void> Journal::rewrite() {
-    while (tallies_.size() > most_tallies)
-        tallies_.erase(std::prev(tallies_.end()));
     std::string text = head(boot_) + "\n";
     for (const core::ServiceKey& key : own_)
         text += "own " + words(key) + "\n";

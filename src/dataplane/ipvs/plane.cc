@@ -253,8 +253,10 @@ Result<void> Plane::put(const core::RemoveService& change) {
     if (!done && done.error().error != ESRCH)
         return refused(change.key, "removing the service", done.error());
     methods_.erase(change.key);
-    for (auto& [member, tally] : journal_.tallies())
-        if (member.first == change.key) note(journal_.note(member));
+    const auto& tallies = journal_.tallies();
+    for (auto at = tallies.lower_bound({change.key, std::nullopt});
+         at != tallies.end() && at->first.first == change.key; ++at)
+        note(journal_.note(at->first));
     note(journal_.release(change.key));
     return {};
 }
