@@ -116,6 +116,14 @@ std::string weight(const json& server) {
 Row server_row(const json& server, double total_weight, const std::string& now) {
     const bool held = server.value("held", false);
     const std::string state = text_of(server, "state");
+    std::string reason = text_of(server, "reason");
+    // What a drain waits for.
+    if (const auto connections = server.find("connections");
+        connections != server.end() && number_of(server, "effective_weight") == 0 &&
+        state != "down")
+        reason +=
+            fmt::format("{}{} connections left", reason.empty() ? "" : "; ",
+                        number_of(*connections, "active") + number_of(*connections, "inactive"));
     const double share =
         total_weight > 0 ? 100 * number_of(server, "effective_weight") / total_weight : 0;
     const std::string name = text_of(server, "name");
@@ -130,7 +138,7 @@ Row server_row(const json& server, double total_weight, const std::string& now) 
              Colour::none, true},
             {last_check(server)},
             {age(text_of(server, "since"), now), Colour::none, true},
-            {text_of(server, "reason"), state == "down" ? Colour::red : Colour::yellow}};
+            {reason, state == "down" ? Colour::red : Colour::yellow}};
 }
 
 std::string sorry_line(const json& service, bool colour) {
@@ -147,6 +155,12 @@ std::string sorry_line(const json& service, bool colour) {
     return paint(line, used ? Colour::yellow : Colour::dim, colour) + "\n";
 }
 
+std::string service_name(const json& service) {
+    if (const double mark = number_of(service, "fwmark"); mark != 0)
+        return fmt::format("fwmark {}", mark);
+    return fmt::format("{}/{}", endpoint_of(service), text_of(service, "protocol"));
+}
+
 std::string service_block(const json& service, const std::string& now, bool colour) {
     const json quorum = service.value("quorum", json::object());
     const bool met = quorum.value("met", false);
@@ -154,9 +168,7 @@ std::string service_block(const json& service, const std::string& now, bool colo
     if (const std::string group = text_of(service, "group"); cluster.empty() && !group.empty())
         cluster = "group " + group;
     std::string out =
-        fmt::format("{}{}  {} {}  {}  {}/s\n",
-                    paint(fmt::format("{}/{}", endpoint_of(service), text_of(service, "protocol")),
-                          Colour::bold, colour),
+        fmt::format("{}{}  {} {}  {}  {}/s\n", paint(service_name(service), Colour::bold, colour),
                     cluster.empty() ? "" : "  " + cluster, text_of(service, "scheduler"),
                     text_of(service, "forwarding"),
                     paint(quorum_text(quorum, met), met ? Colour::none : Colour::red, colour),
@@ -199,9 +211,21 @@ std::string header(const json& status, const std::string& now, bool colour) {
             out += paint(fmt::format("warning: {}: {}", text_of(interface, "name"), warning),
                          Colour::yellow, colour) +
                    "\n";
+    for (const json& warning : plane.value("warnings", json::array()))
+        if (warning.is_string())
+            out += paint("warning: " + warning.get<std::string>(), Colour::yellow, colour) + "\n";
     if (const std::string error = text_of(config, "last_error"); !error.empty())
         out += paint("last reload refused: " + error, Colour::red, colour) + "\n";
     return out;
+}
+
+/// Services that share the kernel's table with ours and are left alone.
+std::string foreign(const json& status) {
+    std::string list;
+    const json plane = status.value("dataplane", json::object());
+    for (const json& name : plane.value("foreign_services", json::array()))
+        if (name.is_string()) list += (list.empty() ? "" : ", ") + name.get<std::string>();
+    return list.empty() ? "" : "made by others, left alone: " + list + "\n";
 }
 
 std::string drops(const json& status) {
@@ -261,7 +285,7 @@ std::string render_status(const json& status, bool colour) {
     std::string out = header(status, now, colour);
     for (const json& service : status.value("services", json::array()))
         out += "\n" + service_block(service, now, colour);
-    return out + "\n" + drops(status);
+    return out + "\n" + foreign(status) + drops(status);
 }
 
 }  // namespace dnsdirector::cli

@@ -38,6 +38,7 @@ private:
     bool read_port(const Word& word);
     bool read_address_port();
     bool read_service();
+    bool read_mark(Words words);
     bool read_group_entry();
     bool read_user(Words words);
     bool read_method();
@@ -111,17 +112,24 @@ bool ArgumentReader::read_address_port() {
 }
 
 bool ArgumentReader::read_service() {
-    if (words_[0].text == "fwmark")
-        return say(words_[0],
-                   "packets with a firewall mark are a matter of the ipvs plane, which is not in "
-                   "this version; write an address and a port, or `group NAME`");
-    if (words_.size() == 1)
-        return say(words_[0],
-                   fmt::format("the port is missing, as in `virtual_server {} 53`; a service for "
-                               "all ports needs the ipvs plane, which is not in this version",
-                               words_[0].text));
-    if (words_[0].text != "group") return read_address_port();
+    const bool mark = words_[0].text == "fwmark";
+    const bool group = words_[0].text == "group";
+    if ((mark || group) && words_.size() == 1)
+        return say(words_[0], mark ? "the firewall mark's number is missing"
+                                   : "the virtual_server_group's name is missing");
+    if (mark) return read_mark(words_.subspan(1));
+    if (!group) return read_address_port();
     return store(words_[1], parse_name(words_[1].text), out_.text);
+}
+
+bool ArgumentReader::read_mark(Words words) {
+    out_.has_number = true;
+    if (!store(words[0], parse_number(words[0].text, 1, UINT32_MAX), out_.number)) return false;
+    if (words.size() == 1) return true;
+    if (words[1].text != "inet" && words[1].text != "inet6")
+        return say(words[1], fmt::format("`{}` is no family; write inet or inet6", words[1].text));
+    out_.choices.push_back(words[1].text == "inet6" ? 1 : 0);
+    return true;
 }
 
 /// The keyword itself is the first word.
@@ -151,6 +159,7 @@ bool ArgumentReader::read_method() {
         const std::string_view word = words_[i].text;
         const std::string_view next = i + 1 < words_.size() ? words_[i + 1].text : "";
         const bool known = next == "ipip" || next == "gue" || next == "gre";
+        if (tunnel && word == "type" && known) out_.text = next;
         if (tunnel &&
             ((word == "type" && known) || (word == "port" && parse_number(next, 1, 65535))))
             ++i;
@@ -312,6 +321,7 @@ bool ArgumentReader::read() {
         case Kind::addresses: return read_addresses(words_);
         case Kind::address_port: return read_address_port();
         case Kind::service: return read_service();
+        case Kind::mark: return read_mark(words_);
         case Kind::group_entry: return read_group_entry();
         case Kind::endpoint: return read_endpoint(words_[0]);
         case Kind::optional_name:

@@ -52,10 +52,12 @@ Assembly::Assembly(const Drafts& drafts, const Files& files, Diagnostics& diagno
     // What is more than there is room for is an error anyway.
     std::uint32_t room = configuration_.director.limits.services;
     for (const VirtualServerDraft& server : drafts.virtual_servers) {
-        if (server.endpoint.port != 0) add_service_ip(server.endpoint.address, server.position);
+        if (server.readable && server.fwmark == 0 && server.group.value.empty())
+            add_service_ip(server.endpoint.address, server.position);
         const GroupDraft* of_group = group(server.group.value);
         if (of_group == nullptr) continue;
         for (const GroupDraft::Entry& entry : of_group->entries) {
+            if (entry.fwmark != 0) continue;
             if (entry.range.size() > room) break;
             room -= entry.range.size();
             for (const IpAddress& address : entry.range.addresses(UINT32_MAX))
@@ -69,8 +71,15 @@ const GroupDraft* Assembly::group(std::string_view name) const {
     return found == groups_.end() ? nullptr : found->second;
 }
 
-std::vector<Placed<Endpoint>> Assembly::addresses_of_group(const Placed<std::string>& name) const {
-    std::vector<Placed<Endpoint>> addresses;
+core::ServiceKey key_of_mark(std::uint32_t fwmark, Family family) {
+    return {family == Family::ipv4 ? IpAddress{} : IpAddress::from_v6({}), 0, Protocol::udp,
+            fwmark};
+}
+
+std::vector<Placed<core::ServiceKey>> Assembly::services_of_group(const Placed<std::string>& name,
+                                                                  Protocol protocol,
+                                                                  Family family) const {
+    std::vector<Placed<core::ServiceKey>> addresses;
     const GroupDraft* draft = group(name.value);
     if (draft == nullptr) {
         std::vector<std::string_view> names;
@@ -86,7 +95,7 @@ std::vector<Placed<Endpoint>> Assembly::addresses_of_group(const Placed<std::str
     const std::uint32_t most = configuration_.director.limits.services;
     std::uint64_t wanted = 0;
     for (const GroupDraft::Entry& entry : draft->entries)
-        wanted += entry.range.size();
+        wanted += entry.fwmark != 0 ? 1 : entry.range.size();
     if (wanted > most) {
         diagnostics_.error(draft->position,
                            "virtual_server_group {} has {} addresses, each a service, and there is "
@@ -95,9 +104,14 @@ std::vector<Placed<Endpoint>> Assembly::addresses_of_group(const Placed<std::str
                            wanted >= UINT32_MAX ? "billions of" : std::to_string(wanted), most);
         return addresses;
     }
-    for (const GroupDraft::Entry& entry : draft->entries)
-        for (const IpAddress& address : entry.range.addresses(most))
-            addresses.push_back({{address, entry.port}, entry.position});
+    for (const GroupDraft::Entry& entry : draft->entries) {
+        if (entry.fwmark != 0)
+            addresses.push_back(
+                {key_of_mark(entry.fwmark, entry.family.value_or(family)), entry.position});
+        else
+            for (const IpAddress& address : entry.range.addresses(most))
+                addresses.push_back({{address, entry.port, protocol}, entry.position});
+    }
     return addresses;
 }
 
@@ -137,6 +151,11 @@ bool Assembly::has_room(std::size_t services, std::size_t servers) {
     services_ += services;
     servers_ += std::uint64_t{services} * servers;
     return services_ <= limits.services && servers_ <= limits.real_servers;
+}
+
+void Assembly::no_effect(const Position& at, std::string_view keyword, std::string_view why) {
+    if (said_no_effect_.insert(keyword).second)
+        diagnostics_.warning(at, "{} has no effect here: {}", keyword, why);
 }
 
 const CheckDraft* Assembly::named_check(std::string_view name) const {
@@ -209,7 +228,7 @@ void Assembly::check_scheduler(core::Scheduler scheduler, const Position& at,
     diagnostics_.error(
         at,
         "lb_algo {} counts connections, which the xdp plane does not do{}; write lb_algo wrr "
-        "(or rr, mh, sh). The ipvs plane can, but is not in this version",
+        "(or rr, mh, sh), or dataplane ipvs, which can",
         core::to_string(scheduler), hint);
 }
 
@@ -218,8 +237,8 @@ void Assembly::check_method(core::ForwardingMethod method, const Position& at,
     if (!xdp() || method == core::ForwardingMethod::dr) return;
     diagnostics_.error(
         at,
-        "lb_kind {} is nothing that the xdp plane does{}; write lb_kind DR. The ipvs plane "
-        "can, but is not in this version",
+        "lb_kind {} is nothing that the xdp plane does{}; write lb_kind DR, or dataplane ipvs, "
+        "which can",
         method == core::ForwardingMethod::nat ? "NAT" : "TUN", hint);
 }
 

@@ -25,13 +25,27 @@ public:
         return configuration_.director.dataplane == core::DataPlaneKind::xdp;
     }
 
+    [[nodiscard]] bool ipvs() const {
+        return configuration_.director.dataplane == core::DataPlaneKind::ipvs;
+    }
+    /// Whether a server that is reached in this way keeps the port that was asked: only the
+    /// kernel's address translation changes it. Planes that forward nothing do not mind.
+    [[nodiscard]] bool keeps_port(core::ForwardingMethod method) const {
+        return xdp() ? method == core::ForwardingMethod::dr
+                     : ipvs() && method != core::ForwardingMethod::nat;
+    }
+
+    /// Warns that a keyword has no effect on this plane; in a file of a thousand servers once
+    /// is enough.
+    void no_effect(const Position& at, std::string_view keyword, std::string_view why);
+
     /// The check declared at top level; nullptr when there is none.
     [[nodiscard]] const CheckDraft* named_check(std::string_view name) const;
 
-    /// The addresses of a virtual_server_group; says so when there is none of that name, or when
-    /// it has more than there is room for. Empty then.
-    [[nodiscard]] std::vector<Placed<Endpoint>> addresses_of_group(
-        const Placed<std::string>& name) const;
+    /// The services of a virtual_server_group; says so when there is none of that name, or when
+    /// it has more than there is room for. Empty then. `family`: of marks that name none.
+    [[nodiscard]] std::vector<Placed<core::ServiceKey>> services_of_group(
+        const Placed<std::string>& name, Protocol protocol, Family family) const;
 
     /// nullptr when there is none of that name, which it says, or when its block is at fault.
     [[nodiscard]] const TrackFileDraft* track_file(const Placed<std::string>& name);
@@ -93,10 +107,14 @@ private:
     std::unordered_map<std::string_view, const CheckDraft*> named_checks_;
     std::unordered_map<std::string_view, const GroupDraft*> groups_;
     std::unordered_map<std::string_view, const TrackFileDraft*> track_files_;
+    std::set<std::string_view> said_no_effect_;
     std::unordered_map<std::string, std::string> programs_;  ///< what is wrong with each, or ""
     std::uint64_t services_ = 0;                             ///< asked for by has_room()
     std::uint64_t servers_ = 0;
 };
+
+/// The key of a service by firewall mark.
+[[nodiscard]] core::ServiceKey key_of_mark(std::uint32_t fwmark, Family family);
 
 void build_cluster(const ClusterDraft& cluster, Assembly& assembly);
 void build_virtual_server(const VirtualServerDraft& server, Assembly& assembly);

@@ -4,6 +4,7 @@
 
 #include "config/assembly.h"
 #include "config/build_native_check.h"
+#include "config/ipvs_options.h"
 #include "config/suggest.h"
 
 namespace dnsdirector::config {
@@ -29,6 +30,9 @@ private:
     }
     [[nodiscard]] ServerWords words_of(const ServerDraft& server, Family family) const {
         return {server.name, {server.address[index(family)]->value, port_of(server)}};
+    }
+    [[nodiscard]] std::string_view port_keeper() const {
+        return cluster_.method.value == core::ForwardingMethod::tun ? "a tunnel" : "direct routing";
     }
     ServerChecks checks_of(std::size_t server, const ServerWords& words);
     void judge_sorry_servers();
@@ -102,13 +106,13 @@ void ClusterBuilder::judge_servers() {
                     "first is at {}",
                     server.name, diagnostics_.where(first->second));
         }
-        if (server.port && server.port->value != cluster_.port && assembly_.xdp() &&
-            cluster_.method.value == core::ForwardingMethod::dr)
-            diagnostics_.error(
-                server.port->position,
-                "port: direct routing keeps the port, so that a server's port is the "
-                "cluster's, {}; remove this line",
-                cluster_.port);
+        if (server.port && server.port->value != cluster_.port &&
+            assembly_.keeps_port(cluster_.method.value))
+            diagnostics_.error(server.port->position,
+                               "port: {} keeps the port, so that a server's port is the "
+                               "cluster's, {}; remove this line",
+                               port_keeper(), cluster_.port);
+        judge_thresholds(server.thresholds, true, assembly_);
         for (const auto& address : server.address) {
             if (!address || !assembly_.usable(address->value, address->position, "address"))
                 continue;
@@ -159,12 +163,12 @@ void ClusterBuilder::judge_sorry_servers() {
         if (!address || !assembly_.usable(address->value, address->position, "sorry_server"))
             continue;
         assembly_.not_a_service_ip(address->value, address->position, "sorry_server");
-        if (cluster_.sorry_port && cluster_.sorry_port->value != cluster_.port && assembly_.xdp() &&
-            cluster_.method.value == core::ForwardingMethod::dr)
+        if (cluster_.sorry_port && cluster_.sorry_port->value != cluster_.port &&
+            assembly_.keeps_port(cluster_.method.value))
             diagnostics_.error(cluster_.sorry_port->position,
-                               "sorry_server_port: direct routing keeps the port, so that it is "
+                               "sorry_server_port: {} keeps the port, so that it is "
                                "the cluster's, {}; remove this line",
-                               cluster_.port);
+                               port_keeper(), cluster_.port);
     }
     const bool any = std::any_of(cluster_.sorry_server.begin(), cluster_.sorry_server.end(),
                                  [](const auto& address) { return address.has_value(); });
@@ -236,6 +240,13 @@ core::Service ClusterBuilder::service_of(const Placed<IpAddress>& service_ip,
     const bool mh = service.scheduler == core::Scheduler::mh;
     service.other_hash =
         cluster_.hash_port && ((sh && *cluster_.hash_port) || (mh && !*cluster_.hash_port));
+    service.ipvs =
+        ipvs_options({.persistence = cluster_.persistence,
+                      .one_packet = cluster_.one_packet ? std::optional(cluster_.one_packet->value)
+                                                        : std::nullopt,
+                      .fallback = true,
+                      .translates = cluster_.method.value == core::ForwardingMethod::nat},
+                     service, assembly_);
     service.quorum.required = cluster_.quorum.value;
     if (cluster_.hysteresis) service.quorum.hysteresis = cluster_.hysteresis->value;
     service.on_all_down = cluster_.on_all_down;
@@ -264,6 +275,7 @@ core::RealServer ClusterBuilder::real_server_of(std::size_t server, Family famil
         const CommandDraft& taken = own ? own : common;
         return taken ? std::optional(words.fill(taken->value)) : std::nullopt;
     };
+    if (assembly_.ipvs()) real.thresholds = thresholds_of(draft.thresholds);
     real.notify_up = command(draft.notify_up, cluster_.notify_up);
     real.notify_down = command(draft.notify_down, cluster_.notify_down);
     cached_checks(server, family).add_to(real, protocol, cluster_.require_all);
@@ -317,6 +329,11 @@ void ClusterBuilder::build() {
     judge_sources();
     judge_sorry_servers();
     judge_commands();
+    judge_persistence(cluster_.persistence, true, assembly_);
+    if (cluster_.one_packet && !cluster_.one_packet->value && assembly_.xdp())
+        diagnostics_.error(cluster_.one_packet->position,
+                           "ops off: the xdp plane spreads UDP packet by packet; lb_algo mh keeps "
+                           "a flow with one server");
     assembly_.check_scheduler(cluster_.scheduler.value, cluster_.scheduler.position, "");
     assembly_.check_method(cluster_.method.value, cluster_.method.position, "");
     server_checks_.resize(cluster_.servers.size());

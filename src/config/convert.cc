@@ -116,7 +116,10 @@ void Writer::name_words_without_effect(const Statement& block) {
     if (!block.block) return;
     for (const Statement& each : block.block->body) {
         const std::string_view word = each.keyword().text;
-        if (global ? word != "script_user" : word.starts_with("persistence_"))
+        const bool persists =
+            whole_.configuration.director.dataplane != core::DataPlaneKind::ipvs &&
+            word.starts_with("persistence_");
+        if (global ? word != "script_user" : persists)
             line(0, "# left out, since it has no effect here: {} of {} ({})", word,
                  block.keyword().text, whole_.diagnostics.where(each.position()));
     }

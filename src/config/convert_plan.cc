@@ -258,6 +258,7 @@ void Planner::place(const Unit& unit) {
         server.port = real.endpoint.port;
         server.weight = real.weight;
         server.inhibit_on_failure = real.inhibit_on_failure;
+        server.thresholds = real.thresholds;
         server.notify_up = real.notify_up;
         server.notify_down = real.notify_down;
         for (auto* command : {&server.notify_up, &server.notify_down})
@@ -280,8 +281,9 @@ bool belong_together(const IpAddress& v4, const IpAddress& v6) {
 bool alike_but_for_family(const PlannedServer& a, const PlannedServer& b) {
     return a.address[0] && b.address[1] && belong_together(*a.address[0], *b.address[1]) &&
            a.port == b.port && a.weight == b.weight &&
-           a.inhibit_on_failure == b.inhibit_on_failure && a.notify_up == b.notify_up &&
-           a.notify_down == b.notify_down && a.checks.empty() && b.checks.empty();
+           a.inhibit_on_failure == b.inhibit_on_failure && a.thresholds == b.thresholds &&
+           a.notify_up == b.notify_up && a.notify_down == b.notify_down && a.checks.empty() &&
+           b.checks.empty();
 }
 
 /// A target of one family does not tell which source is whose.

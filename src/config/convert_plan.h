@@ -31,6 +31,7 @@ struct PlannedServer {
     std::uint16_t port = 0;
     core::Weight weight = 1;
     bool inhibit_on_failure = false;
+    core::Thresholds thresholds;
     std::optional<core::Command> notify_up;
     std::optional<core::Command> notify_down;
     std::vector<PlannedCheck> checks;  ///< that not all servers of the cluster have

@@ -274,6 +274,14 @@ std::string better_without(const PlannedCheck& planned) {
     return fmt::format("{}", fmt::join(words, ", "));
 }
 
+/// A netmask for IPv4, a length for IPv6.
+std::string granularity_text(std::uint8_t prefix, Family family) {
+    if (family == Family::ipv6) return std::to_string(prefix);
+    const std::uint32_t mask = prefix == 0 ? 0 : ~std::uint32_t{0} << (32U - prefix);
+    return fmt::format("{}.{}.{}.{}", mask >> 24U, mask >> 16U & 255U, mask >> 8U & 255U,
+                       mask & 255U);
+}
+
 std::vector<std::string> lines_of_policies(const PlannedCluster& cluster) {
     const core::Service& like = cluster.like;
     const core::Service standard;
@@ -305,6 +313,13 @@ std::vector<std::string> lines_of_policies(const PlannedCluster& cluster) {
     line.add_if(like.max_out_percent != 100, "max_out {}%", like.max_out_percent);
     line.add_if(like.slow_start.count() > 0, "slow_start {}", to_text(like.slow_start));
     line.add_if(like.omega, "omega on");
+    const core::IpvsOptions& ipvs = like.ipvs;
+    line.add_if(ipvs.persistence_timeout != 0, "persistence_timeout {}s", ipvs.persistence_timeout);
+    line.add_if(ipvs.persistence_prefix != 0, "persistence_granularity {}",
+                granularity_text(ipvs.persistence_prefix, cluster.service_ips.front().family()));
+    line.add_if(ipvs.one_packet &&
+                    (ipvs.persistence_timeout != 0 || like.method == core::ForwardingMethod::nat),
+                "ops on");
     line.end(lines);
     if (like.quorum_up) lines.push_back("quorum_up " + command_text(*like.quorum_up));
     if (like.quorum_down) lines.push_back("quorum_down " + command_text(*like.quorum_down));
@@ -331,6 +346,10 @@ std::vector<std::string> statements_of_server(const PlannedServer& server,
         statements.push_back(fmt::format("port {}", server.port));
     if (server.weight != 1) statements.push_back(fmt::format("weight {}", server.weight));
     if (server.inhibit_on_failure) statements.emplace_back("inhibit_on_failure");
+    if (server.thresholds.upper != 0)
+        statements.push_back(fmt::format("uthreshold {}", server.thresholds.upper));
+    if (server.thresholds.lower != 0)
+        statements.push_back(fmt::format("lthreshold {}", server.thresholds.lower));
     if (server.notify_up) statements.push_back("notify_up " + command_text(*server.notify_up));
     if (server.notify_down)
         statements.push_back("notify_down " + command_text(*server.notify_down));

@@ -104,12 +104,25 @@ struct CheckDraft : Draft {
 
 using CommandDraft = std::optional<Placed<core::Command>>;
 
+/// uthreshold and lthreshold of a server.
+struct ThresholdsDraft {
+    std::optional<Placed<std::uint32_t>> upper;
+    std::optional<Placed<std::uint32_t>> lower;
+};
+
+/// How long a client stays with its server, and which clients count as one.
+struct PersistenceDraft {
+    std::optional<Placed<std::uint32_t>> timeout;  ///< seconds; 0: off
+    std::vector<Placed<std::string>> granularity;  ///< as written
+};
+
 struct ServerDraft : Draft {
     std::string name;
     PerFamily<std::optional<Placed<IpAddress>>> address;
     core::Weight weight = 1;
     std::optional<Placed<std::uint16_t>> port;
     std::optional<bool> inhibit_on_failure;
+    ThresholdsDraft thresholds;
     CommandDraft notify_up;
     CommandDraft notify_down;
     std::vector<CheckDraft> checks;
@@ -129,6 +142,8 @@ struct ClusterDraft : Draft {
     bool require_all = false;
     std::optional<Placed<std::uint64_t>> hysteresis;
     std::optional<bool> hash_port;  ///< absent: as the scheduler does
+    std::optional<Placed<bool>> one_packet;
+    PersistenceDraft persistence;
     bool inhibit_on_failure = false;
     bool omega = false;
     CommandDraft quorum_up;
@@ -180,6 +195,7 @@ struct CompatibleServerDraft : Draft {
     CompatibleTiming timing;
     std::optional<bool> inhibit_on_failure;
     std::optional<Placed<core::ForwardingMethod>> method;
+    ThresholdsDraft thresholds;
     CommandDraft notify_up;
     CommandDraft notify_down;
     std::string virtual_host;
@@ -187,13 +203,23 @@ struct CompatibleServerDraft : Draft {
 };
 
 struct VirtualServerDraft : Draft {
-    Endpoint endpoint;          ///< port 0: its head could not be read, or it has a group
+    bool readable = false;      ///< its head could be read
+    Endpoint endpoint;          ///< where it has neither group nor mark; port 0: all ports
+    std::uint32_t fwmark = 0;   ///< 0: none
     Placed<std::string> group;  ///< virtual_server_group's name
+    std::optional<Placed<Family>> family;  ///< of a fwmark
     Protocol protocol = Protocol::udp;
     std::optional<Placed<core::Scheduler>> scheduler;      ///< there: wlc
     std::optional<Placed<core::ForwardingMethod>> method;  ///< there: NAT
+    Placed<std::string> encapsulation;                     ///< of TUN, where it is not IPIP
     std::optional<Position> sh_port;
     std::optional<Position> mh_port;
+    bool sh_fallback = false;
+    bool mh_fallback = false;
+    std::optional<Position> flag_1_at;  ///< of the scheduler, whichever it is
+    std::optional<Position> flag_2_at;
+    std::optional<Position> ops_at;
+    PersistenceDraft persistence;
     core::Weight weight = 1;
     std::optional<Placed<std::uint64_t>> quorum;
     std::optional<Placed<std::uint64_t>> hysteresis;
@@ -213,7 +239,9 @@ struct VirtualServerDraft : Draft {
 struct GroupDraft : Draft {
     struct Entry {
         AddressRange range;
-        std::uint16_t port = 0;
+        std::uint16_t port = 0;        ///< 0: all ports
+        std::uint32_t fwmark = 0;      ///< instead of the range; 0: none
+        std::optional<Family> family;  ///< of the mark
         Position position;
     };
     std::string name;

@@ -25,9 +25,10 @@ std::unordered_map<ServiceKey, std::size_t> by_key(const core::Configuration& co
 }
 
 /// Whether DNS over UDP and TCP is spoken there: not on 853 and 443, where the
-/// two protocols carry different things (RFC 7858, 9250, 8484).
+/// two protocols carry different things (RFC 7858, 9250, 8484). Nobody knows what a
+/// firewall mark or all ports stand for.
 bool plain_dns(const ServiceKey& key) {
-    return key.port != 853 && key.port != 443;
+    return key.port != 0 && key.port != 853 && key.port != 443;
 }
 
 void find_lonely(const Scene& scene, Protocol lonely, std::string_view code,

@@ -96,6 +96,12 @@ std::string block_name(Block block) {
     return "another block";
 }
 
+void note_encapsulation(const Call& call) {
+    const std::string& type = call.arguments.text;
+    if (!type.empty() && type != "ipip")
+        call.current.virtual_server().encapsulation = {type, call.arguments.argument_at};
+}
+
 void warn_of_group(const Call& call) {
     if (!call.arguments.texts.empty())
         call.diagnostics.warning(

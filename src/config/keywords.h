@@ -65,7 +65,8 @@ enum class Kind : std::uint8_t {
     address,        ///< one IPv4 or IPv6 address
     addresses,      ///< one or more
     address_port,   ///< an address and perhaps a port (0)
-    service,        ///< ADDRESS PORT or `group` NAME
+    service,        ///< ADDRESS and perhaps a port (0), `fwmark` NUMBER, or `group` NAME
+    mark,           ///< a firewall mark, perhaps `inet` (0) or `inet6` (1)
     group_entry,    ///< ADDRESS, ADDRESS-N, ADDRESS-ADDRESS or NETWORK/LENGTH; perhaps a port
     endpoint,       ///< ADDRESS:PORT
     name,           ///< of a cluster, server or check
@@ -108,7 +109,7 @@ struct Arguments {
     bool has_block = false;
     bool valid = false;  ///< false only where a block opens in spite of a bad head
     std::uint64_t number = 0;
-    bool has_number = false;  ///< of Kind::maybe_number
+    bool has_number = false;  ///< of Kind::maybe_number and a service's firewall mark
     std::int64_t signed_number = 0;
     Nanoseconds duration{0};
     bool flag = true;
@@ -201,6 +202,9 @@ struct BlockInfo {
 
 /// Warns of a word that only a shell would understand in a command line.
 void warn_of_shell(const Call& call);
+
+/// Of Kind::method within a virtual_server: TUN in another encapsulation than IPIP.
+void note_encapsulation(const Call& call);
 
 /// Warns of a group behind a user (Kind::user), which has no effect.
 void warn_of_group(const Call& call);

@@ -86,6 +86,16 @@ void add_sorry_servers(const Call& call) {
     }
 }
 
+void set_persistence(const Call& call) {
+    const auto seconds = std::chrono::ceil<Seconds>(call.arguments.duration);
+    call.current.cluster().persistence.timeout = {static_cast<std::uint32_t>(seconds.count()),
+                                                  call.arguments.position};
+}
+
+Placed<std::uint32_t> number_at(const Call& call) {
+    return {static_cast<std::uint32_t>(call.arguments.number), call.arguments.position};
+}
+
 const Keyword keywords[] = {
     {.in = Block::top,
      .name = "dns_cluster",
@@ -124,8 +134,8 @@ const Keyword keywords[] = {
      .name = "lb_algo",
      .kind = Kind::one_of,
      .help = "How a server is chosen. On the xdp plane wrr and rr choose for each UDP packet and "
-             "by Maglev hashing for TCP; mh and sh always hash the flow; the others are not "
-             "there",
+             "by Maglev hashing for TCP; mh and sh always hash the flow; the others are those of "
+             "the ipvs plane, which has all of them",
      .standard = "wrr",
      .choices = "wrr rr mh sh wlc lc sed nq",
      .handle = set_scheduler},
@@ -133,7 +143,8 @@ const Keyword keywords[] = {
      .name = "lb_kind",
      .kind = Kind::one_of,
      .help = "How packets reach the server: DR (direct routing, in one network, the server holds "
-             "the service IP too); the xdp plane has no other",
+             "the service IP too); the xdp plane has no other, the ipvs plane TUN (IPIP) and NAT, "
+             "too",
      .standard = "DR",
      .choices = "DR TUN NAT",
      .handle = set_method},
@@ -223,6 +234,35 @@ const Keyword keywords[] = {
      .standard = "the scheduler's: mh on, sh off",
      .handle = [](const Call& c) { c.current.cluster().hash_port = c.arguments.flag; }},
     {.in = Block::dns_cluster,
+     .name = "ops",
+     .kind = Kind::flag,
+     .help = "Under dataplane ipvs: whether UDP is spread packet by packet",
+     .standard = "on, but off with persistence_timeout or lb_kind NAT",
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().one_packet = {c.arguments.flag, c.arguments.position};
+         }},
+    {.in = Block::dns_cluster,
+     .name = "persistence_timeout",
+     .kind = Kind::duration,
+     .help = "Under dataplane ipvs: how long a client stays with its server, in whole seconds",
+     .standard = "0s",
+     .minimum = 0,
+     .maximum = Nanoseconds{744h}.count(),
+     .handle = set_persistence},
+    {.in = Block::dns_cluster,
+     .name = "persistence_granularity",
+     .kind = Kind::text,
+     .help = "Clients that count as one for persistence: a netmask for IPv4, a prefix length for "
+             "IPv6; one line for each",
+     .standard = "each address by itself",
+     .repeats = true,
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().persistence.granularity.push_back(
+                 {c.arguments.text, c.arguments.argument_at});
+         }},
+    {.in = Block::dns_cluster,
      .name = "on_all_down",
      .kind = Kind::one_of,
      .help = "When every server is down: `hold` goes on with the last ones, `empty` sends to none",
@@ -293,6 +333,23 @@ const Keyword keywords[] = {
      .standard = "the cluster's",
      .handle = [](const Call& c) { c.current.server().inhibit_on_failure = c.arguments.flag; }},
     {.in = Block::server,
+     .name = "uthreshold",
+     .kind = Kind::number,
+     .help = "Connections from which on it gets no more, under dataplane ipvs; 0: no limit",
+     .standard = "0",
+     .minimum = 0,
+     .maximum = UINT32_MAX,
+     .handle = [](const Call& c) { c.current.server().thresholds.upper = number_at(c); }},
+    {.in = Block::server,
+     .name = "lthreshold",
+     .kind = Kind::number,
+     .help = "Connections below which it gets some again, under dataplane ipvs; 0: three quarters "
+             "of uthreshold",
+     .standard = "0",
+     .minimum = 0,
+     .maximum = UINT32_MAX,
+     .handle = [](const Call& c) { c.current.server().thresholds.lower = number_at(c); }},
+    {.in = Block::server,
      .name = "notify_up",
      .kind = Kind::command,
      .help = "Run when it has come up",
@@ -307,7 +364,7 @@ const Keyword keywords[] = {
     {.in = Block::server,
      .name = "port",
      .kind = Kind::number,
-     .help = "Its port where it differs from the cluster's, which lb_kind DR does not allow",
+     .help = "Its port where it differs from the cluster's, which lb_kind DR and TUN do not allow",
      .standard = "the cluster's",
      .minimum = 1,
      .maximum = 65535,

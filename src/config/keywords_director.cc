@@ -30,9 +30,9 @@ void set_dataplane(const Call& call) {
     static constexpr DataPlaneKind kinds[] = {DataPlaneKind::xdp, DataPlaneKind::ipvs,
                                               DataPlaneKind::proxy, DataPlaneKind::none};
     const DataPlaneKind kind = kinds[call.arguments.choices.front()];
-    if (kind == DataPlaneKind::ipvs || kind == DataPlaneKind::proxy)
+    if (kind == DataPlaneKind::proxy)
         call.diagnostics.error(call.arguments.argument_at,
-                               "dataplane {} is not in this version; xdp and none are",
+                               "dataplane {} is not in this version; xdp, ipvs and none are",
                                core::to_string(kind));
     settings(call).dataplane = kind;
 }
@@ -75,8 +75,8 @@ const Keyword keywords[] = {
     {.in = Block::director,
      .name = "dataplane",
      .kind = Kind::one_of,
-     .help = "What forwards the packets; `none` only checks, `ipvs` and `proxy` are not "
-             "in this version",
+     .help = "What forwards the packets: our program in the driver (`xdp`), or the kernel's IPVS, "
+             "which needs the module ip_vs; `none` only checks, `proxy` is not in this version",
      .standard = "xdp",
      .choices = "xdp ipvs proxy none",
      .handle = set_dataplane},

@@ -32,8 +32,13 @@ void open_real_server(const Call& call) {
 }
 
 void set_method(const Call& call) {
+    note_encapsulation(call);
     server(call).method = {static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
                            call.arguments.argument_at};
+}
+
+Placed<std::uint32_t> number_at(const Call& call) {
+    return {static_cast<std::uint32_t>(call.arguments.number), call.arguments.position};
 }
 
 constexpr Keyword ignored(std::string_view name, std::string_view why) {
@@ -44,9 +49,6 @@ constexpr Keyword ignored(std::string_view name, std::string_view why) {
             .status = Status::ignored,
             .instead = why};
 }
-
-constexpr std::string_view without_threshold =
-    "connections are not counted on the xdp plane, so that none is refused for being one too many";
 
 const Keyword keywords[] = {
     {.in = Block::virtual_server,
@@ -76,7 +78,7 @@ const Keyword keywords[] = {
     {.in = Block::real_server,
      .name = "lvs_method",
      .kind = Kind::method,
-     .help = "How packets reach it; as lb_kind, or it is an error",
+     .help = "How packets reach it; as lb_kind, or it is an error, but under dataplane ipvs",
      .standard = "the lb_kind",
      .choices = "DR TUN NAT",
      .handle = set_method},
@@ -104,8 +106,23 @@ const Keyword keywords[] = {
      .handle = [](const Call& c) { server(c).virtual_host = c.arguments.text; }},
     ignored("smtp_alert", "no mail is sent; the log and status tell what happens"),
     ignored("snmp_name", "there is no SNMP"),
-    ignored("uthreshold", without_threshold),
-    ignored("lthreshold", without_threshold),
+    {.in = Block::real_server,
+     .name = "uthreshold",
+     .kind = Kind::number,
+     .help = "Connections from which on it gets no more, under dataplane ipvs; 0: no limit",
+     .standard = "0",
+     .minimum = 0,
+     .maximum = UINT32_MAX,
+     .handle = [](const Call& c) { server(c).thresholds.upper = number_at(c); }},
+    {.in = Block::real_server,
+     .name = "lthreshold",
+     .kind = Kind::number,
+     .help = "Connections below which it gets some again, under dataplane ipvs; 0: three quarters "
+             "of uthreshold",
+     .standard = "0",
+     .minimum = 0,
+     .maximum = UINT32_MAX,
+     .handle = [](const Call& c) { server(c).thresholds.lower = number_at(c); }},
 };
 
 }  // namespace

@@ -20,7 +20,10 @@ void open_virtual_server(const Call& call) {
     VirtualServerDraft& server = call.current.drafts.virtual_servers.emplace_back();
     server.position = call.arguments.position;
     if (!call.arguments.valid) return;
-    if (call.arguments.addresses.empty())
+    server.readable = true;
+    if (call.arguments.has_number)
+        server.fwmark = static_cast<std::uint32_t>(call.arguments.number);
+    else if (call.arguments.addresses.empty())
         server.group = {call.arguments.text, call.arguments.argument_at};
     else
         server.endpoint = {call.arguments.addresses.front().value, call.arguments.port};
@@ -43,13 +46,17 @@ void finish_group(const Call& call, bool faulty) {
 }
 
 void add_group_entry(const Call& call) {
-    if (call.arguments.port == 0)
-        call.diagnostics.error(call.arguments.position,
-                               "the port is missing; a service for all ports needs the ipvs "
-                               "plane, which is not in this version");
-    else
-        call.current.drafts.groups.back().entries.push_back(
-            {call.arguments.range, call.arguments.port, call.arguments.position});
+    call.current.drafts.groups.back().entries.push_back({.range = call.arguments.range,
+                                                         .port = call.arguments.port,
+                                                         .position = call.arguments.position});
+}
+
+void add_group_mark(const Call& call) {
+    GroupDraft::Entry entry{.fwmark = static_cast<std::uint32_t>(call.arguments.number),
+                            .position = call.arguments.position};
+    if (!call.arguments.choices.empty())
+        entry.family = static_cast<Family>(call.arguments.choices.front());
+    call.current.drafts.groups.back().entries.push_back(entry);
 }
 
 void set_scheduler(const Call& call) {
@@ -61,14 +68,16 @@ void set_scheduler(const Call& call) {
     const std::size_t choice = call.arguments.choices.front();
     if (choice >= std::size(schedulers)) {
         call.diagnostics.error(call.arguments.argument_at,
-                               "{} {} is not supported: write wrr, rr, mh or sh", call.keyword.name,
-                               choices_of(call.keyword)[choice]);
+                               "{} {} is not supported: write wrr, rr, mh or sh, or under "
+                               "dataplane ipvs also wlc, lc, sed or nq",
+                               call.keyword.name, choices_of(call.keyword)[choice]);
         return;
     }
     draft(call).scheduler = {schedulers[choice], call.arguments.argument_at};
 }
 
 void set_method(const Call& call) {
+    note_encapsulation(call);
     // The choices are in the order of core::ForwardingMethod.
     draft(call).method = {static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
                           call.arguments.argument_at};
@@ -83,18 +92,19 @@ void set_protocol(const Call& call) {
         draft(call).protocol = static_cast<Protocol>(choice);
 }
 
-void warn_of_persistence(const Call& call) {
-    if (call.arguments.has_number && call.arguments.number == 0)
+void set_persistence(const Call& call) {
+    constexpr std::uint32_t bare = 360;  // IP_VS_SVC_PERSISTENT_TIMEOUT there
+    const auto timeout =
+        call.arguments.has_number ? static_cast<std::uint32_t>(call.arguments.number) : bare;
+    if (timeout == 0)
         call.diagnostics.warning(call.arguments.position,
                                  "persistence_timeout 0 is off, as without this line; remove it");
-    else
-        call.diagnostics.finding(
-            call.arguments.position, "persistence",
-            "persistence_timeout has no effect here: the xdp plane chooses a server for each UDP "
-            "query and TCP connection, which is what DNS wants (a resolver with many users behind "
-            "it would stay with one server, also after that has failed); lb_algo sh keeps a "
-            "client with one server",
-            "remove the line");
+    draft(call).persistence.timeout = {timeout, call.arguments.position};
+}
+
+void set_family(const Call& call) {
+    draft(call).family = {static_cast<Family>(call.arguments.choices.front()),
+                          call.arguments.position};
 }
 
 /// The flags belong to the scheduler of their name.
@@ -112,6 +122,7 @@ void set_sorry_server(const Call& call) {
 }
 
 void set_sorry_method(const Call& call) {
+    note_encapsulation(call);
     draft(call).sorry_method = {static_cast<core::ForwardingMethod>(call.arguments.choices.front()),
                                 call.arguments.argument_at};
 }
@@ -137,7 +148,8 @@ const Keyword keywords[] = {
      .name = "virtual_server",
      .kind = Kind::service,
      .help = "One service: an address, a port, and in the block a protocol; with `group` one for "
-             "each address of a virtual_server_group",
+             "each address of a virtual_server_group. Under dataplane ipvs also all ports of an "
+             "address, or the packets with a firewall mark",
      .repeats = true,
      .opens = Block::virtual_server,
      .handle = open_virtual_server,
@@ -154,17 +166,17 @@ const Keyword keywords[] = {
      .name = "ADDRESS",
      .kind = Kind::group_entry,
      .help = "An address; several in a row as 192.0.2.1-10, 192.0.2.1-192.0.2.10 or 192.0.2.0/28 "
-             "(all of its addresses), and a port",
+             "(all of its addresses), and a port (under dataplane ipvs without one: all ports)",
      .repeats = true,
      .handle = add_group_entry,
      .any_word = true},
     {.in = Block::virtual_server_group,
      .name = "fwmark",
-     .kind = Kind::anything,
-     .help = "Packets with a firewall mark",
-     .status = Status::unsupported,
-     .instead = "it is a matter of the ipvs plane, which is not in this version; write addresses "
-                "and ports"},
+     .kind = Kind::mark,
+     .help = "Packets with a firewall mark, of a family; under dataplane ipvs",
+     .standard = "the servers' family",
+     .repeats = true,
+     .handle = add_group_mark},
     {.in = Block::virtual_server,
      .name = "protocol",
      .kind = Kind::one_of,
@@ -176,7 +188,7 @@ const Keyword keywords[] = {
      .name = "lb_algo",
      .kind = Kind::one_of,
      .help = "How a server is chosen; the xdp plane has wrr, rr, mh and sh, so that the default "
-             "has to be replaced there",
+             "has to be replaced there; the ipvs plane also wlc, lc, sed and nq",
      .standard = "wlc",
      .choices = "wrr rr mh sh wlc lc sed nq dh lblc lblcr fo ovf twos",
      .handle = set_scheduler},
@@ -191,7 +203,7 @@ const Keyword keywords[] = {
      .name = "lb_kind",
      .kind = Kind::method,
      .help = "How packets reach the server; the xdp plane has DR, so that the default has to be "
-             "replaced there",
+             "replaced there; the ipvs plane has all three (TUN as IPIP)",
      .standard = "NAT",
      .choices = "DR TUN NAT",
      .handle = set_method},
@@ -264,17 +276,25 @@ const Keyword keywords[] = {
     {.in = Block::virtual_server,
      .name = "sorry_server_lvs_method",
      .kind = Kind::method,
-     .help = "How packets reach the sorry server; as lb_kind, or it is an error",
+     .help = "How packets reach the sorry server; as lb_kind, or it is an error, but under "
+             "dataplane ipvs",
      .standard = "the lb_kind",
      .choices = "DR TUN NAT",
      .handle = set_sorry_method},
-    flag("ops", "UDP is spread packet by packet, as it is anyway", as_it_is),
+    flag("ops",
+         "UDP is spread packet by packet, as it is anyway, but under dataplane ipvs with "
+         "persistence_timeout or lb_kind NAT",
+         [](const Call& c) { draft(c).ops_at = c.arguments.position; }),
     flag("sh-port", "lb_algo sh hashes the client's port, too", set_sh_port),
-    flag("sh-fallback", "The flows of a failed server go to the others, as they do anyway",
-         as_it_is),
+    flag("sh-fallback",
+         "The flows of a server without work go to the others, as they do anyway, but under "
+         "dataplane ipvs",
+         [](const Call& c) { draft(c).sh_fallback = true; }),
     flag("mh-port", "lb_algo mh hashes the client's port, too", set_mh_port),
-    flag("mh-fallback", "The flows of a failed server go to the others, as they do anyway",
-         as_it_is),
+    flag("mh-fallback",
+         "The flows of a server without work go to the others, as they do anyway, but under "
+         "dataplane ipvs",
+         [](const Call& c) { draft(c).mh_fallback = true; }),
     flag("ha_suspend",
          "Accepted, and without effect: keepalived's checks rest while the service IP is not on "
          "this machine, these run all the time, whoever holds it",
@@ -287,24 +307,42 @@ const Keyword keywords[] = {
     {.in = Block::virtual_server,
      .name = "persistence_timeout",
      .kind = Kind::maybe_number,
-     .help = "0 is off; anything else is a warning, too, and has no effect: each query and each "
-             "connection gets a server of its own",
+     .help = "Seconds that a client stays with its server, under dataplane ipvs; alone 360, 0 is "
+             "off. Elsewhere a warning without effect: each query and each connection gets a "
+             "server of its own",
      .standard = "off",
      .minimum = 0,
      .maximum = 2678400,
-     .handle = warn_of_persistence},
-    ignored("persistence_granularity", "there is no persistence"),
+     .handle = set_persistence},
+    {.in = Block::virtual_server,
+     .name = "persistence_granularity",
+     .kind = Kind::text,
+     .help = "Clients that count as one for persistence: a netmask for IPv4, a prefix length for "
+             "IPv6",
+     .standard = "each address by itself",
+     .handle =
+         [](const Call& c) {
+             draft(c).persistence.granularity = {{c.arguments.text, c.arguments.argument_at}};
+         }},
     {.in = Block::virtual_server,
      .name = "persistence_engine",
      .kind = Kind::anything,
      .help = "Known from keepalived; refused",
      .status = Status::refused,
      .instead = "it is about SIP; lb_algo sh keeps a client with one server"},
-    ignored("ip_family", "the address says it"),
+    {.in = Block::virtual_server,
+     .name = "ip_family",
+     .kind = Kind::one_of,
+     .help = "The family of a service by firewall mark; of others the address says it",
+     .standard = "the servers'",
+     .choices = "inet inet6",
+     .handle = set_family},
     ignored("smtp_alert", "no mail is sent; the log and status tell what happens"),
     ignored("snmp_name", "there is no SNMP"),
-    ignored("flag-1", "the scheduler's own default holds"),
-    ignored("flag-2", "the scheduler's own default holds"),
+    flag("flag-1", "Of lb_algo sh and mh the fallback, under dataplane ipvs",
+         [](const Call& c) { draft(c).flag_1_at = c.arguments.position; }),
+    flag("flag-2", "Of lb_algo sh and mh the client's port in the hash, under dataplane ipvs",
+         [](const Call& c) { draft(c).flag_2_at = c.arguments.position; }),
     ignored("flag-3", "the scheduler's own default holds"),
     ignored("hashed", "services are always found by a hash"),
 };

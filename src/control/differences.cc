@@ -34,6 +34,18 @@ std::string port_in_hash(const core::Service& service) {
     return "";
 }
 
+std::string persistence_of(const core::Service& service) {
+    const core::IpvsOptions& options = service.ipvs;
+    if (options.persistence_timeout == 0) return "off";
+    if (options.persistence_prefix == 0) return fmt::format("{}s", options.persistence_timeout);
+    return fmt::format("{}s for each /{}", options.persistence_timeout, options.persistence_prefix);
+}
+
+template <typename Server>
+std::string method_of(const Server& server) {
+    return server.method ? std::string(to_string(*server.method)) : "the service's";
+}
+
 std::string ranges_of(const core::RealServer& server) {
     Lines ranges;
     for (const core::SomeOf& some : server.some_of)
@@ -164,6 +176,9 @@ struct ServerSetting {
 
 constexpr ServerSetting server_settings[] = {
     {"inhibit_on_failure", [](const core::RealServer& s) { return on_off(s.inhibit_on_failure); }},
+    {"lvs_method", method_of<core::RealServer>},
+    {"uthreshold", [](const core::RealServer& s) { return fmt::format("{}", s.thresholds.upper); }},
+    {"lthreshold", [](const core::RealServer& s) { return fmt::format("{}", s.thresholds.lower); }},
     {"checks needed", ranges_of},
     {"notify_up", [](const core::RealServer& s) { return text_of(s.notify_up); }},
     {"notify_down", [](const core::RealServer& s) { return text_of(s.notify_down); }},
@@ -192,7 +207,14 @@ constexpr Setting settings[] = {
      }},
     {"sorry_server_inhibit",
      [](const core::Service& s) { return on_off(s.sorry_server && s.sorry_server->inhibit); }},
+    {"sorry_server_lvs_method",
+     [](const core::Service& s) {
+         return s.sorry_server ? method_of(*s.sorry_server) : std::string("the service's");
+     }},
     {"client's port in the hash", port_in_hash},
+    {"ops", [](const core::Service& s) { return on_off(s.ipvs.one_packet); }},
+    {"fallback", [](const core::Service& s) { return on_off(s.ipvs.fallback); }},
+    {"persistence", persistence_of},
     {"quorum_up", [](const core::Service& s) { return text_of(s.quorum_up); }},
     {"quorum_down", [](const core::Service& s) { return text_of(s.quorum_down); }},
     {"omega", [](const core::Service& s) { return on_off(s.omega); }},

@@ -59,6 +59,7 @@ Result<void> RunningDirector::start() {
     // Whatever may be refused comes before anything is changed.
     if (auto listening = listen(first_configuration_.director); !listening) return listening;
     engine_.set_overrides(parts_.overrides);
+    parts_.plane->expect(first_configuration_);
     const auto found = parts_.plane->read();
     if (auto forwarding = put_in_force(std::move(first_configuration_)); !forwarding) {
         // What a predecessor left goes on; what only we began goes again.
@@ -161,7 +162,7 @@ void RunningDirector::hold_service_ips() {
     if (configuration.director.dataplane != core::DataPlaneKind::none) {
         std::set<IpAddress> unique;
         for (const core::Service& service : configuration.services)
-            unique.insert(service.key.address);
+            if (service.key.fwmark == 0) unique.insert(service.key.address);
         addresses.assign(unique.begin(), unique.end());
     }
     auto held = presence_.hold(configuration.director.service_interface, addresses);

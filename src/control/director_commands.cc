@@ -20,6 +20,7 @@ Snapshot RunningDirector::snapshot() {
     snapshot.last_error = last_error_;
     snapshot.kind = engine_.configuration().director.dataplane;
     snapshot.interfaces = parts_.plane->interfaces();
+    snapshot.plane_warnings = parts_.plane->warnings();
     snapshot.services = engine_.services();
     snapshot.all_drained = engine_.overrides().all_drained;
     snapshot.stopping = stopping_;

@@ -41,6 +41,7 @@ Engine::Engine(dataplane::DataPlane& plane, probe::Prober& prober, std::function
 Result<void> Engine::configure(core::Configuration next) {
     // What the kernel holds decides how new checks start, so it is read first:
     // at the start this adopts what a predecessor left behind.
+    plane_.expect(next);
     if (auto actual = plane_.read())
         actual_ = std::move(*actual);
     else

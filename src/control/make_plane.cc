@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/make_plane.h"
 
+#include "dataplane/ipvs/ipvs.h"
 #include "dataplane/none/none.h"
 #include "dataplane/xdp/xdp.h"
 
 namespace dnsdirector::control {
 
 Result<std::unique_ptr<dataplane::DataPlane>> make_plane(const core::DirectorSettings& settings,
-                                                         const std::string& pin_dir) {
+                                                         const std::string& pin_dir,
+                                                         const std::string& ipvs_journal) {
     switch (settings.dataplane) {
         case core::DataPlaneKind::xdp: return dataplane::make_xdp(settings, pin_dir);
+        case core::DataPlaneKind::ipvs: return dataplane::make_ipvs(ipvs_journal);
         case core::DataPlaneKind::none: return dataplane::make_none();
         default:
-            return fail("dataplane {} is not in this version; xdp and none are",
+            return fail("dataplane {} is not in this version; xdp, ipvs and none are",
                         core::to_string(settings.dataplane));
     }
 }

@@ -37,7 +37,7 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
     auto hooks = Hooks::create({.script_user = configuration.director.script_user});
     if (!hooks) return tl::unexpected(hooks.error());
     parts.hooks = std::move(*hooks);
-    auto plane = make_plane(configuration.director, options.pin_dir);
+    auto plane = make_plane(configuration.director, options.pin_dir, run_dir.file("ipvs"));
     if (!plane) return tl::unexpected(plane.error());
     parts.plane = std::move(*plane);
     return parts;

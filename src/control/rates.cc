@@ -29,6 +29,7 @@ void Rates::fill(Snapshot& snapshot, const dataplane::Counters& counters, TimePo
     const dataplane::Counters& then = base ? base->counters : none;
 
     snapshot.drops = counters.drops;
+    snapshot.foreign = counters.foreign;
     for (ServiceSnapshot& service : snapshot.services) {
         service.count = count_of(counters.services, service.key);
         service.packets_per_second =
@@ -38,8 +39,11 @@ void Rates::fill(Snapshot& snapshot, const dataplane::Counters& counters, TimePo
             server.count = count_of(counters.servers, key);
             server.packets_per_second = rate(server.count, count_of(then.servers, key), seconds);
         };
-        for (ServerSnapshot& server : service.servers)
+        for (ServerSnapshot& server : service.servers) {
             fill_one(server);
+            const auto found = counters.connections.find({service.key, server.endpoint});
+            if (found != counters.connections.end()) server.connections = found->second;
+        }
         if (service.sorry) fill_one(*service.sorry);
     }
 }

@@ -34,6 +34,7 @@ struct ServerSnapshot {
     core::ServerDecision decision;
     dataplane::Count count;
     double packets_per_second = 0;
+    std::optional<dataplane::Connections> connections;  ///< where the plane keeps flows
     std::vector<CheckSnapshot> checks;
 };
 
@@ -68,7 +69,9 @@ struct Snapshot {
     core::DataPlaneKind kind = core::DataPlaneKind::xdp;
     std::vector<dataplane::AttachedInterface> interfaces;
     std::map<std::string, std::uint64_t> drops;
-    std::string counters_error;  ///< why counters could not be read; "" when they were
+    std::vector<std::string> plane_warnings;
+    std::vector<std::string> foreign;  ///< services in the plane's table that others made
+    std::string counters_error;        ///< why counters could not be read; "" when they were
     std::vector<ServiceSnapshot> services;
     bool all_drained = false;
     bool stopping = false;  ///< forwarding lingers, announcements are withdrawn

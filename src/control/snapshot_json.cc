@@ -36,22 +36,27 @@ json real_server(const ServerSnapshot& server) {
     json checks = json::array();
     for (const CheckSnapshot& entry : server.checks)
         checks.push_back(check(entry));
-    return {{"name", server.name},
-            {"address", server.endpoint.address.to_string()},
-            {"port", server.endpoint.port},
-            {"weight", decision.configured_weight},
-            {"effective_weight", decision.effective_weight},
-            {"state", core::to_string(decision.state)},
-            {"health", core::to_string(decision.health)},
-            {"drained", decision.drained},
-            {"held", decision.held},
-            {"reachable", decision.reachable},
-            {"since", to_rfc3339(decision.wall_since)},
-            {"transitions", decision.transitions},
-            {"reason", decision.reason},
-            {"counters", count(server.count)},
-            {"packets_per_second", server.packets_per_second},
-            {"checks", checks}};
+    json entry = {{"name", server.name},
+                  {"address", server.endpoint.address.to_string()},
+                  {"port", server.endpoint.port},
+                  {"weight", decision.configured_weight},
+                  {"effective_weight", decision.effective_weight},
+                  {"state", core::to_string(decision.state)},
+                  {"health", core::to_string(decision.health)},
+                  {"drained", decision.drained},
+                  {"held", decision.held},
+                  {"reachable", decision.reachable},
+                  {"since", to_rfc3339(decision.wall_since)},
+                  {"transitions", decision.transitions},
+                  {"reason", decision.reason},
+                  {"counters", count(server.count)},
+                  {"packets_per_second", server.packets_per_second},
+                  {"checks", checks}};
+    if (server.connections)
+        entry["connections"] = {{"active", server.connections->active},
+                                {"inactive", server.connections->inactive},
+                                {"persistent", server.connections->persistent}};
+    return entry;
 }
 
 /// Listed apart: it has no checks, and counts for no quorum.
@@ -83,24 +88,26 @@ json service(const ServiceSnapshot& service, bool leaving) {
     json servers = json::array();
     for (const ServerSnapshot& server : service.servers)
         servers.push_back(real_server(server));
-    return {{"cluster", service.cluster.empty() ? json(nullptr) : json(service.cluster)},
-            {"group", service.group.empty() ? json(nullptr) : json(service.group)},
-            {"address", service.key.address.to_string()},
-            {"port", service.key.port},
-            {"protocol", to_string(service.key.protocol)},
-            {"scheduler", core::to_string(service.scheduler)},
-            {"forwarding", core::to_string(service.method)},
-            {"quorum",
-             {{"required", service.quorum.required},
-              {"hysteresis", service.quorum.hysteresis},
-              {"up", service.quorum.up},
-              {"servers_up", service.quorum.servers_up},
-              {"met", service.quorum.met}}},
-            {"announced", service.quorum.met && !leaving},
-            {"counters", count(service.count)},
-            {"packets_per_second", service.packets_per_second},
-            {"sorry_server", sorry_server(service.sorry)},
-            {"real_servers", servers}};
+    json entry = {{"cluster", service.cluster.empty() ? json(nullptr) : json(service.cluster)},
+                  {"group", service.group.empty() ? json(nullptr) : json(service.group)},
+                  {"address", service.key.address.to_string()},
+                  {"port", service.key.port},
+                  {"protocol", to_string(service.key.protocol)},
+                  {"scheduler", core::to_string(service.scheduler)},
+                  {"forwarding", core::to_string(service.method)},
+                  {"quorum",
+                   {{"required", service.quorum.required},
+                    {"up", service.quorum.up},
+                    {"servers_up", service.quorum.servers_up},
+                    {"met", service.quorum.met}}},
+                  {"announced", service.quorum.met && !leaving},
+                  {"counters", count(service.count)},
+                  {"packets_per_second", service.packets_per_second},
+                  {"sorry_server", sorry_server(service.sorry)},
+                  {"real_servers", servers}};
+    // It has neither address nor port.
+    if (service.key.fwmark != 0) entry["fwmark"] = service.key.fwmark;
+    return entry;
 }
 
 /// One entry per service IP: withdrawn as soon as one of its services lacks its
@@ -109,6 +116,7 @@ json service(const ServiceSnapshot& service, bool leaving) {
 json announcements(const Snapshot& snapshot) {
     std::map<IpAddress, std::string> lacking;
     for (const ServiceSnapshot& service : snapshot.services) {
+        if (service.key.fwmark != 0) continue;
         std::string& reason = lacking[service.key.address];
         if (!service.quorum.met && reason.empty())
             reason = fmt::format("{}: quorum not met, {}", service.key.to_string(),
@@ -163,6 +171,8 @@ std::string to_json(const Snapshot& snapshot) {
          {{"kind", core::to_string(snapshot.kind)},
           {"interfaces", interfaces},
           {"drops", drops},
+          {"warnings", snapshot.plane_warnings},
+          {"foreign_services", snapshot.foreign},
           {"error", snapshot.counters_error}}},
         {"checks",
          {{"rounds", snapshot.checks.rounds},

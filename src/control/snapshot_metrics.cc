@@ -43,7 +43,8 @@ void put(MetricFamily& family, const Labels& labels, double value) {
 
 Labels labels_of(const ServiceSnapshot& service) {
     return {{"cluster", service.cluster},
-            {"service", service.key.endpoint().to_string()},
+            {"service", service.key.fwmark != 0 ? service.key.to_string()
+                                                : service.key.endpoint().to_string()},
             {"protocol", std::string(to_string(service.key.protocol))}};
 }
 

@@ -103,8 +103,11 @@ void Writer::director(const DirectorSettings& settings) {
 }
 
 void Writer::sorry_server(const SorryServer& server) {
-    const auto& [endpoint, inhibit] = server;
-    line(1, "sorry_server {}{}", endpoint.to_string(), inhibit ? ": inhibit" : "");
+    const auto& [endpoint, inhibit, method] = server;
+    Parts parts;
+    parts.add_if(inhibit, "inhibit");
+    parts.add_if(method.has_value(), "{}", to_string(method.value_or(ForwardingMethod::dr)));
+    line(1, "sorry_server {}{}{}", endpoint.to_string(), parts.empty() ? "" : ": ", parts.text());
 }
 
 void Writer::checks(const std::vector<CheckIndex>& checks, const std::vector<SomeOf>& some_of) {
@@ -121,9 +124,14 @@ void Writer::checks(const std::vector<CheckIndex>& checks, const std::vector<Som
 
 void Writer::real_server(const RealServer& server) {
     const auto& [name, endpoint, weight, own_checks, some_of, inhibit_on_failure, notify_up,
-                 notify_down] = server;
-    line(1, "real_server {} {}: weight {}{}", quoted(name), endpoint.to_string(), weight,
-         inhibit_on_failure ? ", inhibit_on_failure" : "");
+                 notify_down, method, thresholds] = server;
+    const auto& [upper, lower] = thresholds;
+    Parts parts;
+    parts.add_if(true, "weight {}", weight);
+    parts.add_if(inhibit_on_failure, "inhibit_on_failure");
+    parts.add_if(method.has_value(), "{}", to_string(method.value_or(ForwardingMethod::dr)));
+    parts.add_if(upper != 0 || lower != 0, "thresholds {}/{}", upper, lower);
+    line(1, "real_server {} {}: {}", quoted(name), endpoint.to_string(), parts.text());
     command(2, "notify_up", notify_up);
     command(2, "notify_down", notify_down);
     checks(own_checks, some_of);
@@ -131,9 +139,10 @@ void Writer::real_server(const RealServer& server) {
 
 void Writer::service(const Service& service) {
     const auto& [key, cluster, group, scheduler, method, quorum, on_all_down, max_out_percent,
-                 slow_start, real_servers, sorry, other_hash, quorum_up, quorum_down, omega] =
+                 slow_start, real_servers, sorry, other_hash, quorum_up, quorum_down, omega, ipvs] =
         service;
     const auto& [required, hysteresis] = quorum;
+    const auto& [one_packet, fallback, persistence_timeout, persistence_prefix] = ipvs;
     const Service standard;
     Parts parts;
     parts.add_if(!cluster.empty(), "cluster {}", quoted(cluster));
@@ -146,6 +155,10 @@ void Writer::service(const Service& service) {
     parts.add_if(max_out_percent != standard.max_out_percent, "max_out {}%", max_out_percent);
     parts.add_if(slow_start != standard.slow_start, "slow_start {}", to_text(slow_start));
     parts.add_if(omega, "omega");
+    parts.add_if(one_packet, "ops");
+    parts.add_if(fallback, "fallback");
+    parts.add_if(persistence_timeout != 0, "persistence {} s", persistence_timeout);
+    parts.add_if(persistence_prefix != 0, "persistence prefix /{}", persistence_prefix);
     line(0, "service {}: {}", key.to_string(), parts.text());
     command(1, "quorum_up", quorum_up);
     command(1, "quorum_down", quorum_down);

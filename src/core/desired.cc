@@ -62,16 +62,21 @@ std::vector<Destination> destinations_of(const Deciding& deciding) {
         if (anyone_starts)
             weight *= seen[i].returned_at ? step_of(deciding.input, *seen[i].returned_at)
                                           : slow_start_steps;
-        destinations.push_back({deciding.server(at).endpoint, weight});
+        const RealServer& server = deciding.server(at);
+        destinations.push_back({server.endpoint, weight,
+                                server.method.value_or(deciding.service.method),
+                                server.thresholds});
     }
     return destinations;
 }
 
 /// A real server may be the sorry server, too.
-void list_sorry_server(std::vector<Destination>& destinations, const SorryServer& sorry,
+void list_sorry_server(std::vector<Destination>& destinations, const Service& service,
                        bool in_use) {
+    const SorryServer& sorry = *service.sorry_server;
     if (!in_use && !sorry.inhibit) return;
-    const Destination wanted{sorry.endpoint, in_use ? 1U : 0U};
+    const Destination wanted{sorry.endpoint, in_use ? 1U : 0U,
+                             sorry.method.value_or(service.method)};
     const auto at = std::lower_bound(
         destinations.begin(), destinations.end(), wanted.server,
         [](const Destination& left, const Endpoint& right) { return left.server < right; });
@@ -123,12 +128,14 @@ ServiceDecision decide(const DecisionInput& input) {
     for (const Draft& draft : deciding.drafts)
         follow_slow_start(input, draft, deciding.memory.servers[draft.seen]);
 
-    decision.forwarding = {service.key, service.scheduler, service.method,
+    decision.forwarding = {service.key,
+                           service.scheduler,
+                           service.method,
                            destinations_of(deciding),
-                           service.other_hash && has_other_hash(service)};
+                           service.other_hash && has_other_hash(service),
+                           service.ipvs};
     if (decision.sorry)
-        list_sorry_server(decision.forwarding.destinations, *service.sorry_server,
-                          decision.sorry->in_use);
+        list_sorry_server(decision.forwarding.destinations, service, decision.sorry->in_use);
     decision.servers.reserve(deciding.drafts.size());
     for (std::size_t i = 0; i < deciding.drafts.size(); ++i)
         decision.servers.push_back(describe_server(deciding, i));

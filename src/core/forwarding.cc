@@ -52,7 +52,7 @@ void diff_destinations(const ServiceKey& key, const std::vector<Destination>& ac
                     changes.emplace_back(AddDestination{key, added});
             },
             [&](const Destination& before, const Destination& after) {
-                if (before.weight != after.weight && (after.weight != 0) == with_work)
+                if (before != after && (after.weight != 0) == with_work)
                     changes.emplace_back(EditDestination{key, after});
             });
     };
@@ -71,12 +71,12 @@ void diff_service(const ServiceForwarding* actual, const ServiceForwarding* desi
         return;
     }
     if (actual == nullptr)
-        changes.emplace_back(
-            AddService{desired->key, desired->scheduler, desired->method, desired->other_hash});
+        changes.emplace_back(AddService{desired->key, desired->scheduler, desired->method,
+                                        desired->other_hash, desired->ipvs});
     else if (actual->scheduler != desired->scheduler || actual->method != desired->method ||
-             actual->other_hash != desired->other_hash)
-        changes.emplace_back(
-            EditService{desired->key, desired->scheduler, desired->method, desired->other_hash});
+             actual->other_hash != desired->other_hash || actual->ipvs != desired->ipvs)
+        changes.emplace_back(EditService{desired->key, desired->scheduler, desired->method,
+                                         desired->other_hash, desired->ipvs});
     diff_destinations(desired->key, actual != nullptr ? actual->destinations : no_destinations,
                       desired->destinations, changes);
 }
@@ -97,12 +97,14 @@ struct Applier {
         added.scheduler = change.scheduler;
         added.method = change.method;
         added.other_hash = change.other_hash;
+        added.ipvs = change.ipvs;
     }
     void operator()(const EditService& change) const {
         if (ServiceForwarding* edited = service(change.key)) {
             edited->scheduler = change.scheduler;
             edited->method = change.method;
             edited->other_hash = change.other_hash;
+            edited->ipvs = change.ipvs;
         }
     }
     void operator()(const RemoveService& change) const { forwarding.erase(change.key); }
@@ -111,7 +113,7 @@ struct Applier {
         if (to == nullptr) return;
         const auto at = position(to->destinations, change.destination.server);
         if (at != to->destinations.end() && at->server == change.destination.server)
-            at->weight = change.destination.weight;
+            *at = change.destination;
         else
             to->destinations.insert(at, change.destination);
     }
@@ -120,7 +122,7 @@ struct Applier {
         if (of == nullptr) return;
         const auto at = position(of->destinations, change.destination.server);
         if (at != of->destinations.end() && at->server == change.destination.server)
-            at->weight = change.destination.weight;
+            *at = change.destination;
     }
     void operator()(const RemoveDestination& change) const {
         ServiceForwarding* from = service(change.key);
@@ -132,6 +134,37 @@ struct Applier {
 };
 
 // ---- describe ---------------------------------------------------------------
+
+std::string seconds(std::uint32_t timeout) {
+    return timeout == 0 ? "off" : fmt::format("{} s", timeout);
+}
+
+std::string limits(const Thresholds& thresholds) {
+    return thresholds == Thresholds{} ? "none"
+                                      : fmt::format("{}/{}", thresholds.upper, thresholds.lower);
+}
+
+/// What differs in each, as "NAME BEFORE -> AFTER".
+void describe_options(const IpvsOptions& before, const IpvsOptions& after, std::string& text) {
+    if (before == after) return;
+    if (before == unwishable_options || after == unwishable_options) {
+        const bool theirs = after == unwishable_options;
+        text += fmt::format("{}{}", text.empty() ? "" : ", ",
+                            theirs ? "a scheduler or flags that are not ours"
+                                   : "its own scheduler and flags again");
+        return;
+    }
+    const auto add = [&](std::string_view name, const std::string& was, const std::string& is) {
+        if (was != is)
+            text += fmt::format("{}{} {} -> {}", text.empty() ? "" : ", ", name, was, is);
+    };
+    const auto on_off = [](bool value) { return std::string(value ? "on" : "off"); };
+    add("one-packet scheduling", on_off(before.one_packet), on_off(after.one_packet));
+    add("fallback", on_off(before.fallback), on_off(after.fallback));
+    add("persistence", seconds(before.persistence_timeout), seconds(after.persistence_timeout));
+    add("persistence prefix", std::to_string(before.persistence_prefix),
+        std::to_string(after.persistence_prefix));
+}
 
 bool takes_port(const EditService& change) {
     return (change.scheduler == Scheduler::sh) == change.other_hash;
@@ -158,6 +191,7 @@ struct Describer {
         if (before->other_hash != change.other_hash)
             text += fmt::format("{}hash {} the client's port", text.empty() ? "" : ", ",
                                 takes_port(change) ? "with" : "without");
+        describe_options(before->ipvs, change.ipvs, text);
         return text.empty() ? "service unchanged" : text;
     }
     std::string operator()(const RemoveService&) const {
@@ -175,8 +209,17 @@ struct Describer {
         if (old == nullptr)
             return fmt::format("real server {} weight {}", change.destination.server.to_string(),
                                change.destination.weight);
-        return fmt::format("real server {} weight {} -> {}", change.destination.server.to_string(),
-                           old->weight, change.destination.weight);
+        std::string text;
+        if (old->weight != change.destination.weight)
+            text = fmt::format(" weight {} -> {}", old->weight, change.destination.weight);
+        if (old->method != change.destination.method)
+            text += fmt::format("{} forwarding {} -> {}", text.empty() ? "" : ",",
+                                to_string(old->method), to_string(change.destination.method));
+        if (old->thresholds != change.destination.thresholds)
+            text += fmt::format("{} thresholds {} -> {}", text.empty() ? "" : ",",
+                                limits(old->thresholds), limits(change.destination.thresholds));
+        return fmt::format("real server {}{}", change.destination.server.to_string(),
+                           text.empty() ? " unchanged" : text);
     }
     std::string operator()(const RemoveDestination& change) const {
         return fmt::format("real server {} removed", change.server.to_string());

@@ -21,10 +21,16 @@ struct Destination {
     /// Relative to the other destinations of the service; what counts is the
     /// ratio (slow start scales all weights of a service up).
     std::uint32_t weight = 0;
+    ForwardingMethod method = ForwardingMethod::dr;
+    Thresholds thresholds = {};
 
     friend auto operator<=>(const Destination&, const Destination&) = default;
     friend bool operator==(const Destination&, const Destination&) = default;
 };
+
+/// Found in the kernel: something that no configuration can say. A comparison
+/// repairs it.
+inline constexpr IpvsOptions unwishable_options{.persistence_prefix = 255};
 
 struct ServiceForwarding {
     ServiceKey key;
@@ -32,6 +38,7 @@ struct ServiceForwarding {
     ForwardingMethod method = ForwardingMethod::dr;
     std::vector<Destination> destinations;  ///< sorted by server, unique
     bool other_hash = false;                ///< as Service::other_hash
+    IpvsOptions ipvs = {};
 
     friend bool operator==(const ServiceForwarding&, const ServiceForwarding&) = default;
 };
@@ -45,13 +52,15 @@ struct AddService {  ///< without destinations; they follow as changes of their 
     Scheduler scheduler;
     ForwardingMethod method;
     bool other_hash = false;
+    IpvsOptions ipvs = {};
     friend bool operator==(const AddService&, const AddService&) = default;
 };
-struct EditService {  ///< scheduler, method or hash; destinations stay
+struct EditService {  ///< scheduler, method, hash or options; destinations stay
     ServiceKey key;
     Scheduler scheduler;
     ForwardingMethod method;
     bool other_hash = false;
+    IpvsOptions ipvs = {};
     friend bool operator==(const EditService&, const EditService&) = default;
 };
 struct RemoveService {  ///< with all its destinations
@@ -63,7 +72,7 @@ struct AddDestination {
     Destination destination;
     friend bool operator==(const AddDestination&, const AddDestination&) = default;
 };
-struct EditDestination {  ///< the weight
+struct EditDestination {  ///< weight, method or thresholds
     ServiceKey key;
     Destination destination;
     friend bool operator==(const EditDestination&, const EditDestination&) = default;

@@ -54,6 +54,7 @@ std::string_view to_string(OnAllDown policy) {
 }
 
 std::string ServiceKey::to_string() const {
+    if (fwmark != 0) return "fwmark " + std::to_string(fwmark) + (address.is_v6() ? " IPv6" : "");
     std::string text = endpoint().to_string();
     text += '/';
     text += dnsdirector::to_string(protocol);

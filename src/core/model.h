@@ -39,17 +39,44 @@ enum class OnAllDown : std::uint8_t { hold, empty };
 
 // ---- services ---------------------------------------------------------------
 
+/// What clients ask: an address, a port and a protocol; on the ipvs plane also
+/// every port of an address (port 0), or the packets with a firewall mark. Such
+/// a key has the unspecified address of its family, port 0 and protocol UDP.
 struct ServiceKey {
     IpAddress address;
     std::uint16_t port = 53;
     Protocol protocol = Protocol::udp;
+    std::uint32_t fwmark = 0;  ///< 0: none
 
     [[nodiscard]] Endpoint endpoint() const { return {address, port}; }
-    /// "192.0.2.53:53/udp", "[2001:db8::53]:53/tcp".
+    /// "192.0.2.53:53/udp", "[2001:db8::53]:53/tcp", "fwmark 7", "fwmark 7 IPv6".
     [[nodiscard]] std::string to_string() const;
 
     friend auto operator<=>(const ServiceKey&, const ServiceKey&) = default;
     friend bool operator==(const ServiceKey&, const ServiceKey&) = default;
+};
+
+/// What only the ipvs plane can do with a service; as it stands here on the others.
+struct IpvsOptions {
+    bool one_packet = false;  ///< UDP: every packet gets a server of its own
+    /// sh, mh: the flows of a server without work go to the others.
+    bool fallback = false;
+    std::uint32_t persistence_timeout = 0;  ///< seconds that a client stays with a server; 0: off
+    /// Clients within one prefix of this length count as one for it: 1 to 32 or
+    /// 128. 0 without persistence, and for each address by itself.
+    std::uint8_t persistence_prefix = 0;
+
+    friend bool operator==(const IpvsOptions&, const IpvsOptions&) = default;
+};
+
+/// How many connections a server bears before it gets no more, and below how many it gets
+/// some again (0: 3/4 of that). Only the ipvs plane counts them.
+struct Thresholds {
+    std::uint32_t upper = 0;  ///< 0: no limit
+    std::uint32_t lower = 0;  ///< not above `upper`
+
+    friend auto operator<=>(const Thresholds&, const Thresholds&) = default;
+    friend bool operator==(const Thresholds&, const Thresholds&) = default;
 };
 
 /// A program that is told what happened (notify_up, quorum_down …). No shell.
@@ -82,6 +109,8 @@ struct RealServer {
     bool inhibit_on_failure = false;
     std::optional<Command> notify_up = {};
     std::optional<Command> notify_down = {};
+    std::optional<ForwardingMethod> method = {};  ///< where it is not the service's
+    Thresholds thresholds = {};
 
     friend bool operator==(const RealServer&, const RealServer&) = default;
 };
@@ -99,6 +128,7 @@ struct SorryServer {
     /// While it is not used it stays listed with weight 0 instead of going
     /// (sorry_server_inhibit).
     bool inhibit = false;
+    std::optional<ForwardingMethod> method = {};  ///< where it is not the service's
 
     friend bool operator==(const SorryServer&, const SorryServer&) = default;
 };
@@ -122,6 +152,7 @@ struct Service {
     std::optional<Command> quorum_down;
     /// A clean stop runs notify_down and quorum_down.
     bool omega = false;
+    IpvsOptions ipvs;
 
     friend bool operator==(const Service&, const Service&) = default;
 };
@@ -165,7 +196,7 @@ struct Configuration {
 template <>
 struct std::hash<dnsdirector::core::ServiceKey> {
     std::size_t operator()(const dnsdirector::core::ServiceKey& key) const noexcept {
-        return std::hash<dnsdirector::Endpoint>{}(key.endpoint()) * 2 +
+        return (std::hash<dnsdirector::Endpoint>{}(key.endpoint()) + key.fwmark) * 2 +
                static_cast<std::size_t>(key.protocol);
     }
 };

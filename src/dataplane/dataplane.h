@@ -26,11 +26,22 @@ struct Count {
     std::uint64_t bytes = 0;  ///< as received on the wire
 };
 
+/// What a server has at the moment, where the plane keeps flows.
+struct Connections {
+    std::uint32_t active = 0;      ///< established TCP
+    std::uint32_t inactive = 0;    ///< all others: TCP coming or going, UDP until it times out
+    std::uint32_t persistent = 0;  ///< clients that persistence keeps there
+
+    friend bool operator==(const Connections&, const Connections&) = default;
+};
+
 /// Totals since the service or server was first seen; they outlive the daemon.
 struct Counters {
     std::map<core::ServiceKey, Count> services;
     std::map<std::pair<core::ServiceKey, Endpoint>, Count> servers;
     std::map<std::string, std::uint64_t> drops;  ///< packets not forwarded, by reason
+    std::map<std::pair<core::ServiceKey, Endpoint>, Connections> connections;
+    std::vector<std::string> foreign;  ///< services in the same table that others made
 };
 
 /// A client's packets to a service.
@@ -74,6 +85,10 @@ struct Capabilities {
 
 class DataPlane : public EventSource {
 public:
+    /// Told before read() which configuration comes: a plane that shares its
+    /// table with others then takes over what of theirs it names.
+    virtual void expect(const core::Configuration& /*next*/) {}
+
     /// What the kernel holds now, read back from it. A service whose tables do
     /// not hold what its records say is reported with weights that cannot be
     /// wished for (or left out), so that a comparison repairs it.
@@ -108,6 +123,8 @@ public:
     std::function<void(const std::string& what)> on_disturbed;
 
     [[nodiscard]] virtual std::vector<AttachedInterface> interfaces() const = 0;
+    /// What of this machine stands in the way, with its mend.
+    [[nodiscard]] virtual std::vector<std::string> warnings() const { return {}; }
     [[nodiscard]] virtual const Capabilities& capabilities() const = 0;
 
     /// Forwarding ends and every trace goes (a clean stop). Not called on a

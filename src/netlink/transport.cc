@@ -49,8 +49,10 @@ Result<Transport> Transport::open(const Options& options) {
     if (transport.socket_ == nullptr)
         return fail("no netlink socket: out of memory, or too many are open in this process");
     nl_sock* socket = transport.socket_.get();
-    if (const int error = nl_connect(socket, NETLINK_ROUTE); error < 0)
-        return fail("cannot open a netlink socket (NETLINK_ROUTE): {}", nl_geterror(error));
+    if (const int error = nl_connect(socket, options.protocol); error < 0)
+        return fail("cannot open a netlink socket ({}): {}",
+                    options.protocol == NETLINK_ROUTE ? "NETLINK_ROUTE" : "NETLINK_GENERIC",
+                    nl_geterror(error));
     const int fd = nl_socket_get_fd(socket);
     for (const int group : options.groups)
         if (const int error = nl_socket_add_membership(socket, group); error < 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One rtnetlink socket: a request out, the kernel's messages in. libnl builds
+// One netlink socket: a request out, the kernel's messages in. libnl builds
 // the messages and knows the attributes; receiving is done here, since libnl
 // maps the kernel's error numbers to its own and loses ENOBUFS and the text of
 // the extended acknowledgement on the way.
@@ -8,6 +8,7 @@
 
 // By its longer path: <netlink/netlink.h> would be this folder's own header.
 #include <libnl3/netlink/netlink.h>
+#include <linux/netlink.h>
 #include <netlink/msg.h>
 #include <netlink/socket.h>
 
@@ -34,7 +35,8 @@ struct MessageDeleter {
 };
 using Message = std::unique_ptr<nl_msg, MessageDeleter>;
 
-/// A message of this RTM_* type with its fixed part; attributes are put after.
+/// A message of this type (RTM_*, or a generic family's number) with its fixed part; attributes are
+/// put after.
 template <typename Header>
 [[nodiscard]] Message new_message(int type, int flags, const Header& header) {
     Message message{nlmsg_alloc_simple(type, flags)};
@@ -51,6 +53,7 @@ public:
     struct Options {
         std::vector<int> groups;       ///< RTNLGRP_*; none: a request socket
         int receive_buffer = 1 << 20;  ///< bytes wished for
+        int protocol = NETLINK_ROUTE;  ///< or NETLINK_GENERIC
     };
     static Result<Transport> open(const Options& options);
 

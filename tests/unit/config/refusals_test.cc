@@ -54,23 +54,21 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
     cluster_says(
         "lb_algo wlc",
         "t.conf:7:9: error: lb_algo wlc counts connections, which the xdp plane does not do; write "
-        "lb_algo wrr (or rr, mh, sh). The ipvs plane can, but is not in this version\n");
+        "lb_algo wrr (or rr, mh, sh), or dataplane ipvs, which can\n");
     cluster_says(
         "lb_kind tun",
-        "t.conf:7:9: error: lb_kind TUN is nothing that the xdp plane does; write lb_kind DR. The "
-        "ipvs plane can, but is not in this version\n");
-    says("director { dataplane ipvs }\n" + cluster("").substr(28),
-         "t.conf:1:22: error: dataplane ipvs is not in this version; xdp and none are\n");
+        "t.conf:7:9: error: lb_kind TUN is nothing that the xdp plane does; write lb_kind DR, or "
+        "dataplane ipvs, which can\n");
+    says("director { dataplane proxy }\n" + cluster("").substr(28),
+         "t.conf:1:22: error: dataplane proxy is not in this version; xdp, ipvs and none are\n");
     says(
         "director { interface eth0 }\nvirtual_server 192.0.2.53 53 {\n"
         "real_server 203.0.113.11 53 { DNS_CHECK {\n} }\n}",
         "t.conf:2:1: error: lb_algo wlc counts connections, which the xdp plane does not do (it is "
-        "keepalived's default); write lb_algo wrr (or rr, mh, sh). The ipvs plane can, but is not "
-        "in "
-        "this version\n"
+        "keepalived's default); write lb_algo wrr (or rr, mh, sh), or dataplane ipvs, which can\n"
         "t.conf:2:1: error: lb_kind NAT is nothing that the xdp plane does (it is keepalived's "
         "default); "
-        "write lb_kind DR. The ipvs plane can, but is not in this version\n");
+        "write lb_kind DR, or dataplane ipvs, which can\n");
     cluster_says(
         "real_server c { address 203.0.113.13; port 5353 }",
         "t.conf:7:44: error: port: direct routing keeps the port, so that a server's port is the "
@@ -96,21 +94,18 @@ TEST(Refusals, KnownWordsOfKeepalivedThatAreNotReadSaySo) {
         "SSL_GET {\nurl {\n}\n}\nSMTP_CHECK {\n}\nnotify_up \"/bin/x }\"\n}\nprotocol "
         "SCTP\nlb_algo dh\n}\nvirtual_server 192.0.2.1 {\nreal_server 203.0.113.11 53 {\n"
         "HTTP_GET {\nurl {\npath /\ndigest 1\n}\n}\n}\n}\n",
-        "t.conf:2:1: error: fwmark is not supported yet; it is a matter of the ipvs plane, which "
-        "is not in this version; write addresses and ports\n"
-        "t.conf:3:1: error: the port is missing; a service for all ports needs the ipvs plane, "
-        "which is not in this version\n"
-        "t.conf:5:16: error: virtual_server: packets with a firewall mark are a matter of the ipvs "
-        "plane, which is not in this version; write an address and a port, or `group NAME`\n"
+        "t.conf:5:1: error: fwmark 1: the xdp plane sees no firewall marks; write an address and "
+        "a port, or dataplane ipvs\n"
         "t.conf:7:1: error: SSL_GET is not supported: checks over TLS are for DNS alone "
         "(`transport tls` of a check); HTTP_GET asks a URL without TLS, and a MISC_CHECK with curl "
         "one with it\n"
         "t.conf:11:1: error: SMTP_CHECK is not supported: write a DNS_CHECK, which asks what "
         "matters, or a MISC_CHECK, which runs any script\n"
         "t.conf:15:10: error: protocol SCTP is not supported: DNS uses UDP and TCP\n"
-        "t.conf:16:9: error: lb_algo dh is not supported: write wrr, rr, mh or sh\n"
-        "t.conf:18:16: error: virtual_server: the port is missing, as in `virtual_server 192.0.2.1 "
-        "53`; a service for all ports needs the ipvs plane, which is not in this version\n"
+        "t.conf:16:9: error: lb_algo dh is not supported: write wrr, rr, mh or sh, or under "
+        "dataplane ipvs also wlc, lc, sed or nq\n"
+        "t.conf:18:1: error: the port is missing, as in `192.0.2.1 53`; a service for all ports is "
+        "nothing that the xdp plane does, dataplane ipvs does\n"
         "t.conf:23:1: error: digest is not supported: the status of the URL is what counts here "
         "(status_code); a MISC_CHECK with curl compares contents\n");
     says(virtual_server("", "HTTP_GET {\n}"),

@@ -83,6 +83,18 @@ TEST(ConfigurationText, DiffersWhereverTheConfigurationDoes) {
         [](Configuration& c) { c.services[0].quorum_up->arguments = {"/bin/up", "a' 'b"}; },
         [](Configuration& c) { c.services[0].quorum_down = Command{{"/bin/down"}, ""}; },
         [](Configuration& c) { c.services[0].omega = true; },
+        [](Configuration& c) { c.services[0].key.fwmark = 7; },
+        [](Configuration& c) { c.services[0].ipvs.one_packet = true; },
+        [](Configuration& c) { c.services[0].ipvs.fallback = true; },
+        [](Configuration& c) { c.services[0].ipvs.persistence_timeout = 60; },
+        [](Configuration& c) { c.services[0].ipvs.persistence_prefix = 24; },
+        [](Configuration& c) {
+            c.services[0].sorry_server = {*Endpoint::parse("203.0.113.9:53"), false,
+                                          ForwardingMethod::tun};
+        },
+        [](Configuration& c) { c.services[0].real_servers[0].method = ForwardingMethod::dr; },
+        [](Configuration& c) { c.services[0].real_servers[0].thresholds.upper = 9; },
+        [](Configuration& c) { c.services[0].real_servers[0].thresholds.lower = 9; },
         [](Configuration& c) { c.services.push_back(c.services[0]); },
         [](Configuration& c) { c.services[0].real_servers[0].name = "ns2"; },
         [](Configuration& c) { c.services[0].real_servers[0].endpoint.port = 5353; },

@@ -112,6 +112,36 @@ TEST(Describe, SaysWhatChangesInOneLine) {
               "192.0.2.53:53/udp: service removed, with 2 real servers");
 }
 
+TEST(Describe, SaysWhatOnlyIpvsDoes) {
+    const Forwarding before{{service_key(), with({{server(11), 1}})}};
+    EXPECT_EQ(
+        describe(EditDestination{service_key(), {server(11), 1, ForwardingMethod::tun, {100, 50}}},
+                 before),
+        "192.0.2.53:53/udp: real server 203.0.113.11:53 forwarding dr -> tun, thresholds "
+        "none -> 100/50");
+    EditService edit{service_key(), Scheduler::wrr, ForwardingMethod::dr};
+    edit.ipvs = {.one_packet = true, .persistence_timeout = 60, .persistence_prefix = 24};
+    EXPECT_EQ(describe(edit, before),
+              "192.0.2.53:53/udp: one-packet scheduling off -> on, persistence off -> 60 s, "
+              "persistence prefix 0 -> 24");
+    edit.ipvs = unwishable_options;
+    EXPECT_EQ(describe(edit, before), "192.0.2.53:53/udp: a scheduler or flags that are not ours");
+}
+
+TEST(Diff, SeesOptionsMethodsAndThresholds) {
+    const Forwarding actual{{service_key(), with({{server(11), 1}})}};
+    Forwarding desired = actual;
+    desired.at(service_key()).ipvs.one_packet = true;
+    desired.at(service_key()).destinations[0].method = ForwardingMethod::nat;
+    desired.at(service_key()).destinations[0].thresholds.upper = 5;
+    const auto changes = diff(actual, desired);
+    EXPECT_EQ(changes.size(), 2U);
+    Forwarding applied = actual;
+    for (const Change& change : changes)
+        apply(applied, change);
+    EXPECT_EQ(applied, desired);
+}
+
 TEST(DiffProperty, AppliedToActualYieldsDesired) {
     expect_always("apply(diff(actual, desired)) == desired", [] {
         const auto actual = *generate::forwarding();

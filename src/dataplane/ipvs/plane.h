@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/ipvs/journal.h"
+#include "netlink/ipvs.h"
+
+namespace dnsdirector::dataplane::ipvs {
+
+/// Puts the parts together (ipvs.h). It holds no table of its own: what is
+/// forwarded is what the kernel says, and what it said last is kept to notice
+/// when somebody else changes it.
+class Plane final : public DataPlane {
+public:
+    Plane(std::unique_ptr<netlink::IpvsTable> table, Journal journal);
+
+    [[nodiscard]] int descriptor() const override { return -1; }  // IPVS notifies nobody
+    void on_readable() override {}
+    [[nodiscard]] std::optional<TimePoint> deadline() const override;
+    void on_deadline(TimePoint now) override;
+
+    void expect(const core::Configuration& next) override;
+    Result<core::Forwarding> read() override;
+    Result<void> apply(std::span<const core::Change> changes) override;
+    Result<Counters> counters() override;
+    [[nodiscard]] Result<Choice> choose(const Flow& flow) const override;
+    void track(std::span<const std::pair<core::ServiceKey, Endpoint>> /*servers*/) override {}
+    [[nodiscard]] std::string unreachable_reason(const Endpoint&) const override { return {}; }
+    [[nodiscard]] std::vector<AttachedInterface> interfaces() const override { return {}; }
+    [[nodiscard]] std::vector<std::string> warnings() const override { return warnings_; }
+    [[nodiscard]] const Capabilities& capabilities() const override {
+        return capabilities_of(core::DataPlaneKind::ipvs);
+    }
+    Result<void> detach() override;
+
+private:
+    /// The whole table, once.
+    struct Scan {
+        core::Forwarding ours;
+        std::map<std::pair<core::ServiceKey, Endpoint>, Connections> connections;
+        std::vector<std::string> foreign;
+    };
+    Result<Scan> scan();
+    Result<void> scan_service(const core::ServiceKey& key, const netlink::IpvsService& service,
+                              Scan& found);
+    [[nodiscard]] bool is_ours(const core::ServiceKey& key);
+    void observe(const Journal::Member& member, const netlink::IpvsStats& stats);
+    void note(const Result<void>& written);
+
+    // One change each; see apply().
+    Result<void> put(const core::AddService& change);
+    Result<void> put(const core::EditService& change);
+    Result<void> put(const core::RemoveService& change);
+    Result<void> put(const core::AddDestination& change);
+    Result<void> put(const core::EditDestination& change);
+    Result<void> put(const core::RemoveDestination& change);
+    Result<void> set(const core::AddService& service, bool fresh);
+    Result<void> set(const core::ServiceKey& key, const core::Destination& one, bool fresh);
+    void count_before_removal(const core::ServiceKey& key);
+    void recount(const core::ServiceKey& key);
+
+    std::unique_ptr<netlink::IpvsTable> table_;
+    Journal journal_;
+    core::Forwarding held_;  ///< ours, as the kernel said or was told last
+    /// A service without destinations has no method in the kernel.
+    std::map<core::ServiceKey, core::ForwardingMethod> methods_;
+    std::set<core::ServiceKey> expected_;  ///< of the configuration
+    std::vector<std::string> warnings_;
+    std::set<core::ServiceKey> counted_;   ///< before a removal, in this apply()
+    std::set<core::ServiceKey> returned_;  ///< have a server again, in this apply()
+    std::string journal_trouble_;
+    TimePoint next_look_;
+    bool detached_ = false;
+};
+
+}  // namespace dnsdirector::dataplane::ipvs
