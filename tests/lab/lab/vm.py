@@ -97,7 +97,7 @@ def _module_name(path: str) -> str:
 def missing() -> str:
     """What keeps the virtual machine from starting here, or an empty text."""
     absent = [p for p in PROGRAMS if not find_program(p)]
-    return f"missing programs (scripts/install-deps): {' '.join(absent)}" if absent else ""
+    return f"missing programs (scripts/install-deps --vm): {' '.join(absent)}" if absent else ""
 
 
 def kernel() -> Kernel:
