@@ -61,7 +61,11 @@ void check_consistency(const core::Configuration& configuration) {
             service_ips.insert(service.key.address);
     for (const core::Service& service : configuration.services) {
         require(keys.insert(service.key).second);
-        require(service.key.port != 0 && !service.key.address.is_unspecified());
+        // Firewall marks, and all ports of an address, are for the kernel's IPVS alone.
+        const bool ipvs = configuration.director.dataplane == core::DataPlaneKind::ipvs;
+        const bool marked = service.key.fwmark != 0;
+        require(service.key.address.is_unspecified() == marked);
+        require(ipvs || (service.key.port != 0 && !marked));
         require(!service.real_servers.empty());
         std::unordered_set<Endpoint> servers;
         for (const core::RealServer& server : service.real_servers) {
