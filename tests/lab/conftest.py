@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lab import Lab, missing_privileges  # noqa: E402
-from lab import plan  # noqa: E402
+from lab import ipvs, plan  # noqa: E402
 from lab.director import Director, binary  # noqa: E402
 
 IN_VM = os.environ.get("DNSDIRECTOR_VM") == "1"
@@ -23,10 +23,19 @@ def pytest_collection_modifyitems(config, items):
     """Leaves tests that need the virtual machine's kernel to scripts/lab-vm."""
     if IN_VM:
         return
-    only = [i for i in items if (i.get_closest_marker("vm") or pytest.mark.vm.mark).kwargs.get("only")]
+    only = [item for item in items
+            if any(mark.kwargs.get("only") for mark in item.iter_markers("vm"))]
     if only:
         config.hook.pytest_deselected(items=only)
         items[:] = [i for i in items if i not in only]
+
+
+def pytest_generate_tests(metafunc):
+    """A test that takes `plane` runs for xdp in namespaces. In the virtual machine it runs for
+    ipvs, and for xdp too where it has the mark vm."""
+    if "plane" in metafunc.fixturenames:
+        planes = [pytest.param("ipvs", marks=pytest.mark.vm)] if IN_VM else []
+        metafunc.parametrize("plane", ["xdp", *planes])
 
 
 def _leave_out(reason: str):
@@ -72,13 +81,18 @@ def recursor_lab(can_direct):
 
 @pytest.fixture
 def lab(answer_lab):
-    """The shared lab, its servers as new, its director's host empty."""
+    """The shared lab, its servers as new, its director's host empty before and after; in the
+    virtual machine with the sysctls that IPVS needs."""
     for server in answer_lab.servers.values():
         restore(server)
+    if IN_VM:
+        ipvs.prepare(answer_lab.director_host)
     assert_host_empty(answer_lab)
     yield answer_lab
     for server in answer_lab.servers.values():
         restore(server)
+    if IN_VM:
+        assert ipvs.clear(answer_lab.director_host) == []
 
 
 def restore(server):
@@ -92,11 +106,12 @@ def restore(server):
 
 
 def assert_host_empty(lab):
-    """No XDP program, no service IP, no process on the director's host."""
+    """No XDP program, no service IP, no director, nothing in IPVS on the director's host."""
     probe = Director.__new__(Director)
     probe.lab, probe.host = lab, lab.director_host
     assert probe.xdp_links() == []
     assert probe.held_service_ips() == []
+    assert not IN_VM or ipvs.table(lab.director_host) == []
     pids = [p for p in lab.director_host.run("ip", "netns", "pids",
                                              lab.director_host.netns).stdout.split()]
     assert pids == [] or all(not _runs_director(p) for p in pids)

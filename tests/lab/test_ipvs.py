@@ -10,14 +10,15 @@ import time
 
 import pytest
 from lab import plan, wait_for
-from lab.director import CALM_CHECK, Director, binary, check_block, cluster
+from lab.director import CALM_CHECK, Director, binary, check_block, cluster, director_block
+from lab.ipvs import Keepalived, ipvsadm, table
 from lab.network import Network
 from lab.registry import Registry
 from lab.system import LabError, in_netns, stretched
 
 pytestmark = pytest.mark.vm(only=True)
 
-IPVS = "director { dataplane ipvs }\n"
+IPVS = director_block("ipvs")
 FOREIGN = "-A -t 192.0.2.200:80 -s dh"
 CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ipvs")
 
@@ -26,28 +27,10 @@ def config(servers: dict, check: str = CALM_CHECK, **options) -> str:
     return cluster(servers, check=check, director=IPVS, **options)
 
 
-def table(host) -> list:
-    """The lines of the namespace's IPVS table, as ipvsadm would take them."""
-    return sorted(host.run("ipvsadm", "-Sn").stdout.splitlines())
-
-
-def ipvsadm(lab, *lines: str):
-    for line in lines:
-        lab.director_host.run("ipvsadm", *line.split())
-
-
 @pytest.fixture
 def ipvs(lab):
-    """The shared lab with an empty IPVS table before and after, and the sysctls set."""
-    lab.director_host.sysctl(ipv4__vs__expire_nodest_conn=1,
-                             ipv4__vs__expire_quiescent_template=1)
-    assert table(lab.director_host) == []
-    yield lab
-    left = table(lab.director_host)
-    for line in left:
-        if line.startswith("-A"):
-            ipvsadm(lab, "-D " + " ".join(line.split()[1:3]))
-    assert left == []
+    """The shared lab; its IPVS table is empty before and after."""
+    return lab
 
 
 def log_of(director) -> str:
@@ -206,14 +189,14 @@ def test_a_drain_sets_weight_0_and_shows_the_connections_left(ipvs):
 # ---- the table and others -------------------------------------------------------
 
 def test_services_of_others_are_left_alone_and_listed(ipvs):
-    ipvsadm(ipvs, FOREIGN)
+    ipvsadm(ipvs.director_host, FOREIGN)
     with Director(ipvs, config({"s1": 1, "s2": 1})) as director:
         director.wait_states(s1="up", s2="up")
         assert director.status()["dataplane"]["foreign_services"] == ["192.0.2.200:80/tcp"]
         director.reload(config({"s1": 1}))
         director.stop()
     assert table(ipvs.director_host) == [FOREIGN]
-    ipvsadm(ipvs, "-D -t 192.0.2.200:80")
+    ipvsadm(ipvs.director_host, "-D -t 192.0.2.200:80")
 
 
 @pytest.mark.parametrize("harm", [
@@ -226,7 +209,7 @@ def test_what_somebody_else_changes_is_repaired_within_a_second_and_logged(ipvs,
     with Director(ipvs, config({"s1": 1, "s2": 1})) as director:
         director.wait_states(s1="up", s2="up")
         before = table(ipvs.director_host)
-        ipvsadm(ipvs, harm)
+        ipvsadm(ipvs.director_host, harm)
         begun = time.monotonic()
         wait_for("the repair", lambda: table(ipvs.director_host) == before, 10)
         assert time.monotonic() - begun < stretched(1)
@@ -235,7 +218,8 @@ def test_what_somebody_else_changes_is_repaired_within_a_second_and_logged(ipvs,
 
 
 def test_a_service_that_the_configuration_names_is_taken_over(ipvs):
-    ipvsadm(ipvs, "-A -u 192.0.2.53:53 -s rr", "-a -u 192.0.2.53:53 -r 203.0.113.11:53 -g -w 7",
+    ipvsadm(ipvs.director_host, "-A -u 192.0.2.53:53 -s rr",
+            "-a -u 192.0.2.53:53 -r 203.0.113.11:53 -g -w 7",
             "-a -u 192.0.2.53:53 -r 203.0.113.77:53 -g")
     with Director(ipvs, config({"s1": 1, "s2": 1})) as director:
         director.wait_states(s1="up", s2="up")
@@ -263,24 +247,6 @@ def bare_host(can_direct):
     host.ip("addr add 203.0.113.1/24 dev lo", "addr add 2001:db8:1::1/64 dev lo")
     yield host, registry
     assert registry.teardown() == []
-
-
-class Keepalived:
-    """keepalived's checkers alone, on one file."""
-
-    def __init__(self, host, path: str, directory: str):
-        self.log = os.path.join(directory, "keepalived.log")
-        pids = [os.path.join(directory, name) for name in ("pid", "checkers.pid")]
-        self.process = host.start("keepalived", [
-            "keepalived", "-n", "-l", "-C", "-f", path, "-p", pids[0], "-c", pids[1]], self.log)
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(stretched(10))
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(stretched(5))
 
 
 def our_table(host, path: str, directory: str) -> list:

@@ -10,8 +10,8 @@ from lab.director import CALM_CHECK, Director, cluster, director_block
 RATE = 5000
 
 
-def config(servers: dict, **options) -> str:
-    return director_block() + cluster(servers, check=CALM_CHECK, **options)
+def config(servers: dict, plane: str = "xdp", **options) -> str:
+    return director_block(plane) + cluster(servers, check=CALM_CHECK, **options)
 
 
 @pytest.mark.parametrize("times", [20, pytest.param(5, marks=pytest.mark.vm)])

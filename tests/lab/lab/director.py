@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from . import plan
+from .ipvs import ESTIMATOR_SECONDS
 from .system import SLOWNESS, LabError, run, stretched, wait_for
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
@@ -199,6 +200,10 @@ class Director:
                                         + server["counters"]["packets"])
         return sums
 
+    def counting(self, **where) -> "Counting":
+        """What is counted from now on."""
+        return Counting(self, where)
+
     # What the kernel says.
     def held_service_ips(self) -> list:
         """Service IPs that the director's host has as addresses."""
@@ -218,6 +223,40 @@ class Director:
         return found
 
 
+class Counting:
+    """Packets by server, from its making on, over the services that fit.
+
+    The xdp plane's are exact at any time. IPVS adds up what its CPUs counted every two
+    seconds; a server that it takes out of its trash for a new service brings along what
+    had not been added up when it went, so a base is to be had after that time only.
+    """
+
+    def __init__(self, director: Director, where: dict):
+        self.director, self.where = director, where
+        self.lags = director.status()["dataplane"]["kind"] == "ipvs"
+        if self.lags:
+            time.sleep(ESTIMATOR_SECONDS + 0.5)
+        self.base = director.packets(**where)
+
+    def now(self) -> dict:
+        return {name: count - self.base.get(name, 0)
+                for name, count in self.director.packets(**self.where).items()}
+
+    def expect(self, answered: dict):
+        """LabError unless these servers got so many packets: at once, or where the
+        counters lag when they have had their time."""
+        seen = {}
+
+        def counted():
+            seen.clear()
+            seen.update(self.now())
+            return all(seen.get(name) == count for name, count in answered.items())
+        try:
+            wait_for(f"counters of {answered}", counted, 10 if self.lags else 0, every=0.1)
+        except LabError as error:
+            raise LabError(f"{error}; they are {seen}") from None
+
+
 def cluster(servers: dict, check: str = None, extra: str = "", service_ips=None,
             protocol: str = "udp tcp", name: str = "resolvers", director: str = "") -> str:
     """A native configuration. servers: {"s1": weight} or {"s1": "text of the block"}."""
@@ -235,10 +274,13 @@ def cluster(servers: dict, check: str = None, extra: str = "", service_ips=None,
     return director + "\n".join(lines) + "\n}\n"
 
 
-def director_block(interfaces: int = 1, mode: str = "auto", extra: str = "") -> str:
-    names = " ".join(f"eth{i}" for i in range(interfaces))
-    return (f"director {{\n    dataplane xdp\n    interface {names}\n    xdp_mode {mode}\n"
-            f"{extra}}}\n")
+def director_block(plane: str = "xdp", interfaces: int = 1, mode: str = "auto",
+                   extra: str = "") -> str:
+    """interfaces and mode are the xdp plane's; extra: further lines of the block."""
+    if plane == "xdp":
+        names = " ".join(f"eth{i}" for i in range(interfaces))
+        extra = f"    interface {names}\n    xdp_mode {mode}\n" + extra
+    return f"director {{\n    dataplane {plane}\n{extra}}}\n"
 
 
 def check_block(name: str = plan.WWW_NAME, every: str = "100ms", timeout: str = "100ms",
