@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lab import Lab, missing_privileges  # noqa: E402
-from lab import ipvs, plan  # noqa: E402
+from lab import figures, ipvs, plan, rates  # noqa: E402
 from lab.director import Director, binary  # noqa: E402
 
 IN_VM = os.environ.get("DNSDIRECTOR_VM") == "1"
@@ -36,6 +36,13 @@ def pytest_generate_tests(metafunc):
     if "plane" in metafunc.fixturenames:
         planes = [pytest.param("ipvs", marks=pytest.mark.vm)] if IN_VM else []
         metafunc.parametrize("plane", ["xdp", *planes])
+
+
+def pytest_terminal_summary(terminalreporter):
+    if figures.noted():
+        terminalreporter.section("figures of this run")
+        for line in figures.noted():
+            terminalreporter.write_line(line)
 
 
 def _leave_out(reason: str):
@@ -67,6 +74,8 @@ def _no_leaks(leaks: list):
 def answer_lab(can_direct):
     """One lab for the whole run: four servers that do as they are told."""
     lab = Lab(servers=["answer"] * 4, services=ALL_SERVICES).up()
+    if IN_VM:
+        figures.note(rates.measure(lab, "s1"))
     yield lab
     _no_leaks(lab.down())
 

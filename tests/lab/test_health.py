@@ -10,6 +10,7 @@ import time
 import pytest
 from lab import plan, wait_for
 from lab.director import CALM_CHECK, FAST_CHECK, Director, check_block, cluster, director_block
+from lab.system import stretched
 
 OUT_MS = 400     # "It must show" of the issue
 BACK_MS = 450    # rise 2 at 100 ms, a round that waits out its 100 ms, and the poll
@@ -27,9 +28,9 @@ def mending(server, how: str):
      "servfail": lambda: server.tell("mode answer")}[how]()
 
 
-def start(lab, servers=None, check=FAST_CHECK, extra="", **options) -> Director:
-    config = director_block() + cluster(servers or {name: 1 for name in SERVERS}, check=check,
-                                        **options) + extra
+def start(lab, servers=None, check=FAST_CHECK, extra="", plane="xdp", **options) -> Director:
+    config = director_block(plane) + cluster(servers or {name: 1 for name in SERVERS},
+                                             check=check, **options) + extra
     return Director(lab, config)
 
 
@@ -40,35 +41,36 @@ def all_up(director, names=SERVERS):
 @pytest.mark.parametrize("service_ip", [pytest.param(plan.SERVICE_V4, id="IPv4"),
                                         pytest.param(plan.SERVICE_V6, id="IPv6")])
 @pytest.mark.parametrize("how", ["killed", "stopped", "servfail"])
-def test_a_broken_server_is_out_within_400_ms_and_comes_back(lab, how, service_ip):
-    sick = lab.servers["s1"]
-    with start(lab) as director:
+def test_a_broken_server_is_out_within_400_ms_and_comes_back(lab, plane, how, service_ip):
+    sick, where = lab.servers["s1"], {"address": service_ip, "protocol": "udp"}
+    with start(lab, plane=plane) as director:
         all_up(director)
-        before = director.packets(address=service_ip, protocol="udp")
+        counting = director.counting(**where)
         # A query that a stopped server answers when it goes on was late: lost.
-        with lab.load(service_ip, rate=RATE, seconds=4.5, timeout_ms=300) as load:
-            load.sleep_until(1.0)
+        with lab.load(service_ip, rate=RATE, seconds=20, timeout_ms=300) as load:
+            load.sleep_until(0.5)
             failed_at = time.monotonic()
             failing(sick, how)
             director.wait_states(s1="down", timeout=2, where={"address": service_ip})
-            load.sleep_until(3.0)
+            load.sleep(0.4)
             mending(sick, how)
             mended_at = time.monotonic()
-            result = load.finish()
-        after = director.packets(address=service_ip, protocol="udp")
+            director.wait_states(s1="up", timeout=2, where={"address": service_ip})
+            load.sleep(0.2)
+            result = load.stop().finish()
 
         harmed = result.lost_at + result.wrong_at
         assert harmed, "the failure was not felt: the test shows nothing"
-        assert min(harmed) >= result.at(failed_at) - 20, result
-        assert max(harmed) - result.at(failed_at) <= OUT_MS, result
+        assert min(harmed) >= result.at(failed_at) - stretched(20), result
+        assert max(harmed) - result.at(failed_at) <= stretched(OUT_MS), result
         # The others answered every packet that they were handed.
+        counting.expect({name: result.counts()[name] for name in ("s2", "s3")})
         for name in ("s2", "s3"):
-            assert after[name] - before[name] == result.counts()[name], result
             assert len(result.spans(name)) == 1, result
         # And back: the second span of right answers.
         spans = result.spans("s1")
         assert len(spans) == 2, (spans, result)
-        assert spans[1][0] - result.at(mended_at) <= BACK_MS, (spans, result)
+        assert spans[1][0] - result.at(mended_at) <= stretched(BACK_MS), (spans, result)
 
 
 def test_status_says_why_and_since_when_a_server_is_out(lab):
@@ -96,8 +98,8 @@ def test_a_refusal_by_icmp_counts_at_once(lab):
         assert time.monotonic() - began < 2
 
 
-def test_udp_and_tcp_are_judged_apart(lab):
-    with start(lab) as director:
+def test_udp_and_tcp_are_judged_apart(lab, plane):
+    with start(lab, plane=plane) as director:
         all_up(director)
         lab.servers["s1"].tell("tcp off")
         director.wait_states(s1="down", where={"protocol": "tcp"})
@@ -175,8 +177,8 @@ def test_expect_answer_refuses_another_address(lab):
         director.wait_states(s1="down", timeout=3)
 
 
-def test_all_down_holds_the_last_set(lab):
-    with start(lab, servers={"s1": 1, "s2": 1}) as director:
+def test_all_down_holds_the_last_set(lab, plane):
+    with start(lab, servers={"s1": 1, "s2": 1}, plane=plane) as director:
         all_up(director, ("s1", "s2"))
         for name in ("s1", "s2"):
             lab.servers[name].tell("mode rcode 2")

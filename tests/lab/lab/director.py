@@ -127,12 +127,15 @@ class Director:
             length = 128 if ":" in address else 32
             self.host.run("ip", "addr", "del", f"{address}/{length}", "dev", "lo", check=False)
 
-    def tail(self, lines: int = 60) -> str:
+    def read_log(self) -> str:
         try:
             with open(self.log, encoding="utf-8", errors="replace") as log:
-                return "".join(log.readlines()[-lines:])
+                return log.read()
         except FileNotFoundError:
             return ""
+
+    def tail(self, lines: int = 60) -> str:
+        return "".join(self.read_log().splitlines(keepends=True)[-lines:])
 
     def __enter__(self) -> "Director":
         try:

@@ -12,6 +12,30 @@ from .registry import start_time
 from .system import SLOWNESS, LabError, stretched
 
 
+# A load of this rate is a full one: half of what an unhurried machine of today bears
+# in the lab without a director. On a slow machine the tests measure that half first.
+FULL_RATE = 5000
+_full_rate_here = FULL_RATE / SLOWNESS
+
+
+def full_rate_here() -> float:
+    """Queries a second that a load of FULL_RATE sends on this machine."""
+    return _full_rate_here
+
+
+def set_full_rate_here(rate: float):
+    global _full_rate_here
+    _full_rate_here = rate
+
+
+def rate_here(rate: float) -> float:
+    """What a rate on a machine of usual speed is on this one: as large a part of the
+    full rate, and never more than that where the machine is slow."""
+    if SLOWNESS == 1:
+        return rate
+    return min(rate / FULL_RATE, 1) * _full_rate_here
+
+
 @dataclass
 class Result:
     """What became of a load. Times are milliseconds since its first query."""
@@ -64,17 +88,19 @@ class Result:
 class Load:
     """A load under way. Use as a context manager, or start(), then finish().
 
-    Rate and times are those of a machine of usual speed (system.SLOWNESS): a slower
-    one sends as many queries in a longer time.
+    Rate and times are those of a machine of usual speed (rate_here, system.SLOWNESS).
+    A count is a count everywhere; a load of so many seconds lasts as long as what the
+    test does meanwhile, whose times are stretched too. own_rate: queries a second of
+    this very machine, in place of rate.
     """
 
     def __init__(self, host, tool: str, target: str = plan.SERVICE_V4, rate: float = 5000,
                  count: int = None, seconds: float = None, expect=(plan.WWW_V4,),
                  names=(plan.WWW_NAME,), timeout_ms: int = 1000, sockets: int = 64,
-                 tcp: bool = False, port: int = 53, rdtype: str = "A"):
+                 tcp: bool = False, port: int = 53, rdtype: str = "A", own_rate: float = None):
         self.host = host
-        self.count = int(count if count is not None else rate * seconds)
-        self.rate = rate = rate / SLOWNESS
+        self.rate = rate = own_rate or rate_here(rate)
+        self.count = count if count is not None else int(rate * stretched(seconds))
         self.timeout_ms = timeout_ms = round(stretched(timeout_ms))
         self.argv = [tool, "--target", target, "--port", port, "--rate", rate,
                      "--count", self.count, "--timeout", timeout_ms, "--sockets", sockets,
@@ -101,6 +127,11 @@ class Load:
     def sleep_until(self, seconds: float):
         """Waits until so many seconds of the load have passed."""
         time.sleep(max(0.0, self.begun + stretched(seconds) - time.monotonic()))
+
+    @staticmethod
+    def sleep(seconds: float):
+        """Lets it go on for so long."""
+        time.sleep(stretched(seconds))
 
     def running(self) -> bool:
         return self.process.poll() is None

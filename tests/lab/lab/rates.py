@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a slow machine bears without a director, and what is asked of it with one: the half."""
+
+from . import plan
+from .load import full_rate_here, set_full_rate_here
+
+# Queries a second. The first that fails twice ends the search: seconds, not a benchmark.
+STEPS = (500, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 8000, 10000)
+SECONDS = 1.0
+# Beyond this a queue grows: it would lose queries if the load went on.
+LONGEST_P90_US = 100_000
+
+
+def measure(lab, name: str) -> str:
+    """Finds the highest of STEPS that the machine bears from the client to this server,
+    past the director; full loads have half of it from now on. Returns a line that says so."""
+    borne = 0
+    for rate in STEPS:
+        if not any(_bears(lab, name, rate) for _ in range(2)):
+            break
+        borne = rate
+    if borne:
+        set_full_rate_here(borne / 2)
+    return (f"rate: {borne} queries a second are borne without a director "
+            f"(client to {name}, UDP); full loads send {full_rate_here():g}")
+
+
+def _bears(lab, name: str, rate: int) -> bool:
+    """All answered, the sender in time, and no queue that grows."""
+    result = lab.load(plan.server_v4(int(name[1:])), own_rate=rate,
+                      count=int(rate * SECONDS)).start().finish()
+    return (result.failed == 0 and result.sending_ms <= 1.05 * 1000 * SECONDS
+            and result.rtt_us["p90"] <= LONGEST_P90_US)
