@@ -8,6 +8,7 @@
   lab shell director                    a shell on a host
   lab run client dig @192.0.2.53 www.example.com
   lab down                              removes it, and what crashed runs left
+  lab vm ipvsadm -ln                    a command in a virtual machine (scripts/lab-vm)
 
 In a shell, `dnsdirector` is the build ($DNSDIRECTOR, else the release build),
 and $LAB_RUN_DIR and $LAB_PIN_DIR name directories for a director:
@@ -20,6 +21,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import vm_cli  # noqa: E402
 from lab.director import binary  # noqa: E402
 from lab.lab import MAKES, Lab  # noqa: E402
 from lab.registry import Registry, start_time  # noqa: E402
@@ -126,6 +128,8 @@ def down(args):
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["vm"]:  # its options are lab-vm's own
+        return vm_cli.run(sys.argv[2:], "lab vm")
     parser = argparse.ArgumentParser(prog="lab", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     which = argparse.ArgumentParser(add_help=False)
@@ -146,6 +150,8 @@ def main() -> int:
     sub = commands.add_parser("run", parents=[which], help="a command on a host")
     sub.add_argument("host")
     sub.add_argument("argv", nargs=argparse.REMAINDER)
+    commands.add_parser("vm", add_help=False,
+                        help="a command in a virtual machine with Debian's kernel; lab vm --help")
     commands.add_parser("down", parents=[which],
                         help="remove kept labs and what crashed runs left")
     args = parser.parse_args()

@@ -24,7 +24,7 @@ def bare_lab(can_lab):
 @pytest.mark.vm
 def test_load_generator_loses_nothing_at_5000_a_second_without_a_director(bare_lab):
     for target in (plan.server_v4(1), plan.server_v6(1)):
-        result = bare_lab.load(target, rate=5000, seconds=1).start().finish()
+        result = bare_lab.load(target, rate=5000, count=5000).start().finish()
         assert (result.sent, result.failed) == (5000, 0), result
         assert result.counts() == {"s1": 5000}
 

@@ -17,14 +17,17 @@ SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sh", "mh", "sed", "nq")
 SERVICE, SERVICE6 = "192.0.2.53", "2001:db8::53"
 
 
-@pytest.fixture
-def host(can_lab):
-    """A namespace with nothing but lo and the service IPs."""
+@pytest.fixture(scope="module")
+def network(can_lab):
     registry = Registry.create(keep=False)
-    network = Network(registry, registry.lab["id"])
-    host = network.real_server(1, [SERVICE, SERVICE6])
-    yield host
+    yield Network(registry, registry.lab["id"])
     assert registry.teardown() == []
+
+
+@pytest.fixture
+def host(network):
+    """A namespace of its own with nothing but lo and the service IPs."""
+    return network.bare(f"s{len(network.hosts)}", [SERVICE, SERVICE6])
 
 
 def table(host) -> list:

@@ -26,8 +26,9 @@ from lab import vm  # noqa: E402
 NO_VERDICT, NOT_HERE = 125, 124
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="lab-vm", description=__doc__,
+def main(arguments: list, program: str) -> int:
+    parser = argparse.ArgumentParser(prog=program,
+                                     description=__doc__.replace("lab-vm ", program + " "),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=float, default=vm.LIMIT_SECONDS, metavar="SECONDS",
                         help="end it after so long, which is a failure (%(default)g)")
@@ -36,7 +37,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true",
                         help="fetch what is needed and run nothing")
     parser.add_argument("command", nargs=argparse.REMAINDER)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
     if args.check:
@@ -60,12 +61,17 @@ def in_machine(args) -> int:
             os.rename(exchange, last)
 
 
-if __name__ == "__main__":
+def run(arguments: list, program: str = "lab-vm") -> int:
+    """The whole command; returns its exit status, and says on stderr why there is no verdict."""
     try:
-        sys.exit(main())
+        return main(arguments, program)
     except vm.VmMissing as error:
-        print(f"lab-vm: {error}", file=sys.stderr)
-        sys.exit(NOT_HERE)
+        print(f"{program}: {error}", file=sys.stderr)
+        return NOT_HERE
     except vm.VmError as error:
-        print(f"lab-vm: {error}", file=sys.stderr)
-        sys.exit(NO_VERDICT)
+        print(f"{program}: {error}", file=sys.stderr)
+        return NO_VERDICT
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -88,7 +88,7 @@ def test_what_is_missing_is_named_with_its_mend_and_a_status_of_its_own(tmp_path
     done = subprocess.run([sys.executable, "-B", "-c", script], capture_output=True, text=True,
                           check=False)
     assert done.returncode == 124
-    assert done.stderr == "lab-vm: missing programs (scripts/install-deps --vm): no-such-program\n"
+    assert done.stderr == "lab-vm: missing programs (scripts/install-deps): no-such-program\n"
 
 
 def test_without_a_network_the_kernel_is_left_out_with_the_reason(tmp_path, monkeypatch):

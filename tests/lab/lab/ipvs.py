@@ -4,6 +4,7 @@
 import os
 import subprocess
 
+from . import ipvs_dump
 from .system import stretched
 
 # The kernel adds up every two seconds what its CPUs counted (ip_vs_est.c).
@@ -26,12 +27,10 @@ def prepare(host):
     host.sysctl(ipv4__vs__expire_nodest_conn=1, ipv4__vs__expire_quiescent_template=1)
 
 
-def clear(host) -> list:
-    """Empties the table, services of any maker; returns what was there."""
-    left = table(host)
-    if left:
+def clear(host):
+    """Empties the table, services of any maker."""
+    if ipvs_dump.dump(host):
         host.run("ipvsadm", "-C")
-    return left
 
 
 class Keepalived:

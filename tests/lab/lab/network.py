@@ -167,6 +167,12 @@ class Network:
             host.ip(f"route add default via {plan.ROUTER_V6}")
         return host
 
+    def bare(self, name: str, addresses: list) -> Host:
+        """A host with nothing but lo, which has these addresses."""
+        host = self._host(name)
+        host.ip(*[_add_address(a, "lo", 24, 64) for a in addresses])
+        return host
+
     def real_server(self, number: int, service_ips: list) -> Host:
         """Host s<number>, which answers for the service IPs without telling
         its neighbours that it has them."""

@@ -29,10 +29,13 @@ TOOLS = os.path.join(REPOSITORY, "tests", "lab", "tools")
 BUILD = os.path.join(REPOSITORY, "build", "vm")
 READY_TOOLS = os.path.join(BUILD, "lab-tools")
 
-QEMU, BUSYBOX = "qemu-system-x86_64", "busybox"
-PROGRAMS = (QEMU, BUSYBOX, "cpio", "depmod", "modprobe", "apt-get", "dpkg", "ipvsadm", "nft")
+QEMU = "qemu-system-x86_64"
+PROGRAMS = (QEMU, "cpio", "depmod", "modprobe", "apt-get", "dpkg", "ipvsadm", "nft")
 # Always the kernel of the installed Debian release.
 META_PACKAGE = "linux-image-amd64"
+# The first root's only program; downloaded like the kernel, since installing it would
+# take a busybox away that is there.
+BUSYBOX_PACKAGE = "busybox-static"
 # Parts of the kernel package that are unpacked, out of 400 MB.
 WANTED = ("./boot/vmlinuz-*", "./lib/modules/*/modules.*", "./lib/modules/*/kernel/net/*",
           "./lib/modules/*/kernel/lib/*", "./lib/modules/*/kernel/crypto/*",
@@ -97,22 +100,27 @@ def _module_name(path: str) -> str:
 def missing() -> str:
     """What keeps the virtual machine from starting here, or an empty text."""
     absent = [p for p in PROGRAMS if not find_program(p)]
-    return f"missing programs (scripts/install-deps --vm): {' '.join(absent)}" if absent else ""
+    return f"missing programs (scripts/install-deps): {' '.join(absent)}" if absent else ""
 
 
 def kernel() -> Kernel:
-    """The kernel under build/vm, downloaded from Debian where there is none yet."""
+    """The kernel under build/vm, and busybox beside it; both downloaded from Debian where
+    they are not there yet."""
     if missing():
         raise VmMissing(missing())
+    os.makedirs(BUILD, exist_ok=True)
+    if not os.path.exists(_busybox()):
+        _fetch(lambda: BUSYBOX_PACKAGE, ["./bin/busybox"], "first-root")
+    if not _unpacked():
+        _fetch(_kernel_package, WANTED, "kernel")
     found = _unpacked()
-    if not found:
-        os.makedirs(BUILD, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="download-", dir=BUILD) as directory:
-            _download(directory)
-        found = _unpacked()
-    if not found:
-        raise VmError(f"no kernel in {BUILD} after unpacking Debian's package")
+    if not found or not os.path.exists(_busybox()):
+        raise VmError(f"no kernel or no busybox in {BUILD} after unpacking Debian's packages")
     return found
+
+
+def _busybox() -> str:
+    return os.path.join(BUILD, "first-root", "bin", "busybox")
 
 
 def _unpacked():
@@ -122,26 +130,35 @@ def _unpacked():
     return None
 
 
-def _download(directory: str):
-    """Fetches the kernel package with apt and puts the wanted parts into build/vm/kernel."""
-    _apt_get_download(directory)
-    package, = glob.glob(os.path.join(directory, "*.deb"))
-    root = os.path.join(directory, "root")
-    os.mkdir(root)
-    with subprocess.Popen(["dpkg", "--fsys-tarfile", package], stdout=subprocess.PIPE) as archive:
-        # Exit 2: a pattern found nothing; what is needed is asked for by name later.
-        subprocess.run(["tar", "-x", "-C", root, "--no-same-owner", "--wildcards", *WANTED],
-                       stdin=archive.stdout, stderr=subprocess.DEVNULL, check=False)
-    for modules in glob.glob(os.path.join(root, "lib", "modules", "*")):
-        subprocess.run([find_program("depmod"), "-b", root, os.path.basename(modules)],
-                       check=True)
-    try:
-        os.rename(root, os.path.join(BUILD, "kernel"))
-    except OSError:  # another run was faster
-        pass
+def _fetch(package_name, wanted: list, name: str):
+    """Downloads a package with apt and puts the wanted parts into build/vm/NAME."""
+    with tempfile.TemporaryDirectory(prefix="download-", dir=BUILD) as directory:
+        _apt_get_download(package_name, directory)
+        package, = glob.glob(os.path.join(directory, "*.deb"))
+        root = os.path.join(directory, "root")
+        os.mkdir(root)
+        with subprocess.Popen(["dpkg", "--fsys-tarfile", package],
+                              stdout=subprocess.PIPE) as archive:
+            # Exit 2: a pattern found nothing; what is needed is asked for by name later.
+            subprocess.run(["tar", "-x", "-C", root, "--no-same-owner", "--wildcards", *wanted],
+                           stdin=archive.stdout, stderr=subprocess.DEVNULL, check=False)
+        for modules in glob.glob(os.path.join(root, "lib", "modules", "*")):
+            subprocess.run([find_program("depmod"), "-b", root, os.path.basename(modules)],
+                           check=True)
+        try:
+            os.rename(root, os.path.join(BUILD, name))
+        except OSError:  # another run was faster
+            pass
 
 
-def _apt_get_download(directory: str):
+def _kernel_package() -> str:
+    """The package that the metapackage stands for, or an empty text."""
+    name = re.search(r"Depends: (linux-image-\d\S+)",
+                     _tool("apt-cache", "depends", META_PACKAGE).stdout)
+    return name[1] if name else ""
+
+
+def _apt_get_download(package_name, directory: str):
     # As root apt would hand over to a user that may not write to the directory.
     options = ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
     options += ["-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30", "-q"]
@@ -150,16 +167,15 @@ def _apt_get_download(directory: str):
             if os.geteuid() != 0:
                 break
             _tool("apt-get", "update", *options)
-        name = re.search(r"Depends: (linux-image-\d\S+)",
-                         _tool("apt-cache", "depends", META_PACKAGE).stdout)
+        name = package_name()
         if name:
-            done = _tool("apt-get", "download", *options, name[1], cwd=directory)
+            done = _tool("apt-get", "download", *options, name, cwd=directory)
             if done.returncode == 0:
                 return
             reason = done.stderr.strip().splitlines()[-1:]
         else:
             reason = [f"apt does not know {META_PACKAGE}"]
-    raise VmMissing("Debian's kernel could not be downloaded: " + "".join(reason))
+    raise VmMissing(f"Debian's {name or 'kernel'} could not be downloaded: " + "".join(reason))
 
 
 def _tool(*argv, **options):
@@ -172,7 +188,7 @@ def _first_root(kernel: Kernel, directory: str) -> str:
     root = os.path.join(directory, "first-root")
     os.makedirs(os.path.join(root, "bin"))
     os.mkdir(os.path.join(root, "modules"))
-    shutil.copy(find_program(BUSYBOX), os.path.join(root, "bin", "busybox"))
+    shutil.copy(_busybox(), os.path.join(root, "bin", "busybox"))
     os.symlink("busybox", os.path.join(root, "bin", "sh"))
     shutil.copy(os.path.join(TOOLS, "vm_init.sh"), os.path.join(root, "init"))
     os.chmod(os.path.join(root, "init"), 0o755)

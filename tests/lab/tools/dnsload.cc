@@ -13,8 +13,9 @@
 // query has a connection of its own. With a name that starts with "*.", the
 // asterisk becomes the query's number. Times in the output are milliseconds
 // since the first query, of the moment when a query was sent; started_ns is
-// CLOCK_MONOTONIC. A server's spans are the times in which it gave right answers,
-// with no gap above --gap (50). SIGINT ends the sending early, not the accounting.
+// CLOCK_MONOTONIC. A server's spans are the times in which it gave right answers; it
+// was out where it gave none to as many queries as are due in --gap (50), so that a
+// pause of the sender is no gap. SIGINT ends the sending early, not the accounting.
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -58,7 +59,7 @@ struct Options {
     std::string target;
     unsigned port = 53;
     double rate = 1000;
-    Nanoseconds gap = 50'000'000;  // a server silent for longer was out
+    Nanoseconds gap = 50'000'000;
     std::uint64_t count = 1000;
     Nanoseconds timeout = 1'000'000'000;
     std::vector<std::string> names;
@@ -428,10 +429,13 @@ void Load::print() const {
 void Load::print_servers() const {
     struct Seen {
         std::uint64_t right = 0, wrong = 0;
+        std::uint64_t latest = 0;  // number of the query that it answered last
         std::vector<std::pair<Nanoseconds, Nanoseconds>> spans;
     };
     std::vector<Seen> seen(servers_.size());
-    for (const Query& query : queries_) {
+    const auto gap = std::max<std::uint64_t>(20, std::uint64_t(double(o_.gap) * o_.rate / 1e9));
+    for (std::uint64_t number = 0; number < queries_.size(); ++number) {
+        const Query& query = queries_[number];
         if (query.state != State::right && query.state != State::wrong) continue;
         Seen& server = seen[query.server];
         if (query.state == State::wrong) {
@@ -439,9 +443,10 @@ void Load::print_servers() const {
             continue;
         }
         ++server.right;
-        if (server.spans.empty() || query.sent - server.spans.back().second > o_.gap)
+        if (server.spans.empty() || number - server.latest > gap)
             server.spans.push_back({query.sent, query.sent});
         server.spans.back().second = query.sent;
+        server.latest = number;
     }
     std::printf("\"servers\": {");
     const char* comma = "";

@@ -49,6 +49,8 @@ mkdir -p "/new$tree" "/new/lib/modules/$release" /new/run/lab-vm
 mount --move /tree "/new$tree"
 mount --bind "/new$(cat /exchange/modules)" "/new/lib/modules/$release"
 mount --move /exchange /new/run/lab-vm
+# What turns the machine off; the host need not have one.
+cp /bin/busybox /new/run/busybox
 
 # What programs expect to be mounted.
 mkdir -p /dev/pts /dev/shm /new/run/lock /new/run/netns

@@ -9,7 +9,7 @@ export PATH
 exchange=/run/lab-vm
 
 # Shared, as systemd has it: otherwise `ip netns` and private mounts meet oddities.
-busybox mount --make-rshared /
+mount --make-rshared /
 
 # Loaded here so that no test waits for one. What a module itself needs, and
 # whatever is missing in this list, modprobe and the kernel find.
@@ -33,4 +33,4 @@ fi
 echo "$status" > "$exchange/status.part"
 mv "$exchange/status.part" "$exchange/status"
 sync
-busybox poweroff -f
+/run/busybox poweroff -f
