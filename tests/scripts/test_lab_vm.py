@@ -79,16 +79,19 @@ def test_the_command_gets_the_environment_of_the_lab(machine, tmp_path, monkeypa
     assert done.stdout.splitlines() == [f"/a b/dnsdirector|1|{os.getcwd()}", "/run/lab-vm/out"]
 
 
-def test_what_is_missing_is_named_with_its_mend_and_a_status_of_its_own(tmp_path):
+@pytest.mark.parametrize("cli, arguments, name", [
+    ("vm_cli.py", ["--check"], "lab-vm"), ("lab_cli.py", ["vm", "--check"], "lab vm")])
+def test_what_is_missing_is_named_with_its_mend_and_a_status_of_its_own(cli, arguments, name):
     # A program that is nowhere, since PATH's sbin directories are always looked through.
-    cli = ROOT / "tests" / "lab" / "vm_cli.py"
-    script = (f"import runpy, sys; sys.path.insert(0, {str(cli.parent)!r})\n"
+    path = ROOT / "tests" / "lab" / cli
+    script = (f"import runpy, sys; sys.path.insert(0, {str(path.parent)!r})\n"
               "from lab import vm; vm.PROGRAMS = ('no-such-program',)\n"
-              f"sys.argv = ['lab-vm', '--check']; runpy.run_path({str(cli)!r}, run_name='__main__')")
+              f"sys.argv = {['lab', *arguments]}\n"
+              f"runpy.run_path({str(path)!r}, run_name='__main__')")
     done = subprocess.run([sys.executable, "-B", "-c", script], capture_output=True, text=True,
                           check=False)
     assert done.returncode == 124
-    assert done.stderr == "lab-vm: missing programs (scripts/install-deps): no-such-program\n"
+    assert done.stderr == f"{name}: missing programs (scripts/install-deps): no-such-program\n"
 
 
 def test_without_a_network_the_kernel_is_left_out_with_the_reason(tmp_path, monkeypatch):
