@@ -90,14 +90,21 @@ def recursor_lab(can_direct):
     _no_leaks(lab.down())
 
 
+def _needs_xdp(request) -> bool:
+    if "plane" in request.fixturenames:
+        return request.getfixturevalue("plane") == "xdp"
+    return not any(mark.kwargs.get("only") for mark in request.node.iter_markers("vm"))
+
+
 @pytest.fixture
-def lab(answer_lab):
+def lab(answer_lab, request):
     """The shared lab, its servers as new, its director's host empty before and after; in the
     virtual machine with the sysctls that IPVS needs."""
     for server in answer_lab.servers.values():
         restore(server)
     if IN_VM:
         ipvs.prepare(answer_lab.director_host)
+        answer_lab.network.set_native(_needs_xdp(request))
     assert_host_empty(answer_lab)
     yield answer_lab
     for server in answer_lab.servers.values():

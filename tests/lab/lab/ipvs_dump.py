@@ -6,6 +6,7 @@ kind of a tunnel, a service's flags as the kernel holds them."""
 import socket
 import struct
 
+NETLINK_GENERIC = 16
 NLMSG_ERROR, NLMSG_DONE, NLM_F_REQUEST, NLM_F_DUMP = 2, 3, 1, 0x300
 GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 0x10, 3, 1, 2
 NLA_TYPE_MASK, NLA_F_NESTED = 0x3fff, 0x8000
@@ -111,7 +112,7 @@ def dump(host) -> list:
 
 
 def _dump() -> list:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_GENERIC) as sock:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as sock:
         sock.settimeout(10)
         sock.bind((0, 0))
         name = _attribute(CTRL_ATTR_FAMILY_NAME, b"IPVS\0")

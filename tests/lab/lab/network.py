@@ -141,12 +141,19 @@ class Network:
         else:
             director.ip(f"route add default via {plan.ROUTER_V4}",
                         f"route add default via {plan.ROUTER_V6}")
-        if native:
-            for port in ports:
-                self.switch.run("ip", "link", "set", "dev", port,
-                                "xdpdrv", "obj", xdp_pass, "sec", "xdp")
+        self.director_ports, self.xdp_pass, self.native = ports, xdp_pass, False
+        self.set_native(native)
         self.route_service(plan.SERVICE_V4, interfaces)
         self.route_service(plan.SERVICE_V6, interfaces)
+
+    def set_native(self, native: bool):
+        """Puts the program on the switch's ends of the director's wires that native XDP needs
+        there, or takes it away: it hands frames on in a queue of 256 only."""
+        if native != self.native:
+            program = ("obj", self.xdp_pass, "sec", "xdp") if native else ("off",)
+            for port in self.director_ports:
+                self.switch.run("ip", "link", "set", "dev", port, "xdpdrv", *program)
+            self.native = native
 
     def route_service(self, address: str, interfaces: int):
         """Has the router send a service IP to the director."""

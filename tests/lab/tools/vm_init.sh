@@ -62,7 +62,7 @@ ln -s /proc/self/fd /dev/fd
 hostname lab-vm
 ip link set lo up
 # An emulated processor pauses for long while its host is busy; that loses no packet.
-echo 4194304 > /proc/sys/net/core/rmem_default
+echo 33554432 > /proc/sys/net/core/rmem_default
 echo 10000 > /proc/sys/net/core/netdev_max_backlog
 for directory in proc sys dev; do
     mount --move "/$directory" "/new/$directory"
