@@ -203,14 +203,18 @@ def test_a_client_that_never_changes_its_port_is_elsewhere_within_the_fall_time(
     with Director(lab, IPVS + f"include {path}\n"):
         result, killed, removed = death(lab)
     figures.note(report("dnsdirector", result, killed, removed))
-    for setting in (0, 1):
-        host.sysctl(ipv4__vs__expire_nodest_conn=setting)
-        directory = tmp_path / f"keepalived-{setting}"
-        directory.mkdir()
-        with Keepalived(host, path, str(directory)):
-            who = f"keepalived, expire_nodest_conn={setting}"
-            figures.note(report(who, *death(lab)))
-        wait_for("keepalived's end", lambda: ipvs_dump.dump(host) == [], 10)
+    host.ip(f"addr add {plan.SERVICE_V4}/32 dev lo")  # ours brought it along
+    try:
+        for setting in (0, 1):
+            host.sysctl(ipv4__vs__expire_nodest_conn=setting)
+            directory = tmp_path / f"keepalived-{setting}"
+            directory.mkdir()
+            with Keepalived(host, path, str(directory)):
+                who = f"keepalived, expire_nodest_conn={setting}"
+                figures.note(report(who, *death(lab)))
+            wait_for("keepalived's end", lambda: ipvs_dump.dump(host) == [], 10)
+    finally:
+        host.ip(f"addr del {plan.SERVICE_V4}/32 dev lo")
     # What is asserted is ours.
     assert result.wrong == 0 and len(result.counts()) == 2, result
     assert all(at - result.at(killed) <= (FALL_TIME + 1) * 1000 for at in result.lost_at), result
