@@ -2,10 +2,11 @@
 """What a slow machine bears without a director, and what is asked of it with one: the half."""
 
 from . import plan
-from .load import full_rate_here, set_full_rate_here
+from .load import FULL_RATE, full_rate_here, set_full_rate_here
 
-# Queries a second. The first that fails twice ends the search: seconds, not a benchmark.
-STEPS = (500, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 8000, 10000)
+# Queries a second, up to twice what a full load is anywhere. The first that fails twice ends
+# the search: seconds, not a benchmark.
+STEPS = (500, 1000, 1500, 2000, 3000, 4500, 6500, 2 * FULL_RATE)
 SECONDS = 1.0
 # Beyond this a queue grows: it would lose queries if the load went on.
 LONGEST_P90_US = 100_000
