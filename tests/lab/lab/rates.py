@@ -20,8 +20,7 @@ def measure(lab, name: str) -> str:
         if not any(_bears(lab, name, rate) for _ in range(2)):
             break
         borne = rate
-    if borne:
-        set_full_rate_here(borne / 2)
+    set_full_rate_here(max(borne, STEPS[0]) / 2)
     return (f"rate: {borne} queries a second are borne without a director "
             f"(client to {name}, UDP); full loads send {full_rate_here():g}")
 
