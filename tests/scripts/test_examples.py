@@ -13,10 +13,9 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.conf"))
 
 # A keepalived.conf never has a director block, and the dig lines of the classic one have faults
 # that check-config names; nothing else is said of it.
-EXPECTED = {
-    "keepalived.conf": ["warning: no director block: attaching to every interface",
-                        "[servfail-passes]", "[one-outside-name]"],
-}
+CLASSIC = ["warning: no director block: attaching to every interface", "[servfail-passes]",
+           "[one-outside-name]"]
+EXPECTED = {"keepalived.conf": CLASSIC, "keepalived-vlans.conf": CLASSIC}
 
 pytestmark = pytest.mark.skipif(not BINARY.exists(), reason=f"{BINARY} is not built")
 

@@ -150,7 +150,13 @@ def _v4(addresses: list) -> str:
 
 
 class Bind(Daemon):
+    """source: the address that it asks the tree from, else its first one."""
+
     program = "named"
+
+    def __init__(self, host, directory, name, addresses, source=None, control_port=953):
+        super().__init__(host, directory, name, addresses)
+        self.source, self.control_port = source or _v4(addresses), control_port
 
     def configure(self):
         listen4 = "".join(f"{a}; " for a in self.addresses if AF_SIX not in a)
@@ -160,11 +166,11 @@ class Bind(Daemon):
                   'secret "bGFiIGxhYiBsYWIgbGFiIGxhYiBsYWI="; };\n')
         self.file("named.conf", f"""\
 include "{self.file('rndc.key')}";
-controls {{ inet 127.0.0.1 port 953 allow {{ 127.0.0.1; }} keys {{ "lab"; }}; }};
+controls {{ inet 127.0.0.1 port {self.control_port} allow {{ 127.0.0.1; }} keys {{ "lab"; }}; }};
 options {{
   directory "{self.directory}"; pid-file none; session-keyfile none;
   listen-on {{ {listen4}}}; listen-on-v6 {{ {listen6}}};
-  query-source address {_v4(self.addresses)};
+  query-source address {self.source};
   recursion yes; allow-query {{ any; }}; allow-recursion {{ any; }}; allow-query-cache {{ any; }};
   dnssec-validation no; empty-zones-enable no; minimal-responses yes;
   server-id "{self.name}"; recursive-clients 10000;
@@ -177,7 +183,8 @@ zone "." {{ type hint; file "hints"; }};
         return [self._program(), "-g", "-n", "1", "-c", self.file("named.conf")]
 
     def flush(self):
-        self.host.run("rndc", "-s", "127.0.0.1", "-k", self.file("rndc.key"), "flush")
+        self.host.run("rndc", "-s", "127.0.0.1", "-p", self.control_port,
+                      "-k", self.file("rndc.key"), "flush")
 
 
 class Unbound(Daemon):

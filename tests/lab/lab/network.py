@@ -88,7 +88,8 @@ class Network:
         host.ip("link set lo up")
         return host
 
-    def _plug(self, host: Host, interface: str, bridge: str):
+    def plug(self, host: Host, interface: str, bridge: str) -> str:
+        """Wires a new interface of a host, still down, to a bridge; returns the bridge's port."""
         port = f"{host.name}-{interface}"
         self.switch.ip(f"link add {port} type veth peer name {interface} netns {host.netns}",
                        f"link set {port} master {bridge} up")
@@ -110,8 +111,8 @@ class Network:
         client.ip("link set eth0 up",
                   f"addr add {plan.CLIENT_V4}/24 dev eth0",
                   f"addr add {plan.CLIENT_V6}/64 dev eth0 nodad")
-        self._plug(router, "eth1", SERVER_BRIDGE)
-        self._plug(router, "eth2", FRONT_BRIDGE)
+        self.plug(router, "eth1", SERVER_BRIDGE)
+        self.plug(router, "eth2", FRONT_BRIDGE)
         router.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
         router.ip("link set eth0 up", "link set eth1 up", "link set eth2 up",
                   f"addr add {plan.ROUTER_CLIENT_V4}/24 dev eth0",
@@ -127,12 +128,12 @@ class Network:
         """The director's host, with one or two interfaces."""
         director = self._host("director")
         inside = "eth0" if interfaces == 1 else "eth1"
-        ports = [self._plug(director, inside, SERVER_BRIDGE)]
+        ports = [self.plug(director, inside, SERVER_BRIDGE)]
         director.ip(f"link set {inside} up",
                     f"addr add {plan.DIRECTOR_V4}/24 dev {inside}",
                     f"addr add {plan.DIRECTOR_V6}/64 dev {inside} nodad")
         if interfaces == 2:
-            ports.append(self._plug(director, "eth0", FRONT_BRIDGE))
+            ports.append(self.plug(director, "eth0", FRONT_BRIDGE))
             director.ip("link set eth0 up",
                         f"addr add {plan.FRONT_DIRECTOR_V4}/28 dev eth0",
                         f"addr add {plan.FRONT_DIRECTOR_V6}/64 dev eth0 nodad",
@@ -164,14 +165,18 @@ class Network:
             via = plan.DIRECTOR_V6 if six else plan.DIRECTOR_V4
         self.hosts["router"].ip(f"route add {address} via {via}")
 
-    def server(self, name: str, addresses: list) -> Host:
-        """A host on the servers' network with these addresses."""
+    def server(self, name: str, addresses: list, front: bool = False) -> Host:
+        """A host on the servers' network with these addresses; front: on the network between
+        the router and a director with two interfaces, so behind the router for one with one."""
         host = self._host(name)
-        self._plug(host, "eth0", SERVER_BRIDGE)
-        host.ip("link set eth0 up", *[_add_address(a, "eth0", 24, 64) for a in addresses],
-                f"route add default via {plan.ROUTER_V4}")
+        self.plug(host, "eth0", FRONT_BRIDGE if front else SERVER_BRIDGE)
+        via = (plan.FRONT_ROUTER_V4, plan.FRONT_ROUTER_V6) if front else (plan.ROUTER_V4,
+                                                                         plan.ROUTER_V6)
+        host.ip("link set eth0 up",
+                *[_add_address(a, "eth0", 28 if front else 24, 64) for a in addresses],
+                f"route add default via {via[0]}")
         if any(":" in a for a in addresses):
-            host.ip(f"route add default via {plan.ROUTER_V6}")
+            host.ip(f"route add default via {via[1]}")
         return host
 
     def bare(self, name: str, addresses: list) -> Host:

@@ -35,6 +35,11 @@ def server_v6(number: int) -> str:
     return f"2001:db8:1::{10 + number}"
 
 
+def front_server(number: int) -> tuple:
+    """Both addresses of a server behind the router, from 1 to 10."""
+    return f"192.0.2.{242 + number}", f"2001:db8:f::{10 + number:x}"
+
+
 def crowd_v6(number: int) -> str:
     """The address of a server of the crowd, from 1."""
     return f"2001:db8:2::{number:x}"
