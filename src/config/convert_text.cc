@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "config/ipvs_options.h"
 #include "core/mnemonics.h"
 
 namespace dnsdirector::config {
@@ -317,9 +318,10 @@ std::vector<std::string> lines_of_policies(const PlannedCluster& cluster) {
     line.add_if(ipvs.persistence_timeout != 0, "persistence_timeout {}s", ipvs.persistence_timeout);
     line.add_if(ipvs.persistence_prefix != 0, "persistence_granularity {}",
                 granularity_text(ipvs.persistence_prefix, cluster.service_ips.front().family()));
-    line.add_if(ipvs.one_packet &&
-                    (ipvs.persistence_timeout != 0 || like.method == core::ForwardingMethod::nat),
-                "ops on");
+    line.add_if(
+        ipvs.one_packet && !one_packet_by_default(like.scheduler, ipvs.persistence_timeout != 0,
+                                                  like.method == core::ForwardingMethod::nat),
+        "ops on");
     line.end(lines);
     if (like.quorum_up) lines.push_back("quorum_up " + command_text(*like.quorum_up));
     if (like.quorum_down) lines.push_back("quorum_down " + command_text(*like.quorum_down));

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "config/findings.h"
+#include "config/ipvs_options.h"
 
 namespace dnsdirector::config {
 namespace {
@@ -171,6 +172,35 @@ void client_affinity(const Scene& scene) {
     }
 }
 
+/// Why the kernel's scheduler sees every real server idle when it places UDP; empty where it
+/// does not (ip_vs_sed.c, ip_vs_nq.c; ip_vs.h: a UDP flow is an inactive connection).
+std::string idle_to_the_kernel(const Service& service) {
+    const std::string name{to_string(service.scheduler)};
+    if (service.scheduler == core::Scheduler::sed || service.scheduler == core::Scheduler::nq)
+        return name + " counts active connections, and a flow of UDP never is one";
+    if (counts_connections(service.scheduler) && service.ipvs.one_packet)
+        return name + " counts connections, and one-packet scheduling (ops) keeps none";
+    return "";
+}
+
+void udp_to_one_server(const Scene& scene) {
+    if (scene.configuration.director.dataplane != core::DataPlaneKind::ipvs) return;
+    std::set<std::uint32_t> said;
+    for (std::size_t i = 0; i < scene.configuration.services.size(); ++i) {
+        const Service& service = scene.configuration.services[i];
+        if (service.key.protocol != Protocol::udp || service.key.fwmark != 0 ||
+            service.real_servers.size() < 2)
+            continue;
+        const std::string why = idle_to_the_kernel(service);
+        const ServicePlaces& places = scene.places.services[i];
+        if (why.empty() || !said.insert(places.block.order).second) continue;
+        scene.diagnostics.finding(places.at, "udp-to-one-server",
+                                  fmt::format("lb_algo {}: all UDP queries go to one server of {}",
+                                              why, service.key.to_string()),
+                                  "lb_algo wrr, by packet; or wlc without ops, by flow");
+    }
+}
+
 constexpr Rule rules[] = {
     {"udp-without-tcp", "a UDP service without its TCP twin", udp_without_tcp},
     {"tcp-without-udp", "a TCP service without its UDP twin", tcp_without_udp},
@@ -179,6 +209,7 @@ constexpr Rule rules[] = {
     {"service-ip-in-server-subnet", "a service IP in the servers' own network",
      service_ip_in_server_subnet},
     {"persistence", "clients that stay with one server", client_affinity},
+    {"udp-to-one-server", "UDP whose scheduler counts what UDP does not make", udp_to_one_server},
 };
 
 }  // namespace

@@ -96,6 +96,16 @@ void judge_persistence(const PersistenceDraft& persistence, bool native, Assembl
             diagnostics.error(each.position, "persistence_granularity: {}", read.error().message);
 }
 
+bool counts_connections(core::Scheduler scheduler) {
+    using core::Scheduler;
+    return scheduler == Scheduler::wlc || scheduler == Scheduler::lc ||
+           scheduler == Scheduler::sed || scheduler == Scheduler::nq;
+}
+
+bool one_packet_by_default(core::Scheduler scheduler, bool persists, bool translates) {
+    return !persists && !translates && !counts_connections(scheduler);
+}
+
 core::IpvsOptions ipvs_options(const IpvsWishes& wishes, const core::Service& service,
                                const Assembly& assembly) {
     core::IpvsOptions options;
@@ -103,11 +113,10 @@ core::IpvsOptions ipvs_options(const IpvsWishes& wishes, const core::Service& se
     options.persistence_timeout = timeout_of(wishes);
     if (options.persistence_timeout != 0)
         options.persistence_prefix = prefix_for(wishes.persistence, service.key.address.family());
-    // A reply through NAT is translated by the flow that its query made, which
-    // one-packet scheduling does not keep.
     options.one_packet =
         service.key.protocol == Protocol::udp &&
-        wishes.one_packet.value_or(options.persistence_timeout == 0 && !wishes.translates);
+        wishes.one_packet.value_or(one_packet_by_default(
+            service.scheduler, options.persistence_timeout != 0, wishes.translates));
     options.fallback = wishes.fallback && (service.scheduler == core::Scheduler::sh ||
                                            service.scheduler == core::Scheduler::mh);
     return options;

@@ -23,6 +23,14 @@ struct IpvsWishes {
 /// Says what is wrong with a block's persistence. `native`: which form it is.
 void judge_persistence(const PersistenceDraft& persistence, bool native, Assembly& assembly);
 
+/// Whether it goes by the connections that each real server has.
+[[nodiscard]] bool counts_connections(core::Scheduler scheduler);
+
+/// Whether UDP is spread packet by packet unless the file says otherwise. Not with persistence,
+/// which asks for the opposite; not by NAT, whose replies are translated by the flow that the
+/// query made; not where a scheduler counts connections, of which nothing would be left to count.
+[[nodiscard]] bool one_packet_by_default(core::Scheduler scheduler, bool persists, bool translates);
+
 /// For one service of the block; nothing special on other planes.
 [[nodiscard]] core::IpvsOptions ipvs_options(const IpvsWishes& wishes, const core::Service& service,
                                              const Assembly& assembly);

@@ -237,7 +237,7 @@ const Keyword keywords[] = {
      .name = "ops",
      .kind = Kind::flag,
      .help = "Under dataplane ipvs: whether UDP is spread packet by packet",
-     .standard = "on, but off with persistence_timeout or lb_kind NAT",
+     .standard = "on, but off with persistence_timeout, lb_kind NAT, or lb_algo wlc, lc, sed, nq",
      .handle =
          [](const Call& c) {
              c.current.cluster().one_packet = {c.arguments.flag, c.arguments.position};

@@ -67,6 +67,11 @@ std::string native(const std::string& lines, const std::string& check = "query \
            "}\n}\n";
 }
 
+std::string over_ipvs(const std::string& lines) {
+    const std::string text = native(lines);
+    return "director { dataplane ipvs }\n" + text.substr(text.find('\n') + 1);
+}
+
 struct Case {
     std::string code;
     std::string with;
@@ -110,6 +115,10 @@ INSTANTIATE_TEST_SUITE_P(
              "real_server a { address 2001:db8:0:1::11 }\n}\n",
              2},
         Case{"persistence", native("lb_algo sh"), native("lb_algo mh"), 3},
+        Case{"udp-to-one-server", over_ipvs("lb_algo sed"), over_ipvs("lb_algo sed\nprotocol tcp"),
+             3},
+        Case{"udp-to-one-server", over_ipvs("lb_algo wlc\nops on"), over_ipvs("lb_algo wlc"), 3},
+        Case{"udp-to-one-server", over_ipvs("lb_algo nq\nops off"), over_ipvs("lb_algo wrr"), 3},
         Case{"persistence",
              service("192.0.2.53", "UDP", one, "persistence_timeout 360\n") +
                  service("192.0.2.53", "TCP", one),
@@ -213,7 +222,7 @@ TEST(FindingsOfAFile, HaveACodeOfTheirTable) {
     for (const auto& rules : {service_rules(), check_rules(), target_rules()})
         for (const Rule& rule : rules)
             EXPECT_TRUE(codes.insert(rule.code).second) << rule.code;
-    EXPECT_EQ(codes.size(), 13U);
+    EXPECT_EQ(codes.size(), 14U);
 }
 
 }  // namespace

@@ -27,7 +27,12 @@ TEST(Ipvs, udp_is_spread_packet_by_packet_unless_something_keeps_the_flow) {
     EXPECT_FALSE(ops("persistence_timeout 60"));
     EXPECT_TRUE(ops("persistence_timeout 60\nops"));
     EXPECT_FALSE(service("192.0.2.53 53", "", "lvs_method NAT").ipvs.one_packet);
-    EXPECT_TRUE(service("fwmark 7", "").ipvs.one_packet);
+    EXPECT_TRUE(service("fwmark 7", "lb_algo wrr").ipvs.one_packet);
+    // What counts connections would find none, and take one server for all.
+    for (const char* const scheduler : {"wlc", "lc", "sed", "nq"}) {
+        EXPECT_FALSE(ops(std::string("lb_algo ") + scheduler)) << scheduler;
+        EXPECT_TRUE(ops(std::string("ops\nlb_algo ") + scheduler)) << scheduler;
+    }
 }
 
 TEST(Ipvs, persistence_has_a_time_and_a_granularity) {
