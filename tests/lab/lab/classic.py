@@ -52,15 +52,13 @@ class Classic(Lab):
     def __init__(self, **options):
         super().__init__(servers=["bind"], interfaces=2, services=[plan.SERVICE_V4], **options)
 
-    def _make(self):
-        super()._make()
+    def _start_server(self, number: int, make: str):
+        super()._start_server(number, make)
         for vlan in VLANS:
             _add_vlan(self.director_host, vlan, vlan.director)
-        self._make_kai()
-        for vlan in VLANS:
-            self.servers[vlan.process].wait_ready()
+        self._start_kai()
 
-    def _make_kai(self):
+    def _start_kai(self):
         kai = self.network.server("kai", [UPLINK_V4])
         kai.sysctl(ipv4__conf__all__arp_ignore=1, ipv4__conf__all__arp_announce=2)
         self.network.plug(kai, TRUNK, SERVER_BRIDGE)
