@@ -22,6 +22,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import vm_cli  # noqa: E402
+from lab.classic import Classic  # noqa: E402
 from lab.director import binary  # noqa: E402
 from lab.lab import MAKES, Lab  # noqa: E402
 from lab.registry import Registry, start_time  # noqa: E402
@@ -33,7 +34,10 @@ def up(args):
     unknown = [m for m in makes if m not in MAKES]
     if unknown:
         raise LabError(f"no make {unknown[0]}: one of {', '.join(MAKES)}")
-    lab = Lab(servers=makes, interfaces=args.interfaces, native=not args.generic, keep=True)
+    if args.classic:
+        lab = Classic(native=not args.generic, keep=True)
+    else:
+        lab = Lab(servers=makes, interfaces=args.interfaces, native=not args.generic, keep=True)
     lab.up()
     os.mkdir(lab.path("run"))
     print(f"lab {lab.registry.lab['id']} is up; scripts/lab status shows it, "
@@ -144,6 +148,9 @@ def main() -> int:
                      help="of the director")
     sub.add_argument("--generic", action="store_true",
                      help="leave the switch without XDP programs: for generic mode only")
+    sub.add_argument("--classic", action="store_true",
+                     help="the lab of examples/keepalived-vlans.conf instead, where 802.1Q is: "
+                          "in scripts/lab-vm")
     commands.add_parser("status", help="labs, hosts, addresses, processes")
     sub = commands.add_parser("shell", parents=[which], help="a shell on a host")
     sub.add_argument("host")

@@ -47,6 +47,7 @@ def check_shares(result, tolerance: float):
 
 @pytest.mark.parametrize("dataplane", ["ipvs"])
 def test_two_processes_of_one_machine_are_told_apart_by_their_vlan(classic, dataplane):
+    classic.network.set_native(dataplane == "xdp")
     text = f"director {{\n {PLANES[dataplane]}\n}}\ninclude {CONFIG}\n"
     with Director(classic, text) as director:
         wait_states(director, kai_105="up", kai_109="up", s1="up")

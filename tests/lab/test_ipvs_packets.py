@@ -385,3 +385,17 @@ def test_schedulers_keep_their_promises_over_udp(lab, more_clients, quick_timeou
         # wlc counts flows, so that they are kept.
         flows = lab.load(SECOND_V4, rate=1000, count=600, sockets=60).start().finish()
         assert flows.failed == 0 and abs(flows.shares()["s1"] - 2 / 3) <= 0.03, flows
+
+
+def test_counting_schedulers_give_udp_to_one_server(lab, quick_timeouts):
+    """What check-config warns of (udp-to-one-server), and why `ops` is off under wlc."""
+    text = IPVS
+    for target, number, words in ((plan.SERVICE_V4, 0, "lb_algo sed"),
+                                  (SECOND_V4, 0, "lb_algo wlc; ops"),
+                                  (plan.SERVICE_V6, 1, "lb_algo nq")):
+        text += virtual_server(f"{target} 53", {f"{S1[number]} 53": 1, f"{S2[number]} 53": 1},
+                               words + "; lb_kind DR; protocol UDP")
+    with directing(lab, text):
+        for target in (plan.SERVICE_V4, SECOND_V4, plan.SERVICE_V6):
+            result = lab.load(target, rate=1000, count=128).start().finish()
+            assert result.failed == 0 and max(result.shares().values()) >= 0.9, result

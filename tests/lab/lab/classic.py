@@ -84,8 +84,8 @@ def _dnat() -> str:
     VLAN tells them apart (iptables: -t raw -i eth1.105 -j CT --zone-orig 105). Replies need
     none, since they begin at different addresses."""
     zones = "; ".join(f"iifname {v.interface} ct original zone set {v.number}" for v in VLANS)
-    dnat = "; ".join(f"iifname {v.interface} ip daddr {plan.SERVICE_V4} meta l4proto {{ tcp, udp }} "
-                     f"th dport 53 dnat to {v.kai}" for v in VLANS)
+    query = f"ip daddr {plan.SERVICE_V4} meta l4proto {{ tcp, udp }} th dport 53"
+    dnat = "; ".join(f"iifname {v.interface} {query} dnat to {v.kai}" for v in VLANS)
     return f"""\
 table ip kai {{
     chain zones {{
