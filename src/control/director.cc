@@ -58,11 +58,12 @@ Result<void> RunningDirector::start() {
     connect();
     // Whatever may be refused comes before anything is changed.
     if (auto listening = listen(first_configuration_.director); !listening) return listening;
+    const auto found = parts_.plane->read();  // a predecessor's
+    if (auto able = parts_.plane->check(first_configuration_); !able) return able;
     engine_.set_overrides(parts_.overrides);
-    parts_.plane->expect(first_configuration_);
-    const auto found = parts_.plane->read();
     if (auto forwarding = put_in_force(std::move(first_configuration_)); !forwarding) {
         // What a predecessor left goes on; what only we began goes again.
+        parts_.plane->expect({});
         if (found && found->empty()) {
             (void)parts_.plane->detach();
             (void)presence_.release();
@@ -145,6 +146,7 @@ void RunningDirector::connect() {
 Result<void> RunningDirector::put_in_force(core::Configuration configuration) {
     if (auto configured = engine_.configure(std::move(configuration)); !configured)
         return configured;
+    parts_.plane->accept();
     hold_service_ips();
     generation_ += 1;
     loaded_at_ = wall_now();

@@ -53,6 +53,8 @@ Result<std::vector<std::string>> RunningDirector::reload(config::Loaded loaded) 
             needs_restart(engine_.configuration().director, loaded.configuration->director);
         !reason.empty())
         return refuse(std::move(reason));
+    if (auto able = parts_.plane->check(*loaded.configuration); !able)
+        return refuse(able.error().message);
 
     std::vector<std::string> lines = differences(engine_.configuration(), *loaded.configuration);
     core::Configuration before = engine_.configuration();

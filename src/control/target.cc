@@ -16,6 +16,11 @@ std::optional<Protocol> take_protocol(std::string_view& text) {
     return std::nullopt;
 }
 
+/// Port 0 is every port: of a service for all ports or by firewall mark.
+bool means_port(const Target& target, std::uint16_t port) {
+    return !target.port || port == 0 || *target.port == port;
+}
+
 }  // namespace
 
 Result<Target> parse_target(std::string_view text) {
@@ -69,21 +74,20 @@ std::string unknown_to_why(const Target& target) {
 bool matches(const Target& target, const core::ServiceKey& service) {
     return target.address == service.address &&
            (!target.protocol || *target.protocol == service.protocol) &&
-           (!target.port || *target.port == service.port);
+           means_port(target, service.port);
 }
 
 bool matches(const Target& target, const core::ServiceKey& service,
              const std::optional<core::SorryServer>& sorry) {
     return sorry && target.address == sorry->endpoint.address &&
            (!target.protocol || *target.protocol == service.protocol) &&
-           (!target.port || *target.port == sorry->endpoint.port);
+           means_port(target, sorry->endpoint.port);
 }
 
 bool matches(const Target& target, const std::string& cluster, Protocol protocol,
              const std::string& name, const Endpoint& server) {
     if (target.protocol && *target.protocol != protocol) return false;
-    if (target.address)
-        return server.address == *target.address && (!target.port || *target.port == server.port);
+    if (target.address) return server.address == *target.address && means_port(target, server.port);
     return (target.cluster.empty() || target.cluster == cluster) && target.name == name;
 }
 

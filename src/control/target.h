@@ -15,7 +15,8 @@ inline constexpr std::size_t max_target_length = 1024;  ///< bytes
 
 /// TARGET of drain, undrain and why: `[CLUSTER/]NAME` or
 /// `ADDRESS[:PORT][/udp|/tcp]`, IPv6 in brackets (without a port also bare). For
-/// why, ADDRESS may be a service IP or a sorry server, too.
+/// why, ADDRESS may be a service IP or a sorry server, too. Any PORT means a server that
+/// takes all of them.
 struct Target {
     std::string text;     ///< as given
     std::string cluster;  ///< "" matches all

@@ -85,9 +85,17 @@ struct Capabilities {
 
 class DataPlane : public EventSource {
 public:
+    /// Whether this machine can do what a configuration wants, as far as that can be
+    /// known beforehand; nothing is changed. An error is why it cannot, with its mend.
+    [[nodiscard]] virtual Result<void> check(const core::Configuration& /*next*/) { return {}; }
+
     /// Told before read() which configuration comes: a plane that shares its
-    /// table with others then takes over what of theirs it names.
+    /// table with others then takes over what of theirs it names. What was taken
+    /// over for one that was never accepted, and is not named here, is given back
+    /// as it was found.
     virtual void expect(const core::Configuration& /*next*/) {}
+    /// The configuration that was expected is in force.
+    virtual void accept() {}
 
     /// What the kernel holds now, read back from it. A service whose tables do
     /// not hold what its records say is reported with weights that cannot be

@@ -68,7 +68,8 @@ struct IpvsDestination {
     friend bool operator==(const IpvsDestination&, const IpvsDestination&) = default;
 };
 
-/// What the kernel answered instead of doing it. `error` is an errno value.
+/// What the kernel answered instead of doing it. `error` is an errno value; ENOSYS: it has
+/// no IPVS any more (the module was unloaded).
 struct IpvsRefusal {
     int error = 0;
     std::string message;  ///< the kernel's words
@@ -86,6 +87,10 @@ public:
 
     virtual IpvsResult<std::vector<IpvsService>> services() = 0;
     virtual IpvsResult<std::vector<IpvsDestination>> destinations(const IpvsServiceId& service) = 0;
+
+    /// Whether this kernel has the scheduler; it loads the module where it can. Nothing is
+    /// changed. ENOENT: there is none.
+    virtual IpvsResult<void> find_scheduler(const std::string& name) = 0;
 
     virtual IpvsResult<void> add(const IpvsService& service) = 0;       ///< EEXIST
     virtual IpvsResult<void> edit(const IpvsService& service) = 0;      ///< ESRCH

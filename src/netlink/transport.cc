@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace dnsdirector::netlink {
 namespace {
@@ -32,6 +33,14 @@ Refusal refusal_of(const nlmsghdr& header) {
         attributes[NLMSGERR_ATTR_MSG] != nullptr)
         refusal.detail = nla_get_string(attributes[NLMSGERR_ATTR_MSG]);
     return refusal;
+}
+
+/// What ended a dump early (netlink_dump_done()); 0 where nothing did.
+Refusal dump_end(const nlmsghdr& header) {
+    std::int32_t error = 0;
+    if (header.nlmsg_len >= static_cast<std::uint32_t>(nlmsg_size(sizeof error)))
+        std::memcpy(&error, nlmsg_data(&header), sizeof error);
+    return {error < 0 ? -error : 0, {}};
 }
 
 }  // namespace
@@ -91,7 +100,11 @@ Transport::Outcome Transport::exchange(nl_msg* message, const Visitor& visit) {
     nl_complete_msg(socket_.get(), message);
     const std::uint32_t sequence = nlmsg_hdr(message)->nlmsg_seq;
     const nlmsghdr* request = nlmsg_hdr(message);
-    if (send(descriptor(), request, request->nlmsg_len, 0) < 0) return {{errno, {}}, false};
+    ssize_t sent = 0;
+    do {
+        sent = send(descriptor(), request, request->nlmsg_len, 0);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) return {{errno, {}}, false};
 
     Outcome outcome;
     for (;;) {
@@ -102,7 +115,10 @@ Transport::Outcome Transport::exchange(nl_msg* message, const Visitor& visit) {
         for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
             if (header->nlmsg_seq != sequence) continue;  // of an exchange that failed half-way
             if (header->nlmsg_flags & NLM_F_DUMP_INTR) outcome.interrupted = true;
-            if (header->nlmsg_type == NLMSG_DONE) return outcome;
+            if (header->nlmsg_type == NLMSG_DONE) {
+                outcome.refusal = dump_end(*header);
+                return outcome;
+            }
             if (header->nlmsg_type == NLMSG_ERROR) {
                 outcome.refusal = refusal_of(*header);
                 return outcome;
@@ -127,8 +143,14 @@ tl::expected<void, Refusal> Transport::dump(nl_msg* message, const std::function
         restart();
         nlmsg_hdr(message)->nlmsg_seq = 0;  // libnl then gives it the next number
         Outcome outcome = exchange(message, visit);
-        if (outcome.refusal.error != 0) return tl::unexpected{std::move(outcome.refusal)};
-        if (!outcome.interrupted || attempt == dump_attempts) return {};
+        const int error = outcome.refusal.error;
+        if (error == 0 && (!outcome.interrupted || attempt == dump_attempts)) return {};
+        if (error == 0) continue;
+        // ENOBUFS: something was dropped. EBUSY: an earlier dump, of which we gave up
+        // the rest, still waits to be read.
+        if ((error != ENOBUFS && error != EBUSY) || attempt == dump_attempts)
+            return tl::unexpected{std::move(outcome.refusal)};
+        drain([](const nlmsghdr&) {});
     }
 }
 

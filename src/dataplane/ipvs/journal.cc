@@ -20,12 +20,11 @@ std::string words(const core::ServiceKey& key) {
                        key.fwmark);
 }
 
-std::string count_line(const Journal::Member& member, const Tally& tally) {
-    const auto& [key, server] = member;
+std::string count_line(const core::ServiceKey& key, const Endpoint* server, const Tally& tally) {
     return fmt::format("count {} {} {} {} {} {} {}\n", words(key),
-                       server ? server->address.to_string() : "-", server ? server->port : 0,
-                       tally.before().packets, tally.before().bytes, tally.last().packets,
-                       tally.last().bytes);
+                       server != nullptr ? server->address.to_string() : "-",
+                       server != nullptr ? server->port : 0, tally.before().packets,
+                       tally.before().bytes, tally.last().packets, tally.last().bytes);
 }
 
 std::optional<core::ServiceKey> read_key(std::istream& in) {
@@ -60,7 +59,7 @@ std::string head(const std::string& boot) {
 Result<Journal> Journal::open(std::string path, std::string boot) {
     Journal journal{std::move(path), std::move(boot)};
     journal.load();
-    while (journal.tallies_.size() > most_tallies)
+    while (journal.needed_lines() > most_tallies && !journal.tallies_.empty())
         journal.tallies_.erase(std::prev(journal.tallies_.end()));
     if (auto written = journal.rewrite(); !written) return tl::unexpected(written.error());
     return journal;
@@ -71,6 +70,8 @@ Journal::Journal(Journal&& other) noexcept
       boot_(std::move(other.boot_)),
       file_(std::exchange(other.file_, -1)),
       lines_(other.lines_),
+      waiting_(std::move(other.waiting_)),
+      torn_(other.torn_),
       own_(std::move(other.own_)),
       tallies_(std::move(other.tallies_)) {}
 
@@ -102,22 +103,26 @@ bool Journal::read_line(const std::string& line) {
     Count last;
     if (!(in >> address >> port >> before.packets >> before.bytes >> last.packets >> last.bytes))
         return false;
-    Member member{*key, std::nullopt};
-    if (address != "-") {
-        const auto server = IpAddress::parse(address);
-        if (!server) return false;
-        member.second = Endpoint{*server, port};
+    Tallies& tallies = tallies_[*key];
+    const Tally tally{before, last};
+    if (address == "-") {
+        tallies.service = tally;
+        return true;
     }
-    tallies_[member] = Tally{before, last};
-    return true;
+    const auto server = IpAddress::parse(address);
+    if (server) tallies.servers[{*server, port}] = tally;
+    return server.has_value();
 }
 
 Result<void> Journal::rewrite() {
     std::string text = head(boot_) + "\n";
     for (const core::ServiceKey& key : own_)
         text += "own " + words(key) + "\n";
-    for (const auto& [member, tally] : tallies_)
-        text += count_line(member, tally);
+    for (const auto& [key, tallies] : tallies_) {
+        text += count_line(key, nullptr, tallies.service);
+        for (const auto& [server, tally] : tallies.servers)
+            text += count_line(key, &server, tally);
+    }
 
     const std::string temporary = path_ + ".new";
     const int file =
@@ -132,29 +137,49 @@ Result<void> Journal::rewrite() {
     }
     if (file_ >= 0) close(file_);
     file_ = file;
-    lines_ = own_.size() + tallies_.size();
+    lines_ = needed_lines();
+    waiting_.clear();
+    torn_ = false;
     return {};
 }
 
-Result<void> Journal::append(const std::string& line) {
-    if (++lines_ > 2 * (own_.size() + tallies_.size()) + spare_lines) return rewrite();
-    if (!write_all(file_, line)) return fail_errno("cannot write " + path_, errno);
-    return {};
+std::size_t Journal::needed_lines() const {
+    std::size_t lines = own_.size() + tallies_.size();
+    for (const auto& [key, tallies] : tallies_)
+        lines += tallies.servers.size();
+    return lines;
+}
+
+void Journal::add(const std::string& line) {
+    waiting_ += line;
+    ++lines_;
+}
+
+Result<void> Journal::flush() {
+    if (waiting_.empty() && !torn_) return {};
+    const bool mostly_past = lines_ > spare_lines && lines_ > 2 * needed_lines() + spare_lines;
+    if (torn_ || mostly_past) return rewrite();
+    if (write_all(file_, std::exchange(waiting_, {}))) return {};
+    torn_ = true;  // half a line may stand at its end
+    return fail_errno("cannot write " + path_, errno);
 }
 
 Result<void> Journal::claim(const core::ServiceKey& key) {
     if (!own_.insert(key).second) return {};
-    return append("own " + words(key) + "\n");
+    add("own " + words(key) + "\n");
+    auto written = flush();
+    if (!written) own_.erase(key);
+    return written;
 }
 
 Result<void> Journal::release(const core::ServiceKey& key) {
     if (own_.erase(key) == 0) return {};
-    return append("gone " + words(key) + "\n");
+    add("gone " + words(key) + "\n");
+    return flush();
 }
 
-Result<void> Journal::note(const Member& member) {
-    const auto found = tallies_.find(member);
-    return found == tallies_.end() ? Result<void>{} : append(count_line(member, found->second));
+void Journal::note(const core::ServiceKey& key, const Endpoint* server, const Tally& tally) {
+    add(count_line(key, server, tally));
 }
 
 Result<void> Journal::restore() {
@@ -169,6 +194,7 @@ Result<void> Journal::restore() {
 void Journal::remove() {
     own_.clear();
     tallies_.clear();
+    waiting_.clear();
     unlink(path_.c_str());
 }
 

@@ -15,9 +15,9 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "base/result.h"
@@ -28,8 +28,11 @@ namespace dnsdirector::dataplane::ipvs {
 
 class Journal {
 public:
-    /// A service's server; nothing stands for the service itself.
-    using Member = std::pair<core::ServiceKey, std::optional<Endpoint>>;
+    /// Of one service, and of the servers that it has or had.
+    struct Tallies {
+        Tally service;
+        std::unordered_map<Endpoint, Tally> servers;
+    };
 
     /// A file of another boot, or one that is damaged, is void: the kernel's
     /// table did not outlive the boot either. `boot` is any text without blanks.
@@ -45,9 +48,13 @@ public:
     /// When the kernel has removed it.
     Result<void> release(const core::ServiceKey& key);
 
-    [[nodiscard]] std::map<Member, Tally>& tallies() { return tallies_; }
-    /// Writes down where this tally stands.
-    Result<void> note(const Member& member);
+    [[nodiscard]] std::map<core::ServiceKey, Tallies>& tallies() { return tallies_; }
+    /// Writes down where a tally stands, with the next flush(), claim() or release().
+    void note(const core::ServiceKey& key, const Tally& tally) { note(key, nullptr, tally); }
+    void note(const core::ServiceKey& key, const Endpoint& server, const Tally& tally) {
+        note(key, &server, tally);
+    }
+    Result<void> flush();
 
     /// Makes the file again where somebody removed it.
     Result<void> restore();
@@ -60,14 +67,18 @@ private:
     void load();
     bool read_line(const std::string& line);
     Result<void> rewrite();
-    Result<void> append(const std::string& line);
+    void add(const std::string& line);
+    void note(const core::ServiceKey& key, const Endpoint* server, const Tally& tally);
+    [[nodiscard]] std::size_t needed_lines() const;
 
     std::string path_;
     std::string boot_;
     int file_ = -1;
     std::size_t lines_ = 0;
+    std::string waiting_;  ///< lines to be written
+    bool torn_ = false;    ///< the last ones could not be
     std::set<core::ServiceKey> own_;
-    std::map<Member, Tally> tallies_;
+    std::map<core::ServiceKey, Tallies> tallies_;
 };
 
 }  // namespace dnsdirector::dataplane::ipvs

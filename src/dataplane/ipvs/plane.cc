@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "dataplane/ipvs/ipvs.h"
-#include "dataplane/ipvs/surroundings.h"
+#include "dataplane/ipvs/refusals.h"
 #include "dataplane/ipvs/translate.h"
 
 namespace dnsdirector::dataplane::ipvs {
@@ -24,7 +24,12 @@ using netlink::IpvsStats;
 // long comes more rarely, but not rarer than that allows.
 constexpr Nanoseconds look_interval = Milliseconds{500};
 constexpr Nanoseconds longest_look_interval = Milliseconds{900};
-constexpr int look_cost_ratio = 20;
+constexpr int look_cost_ratio = 40;
+
+// The kernel marks no dump of IPVS as interrupted: where others change the table
+// between two parts of one, a server may be missing in it or stand there twice. What
+// is news is believed when it was read twice alike, or after so many times.
+constexpr int most_scans = 4;
 
 // Counting a service's servers before one of them goes takes a dump of them all.
 // Of larger ones the last look's numbers are taken, so that a change costs the
@@ -34,17 +39,6 @@ constexpr std::size_t few_servers = 256;
 TimePoint time_now() {
     return TimePoint{std::chrono::duration_cast<TimePoint::duration>(
         std::chrono::steady_clock::now().time_since_epoch())};
-}
-
-/// A refusal in an operator's words.
-tl::unexpected<Error> refused(const core::ServiceKey& key, const std::string& what,
-                              const IpvsRefusal& refusal) {
-    if (refusal.error == EPERM)
-        return fail(
-            "{}: {}: no permission to change the IPVS table; run as root or with "
-            "CAP_NET_ADMIN",
-            key.to_string(), what);
-    return fail("{}: {}: the kernel refuses it: {}", key.to_string(), what, refusal.message);
 }
 
 Count count_of(const IpvsStats& stats) {
@@ -82,30 +76,6 @@ Plane::Plane(std::unique_ptr<netlink::IpvsTable> table, Journal journal)
 
 // ---- reading ------------------------------------------------------------------
 
-void Plane::expect(const core::Configuration& next) {
-    expected_.clear();
-    for (const core::Service& service : next.services)
-        expected_.insert(service.key);
-    const std::vector<std::string> before =
-        std::exchange(warnings_, judge_surroundings(next, read_setting));
-    for (const std::string& warning : warnings_)
-        if (std::find(before.begin(), before.end(), warning) == before.end())
-            spdlog::warn("{}", warning);
-}
-
-/// What the journal says, and what the configuration names: the latter is taken
-/// over from whoever made it.
-bool Plane::is_ours(const core::ServiceKey& key) {
-    if (journal_.owns(key)) return true;
-    if (!expected_.contains(key)) return false;
-    spdlog::warn(
-        "{}: somebody else made this service in the IPVS table; the configuration has "
-        "it, so that it is taken over",
-        key.to_string());
-    note(journal_.claim(key));
-    return true;
-}
-
 void Plane::note(const Result<void>& written) {
     const std::string trouble = written ? "" : written.error().message;
     if (!trouble.empty() && trouble != journal_trouble_)
@@ -113,56 +83,87 @@ void Plane::note(const Result<void>& written) {
     journal_trouble_ = trouble;
 }
 
-void Plane::observe(const Journal::Member& member, const IpvsStats& stats) {
-    if (journal_.tallies()[member].observe(count_of(stats))) note(journal_.note(member));
+void Plane::observe(const core::ServiceKey& key, const Endpoint& server, const IpvsStats& stats,
+                    Journal::Tallies& tallies) {
+    Tally& tally = tallies.servers[server];
+    if (tally.observe(count_of(stats))) journal_.note(key, server, tally);
 }
 
-Result<void> Plane::scan_service(const core::ServiceKey& key, const IpvsService& service,
-                                 Scan& found) {
-    const auto destinations = table_->destinations(service.id);
+Result<core::ServiceForwarding> Plane::scan_service(const core::ServiceKey& key,
+                                                    const IpvsService& service,
+                                                    Counters* counters) {
+    auto destinations = table_->destinations(service.id);
     if (!destinations) return refused(key, "reading its servers", destinations.error());
     core::ServiceForwarding forwarding = forwarding_of(key, service);
-    observe({key, std::nullopt}, service.stats);
+    Journal::Tallies& tallies = journal_.tallies()[key];
+    if (tallies.service.observe(count_of(service.stats))) journal_.note(key, tallies.service);
+    forwarding.destinations.reserve(destinations->size());
     for (const IpvsDestination& one : *destinations) {
-        const core::Destination destination = destination_of(one);
-        observe({key, destination.server}, one.stats);
-        found.connections[{key, destination.server}] = {one.active, one.inactive, one.persistent};
-        forwarding.destinations.push_back(destination);
+        const core::Destination& destination =
+            forwarding.destinations.emplace_back(destination_of(one));
+        observe(key, destination.server, one.stats, tallies);
+        if (counters != nullptr)
+            counters->connections[{key, destination.server}] = {one.active, one.inactive,
+                                                                one.persistent};
     }
-    std::sort(forwarding.destinations.begin(), forwarding.destinations.end());
+    auto& sorted = forwarding.destinations;
+    std::sort(sorted.begin(), sorted.end());
+    sorted.erase(std::unique(sorted.begin(), sorted.end(),
+                             [](const core::Destination& left, const core::Destination& right) {
+                                 return left.server == right.server;
+                             }),
+                 sorted.end());
     if (const auto told = methods_.find(key); told != methods_.end())
         forwarding.method = told->second;
-    else if (!forwarding.destinations.empty())
-        forwarding.method = forwarding.destinations.front().method;
-    found.ours.emplace(key, std::move(forwarding));
-    return {};
+    else if (!sorted.empty())
+        forwarding.method = sorted.front().method;
+    // What the journal does not know, and the configuration names.
+    if (!journal_.owns(key)) take_over(key, {service, std::move(*destinations)});
+    return forwarding;
 }
 
-Result<Plane::Scan> Plane::scan() {
+Result<core::Forwarding> Plane::scan(Counters* counters) {
     const auto services = table_->services();
     if (!services) {
         if (services.error().error == EPERM)
             return fail("no permission to read the IPVS table; run as root or with CAP_NET_ADMIN");
         return fail("cannot read the IPVS table: {}", services.error().message);
     }
-    Scan found;
+    if (counters != nullptr) *counters = {};
+    core::Forwarding ours;
     for (const IpvsService& service : *services) {
         const auto key = key_of(service.id);
-        if (!key || !is_ours(*key)) {
-            found.foreign.push_back(name_of(service));
+        if (!key || (!journal_.owns(*key) && !expected_.contains(*key))) {
+            if (counters != nullptr) counters->foreign.push_back(name_of(service));
             continue;
         }
-        if (auto done = scan_service(*key, service, found); !done)
-            return tl::unexpected(done.error());
+        auto found = scan_service(*key, service, counters);
+        if (!found) return tl::unexpected(found.error());
+        ours.emplace(*key, std::move(*found));
+    }
+    note(journal_.flush());
+    return ours;
+}
+
+/// Until what is not as it was before has been seen twice.
+Result<core::Forwarding> Plane::scan_settled(Counters* counters) {
+    auto found = scan(counters);
+    if (!found || *found == held_) return found;
+    for (int scans = 1; found && scans < most_scans; ++scans) {
+        const core::Forwarding before = std::move(*found);
+        found = scan(counters);
+        if (found && (*found == before || *found == held_)) break;
     }
     return found;
 }
 
 Result<core::Forwarding> Plane::read() {
-    auto found = scan();
+    const TimePoint begun = time_now();
+    auto found = scan_settled(nullptr);
     if (!found) return tl::unexpected(found.error());
     if (!detached_) note(journal_.restore());
-    held_ = std::move(found->ours);
+    held_ = std::move(*found);
+    schedule(begun);
     return held_;
 }
 
@@ -173,29 +174,40 @@ std::optional<TimePoint> Plane::deadline() const {
 
 void Plane::on_deadline(TimePoint now) {
     if (detached_ || now < next_look_) return;
-    const TimePoint before = time_now();
-    if (auto found = scan()) {
-        const std::string what = summary(held_, found->ours);
-        held_ = std::move(found->ours);
+    auto looked = look(nullptr);
+    const std::string trouble = looked ? "" : looked.error().message;
+    if (!trouble.empty() && trouble != look_trouble_ && on_disturbed) on_disturbed(trouble);
+    look_trouble_ = trouble;
+}
+
+/// Reads the table and says what others changed.
+Result<void> Plane::look(Counters* counters) {
+    const TimePoint begun = time_now();
+    auto found = scan_settled(counters);
+    if (found && *found != held_) {
+        const std::string what = summary(held_, *found);
+        held_ = std::move(*found);
         if (!what.empty() && on_disturbed) on_disturbed(what);
     }
-    const TimePoint after = time_now();
-    next_look_ = after + std::clamp<Nanoseconds>((after - before) * look_cost_ratio, look_interval,
-                                                 longest_look_interval);
+    schedule(begun);
+    if (!found) return tl::unexpected(found.error());
+    return {};
+}
+
+void Plane::schedule(TimePoint begun) {
+    const TimePoint now = time_now();
+    next_look_ = now + std::clamp<Nanoseconds>((now - begun) * look_cost_ratio, look_interval,
+                                               longest_look_interval);
 }
 
 Result<Counters> Plane::counters() {
-    auto found = scan();
-    if (!found) return tl::unexpected(found.error());
     Counters counters;
-    for (const auto& [member, tally] : journal_.tallies()) {
-        if (member.second)
-            counters.servers[{member.first, *member.second}] = tally.total();
-        else
-            counters.services[member.first] = tally.total();
+    if (auto looked = look(&counters); !looked) return tl::unexpected(looked.error());
+    for (const auto& [key, tallies] : journal_.tallies()) {
+        counters.services[key] = tallies.service.total();
+        for (const auto& [server, tally] : tallies.servers)
+            counters.servers[{key, server}] = tally.total();
     }
-    counters.connections = std::move(found->connections);
-    counters.foreign = std::move(found->foreign);
     return counters;
 }
 
@@ -219,6 +231,7 @@ Result<void> Plane::apply(std::span<const core::Change> changes) {
     }
     for (const core::ServiceKey& key : returned_)
         recount(key);
+    note(journal_.flush());
     return result;
 }
 
@@ -231,10 +244,7 @@ Result<void> Plane::set(const core::AddService& service, bool fresh) {
         methods_[service.key] = service.method;
         return {};
     }
-    if (done.error().error == ENOENT)
-        return fail("{}: this kernel has no scheduler {}; run `modprobe ip_vs_{}`",
-                    service.key.to_string(), in_kernel.scheduler, in_kernel.scheduler);
-    return refused(service.key, "scheduler " + in_kernel.scheduler, done.error());
+    return refused_scheduler(service.key, in_kernel.scheduler, done.error());
 }
 
 Result<void> Plane::put(const core::AddService& change) {
@@ -253,10 +263,11 @@ Result<void> Plane::put(const core::RemoveService& change) {
     if (!done && done.error().error != ESRCH)
         return refused(change.key, "removing the service", done.error());
     methods_.erase(change.key);
-    const auto& tallies = journal_.tallies();
-    for (auto at = tallies.lower_bound({change.key, std::nullopt});
-         at != tallies.end() && at->first.first == change.key; ++at)
-        note(journal_.note(at->first));
+    if (const auto found = journal_.tallies().find(change.key); found != journal_.tallies().end()) {
+        journal_.note(change.key, found->second.service);
+        for (const auto& [server, tally] : found->second.servers)
+            journal_.note(change.key, server, tally);
+    }
     note(journal_.release(change.key));
     return {};
 }
@@ -277,8 +288,10 @@ Result<void> Plane::set(const core::ServiceKey& key, const core::Destination& on
 }
 
 Result<void> Plane::put(const core::AddDestination& change) {
-    const auto known = journal_.tallies().find({change.key, change.destination.server});
-    if (known != journal_.tallies().end()) returned_.insert(change.key);
+    const auto known = journal_.tallies().find(change.key);
+    if (known != journal_.tallies().end() &&
+        known->second.servers.contains(change.destination.server))
+        returned_.insert(change.key);
     return set(change.key, change.destination, true);
 }
 
@@ -293,7 +306,10 @@ Result<void> Plane::put(const core::RemoveDestination& change) {
     if (!done && done.error().error != ENOENT && done.error().error != ESRCH)
         return refused(change.key, "removing real server " + change.server.to_string(),
                        done.error());
-    note(journal_.note({change.key, change.server}));
+    if (const auto found = journal_.tallies().find(change.key); found != journal_.tallies().end())
+        if (const auto at = found->second.servers.find(change.server);
+            at != found->second.servers.end())
+            journal_.note(change.key, change.server, at->second);
     return {};
 }
 
@@ -310,7 +326,7 @@ void Plane::recount(const core::ServiceKey& key) {
     if (held == held_.end() || held->second.destinations.size() > few_servers) return;
     if (const auto destinations = table_->destinations(id_of(key)))
         for (const IpvsDestination& one : *destinations)
-            observe({key, {{one.address, one.port}}}, one.stats);
+            observe(key, {one.address, one.port}, one.stats, journal_.tallies()[key]);
 }
 
 /// Ours go; what others made stays.
@@ -319,51 +335,19 @@ Result<void> Plane::detach() {
     Result<void> result;
     const std::set<core::ServiceKey> own = journal_.own();
     for (const core::ServiceKey& key : own) {
+        if (taken_.contains(key)) {
+            if (auto given = give_back(key); !given) result = std::move(given);
+            continue;
+        }
         const auto done = table_->remove(id_of(key));
         if (!done && done.error().error != ESRCH)
             result = refused(key, "removing the service", done.error());
     }
     journal_.remove();
+    expected_.clear();
     held_.clear();
     detached_ = true;
     return result;
-}
-
-// ---- who gets a client's packets ------------------------------------------------
-
-Result<Choice> Plane::choose(const Flow& flow) const {
-    const auto found = held_.find(flow.service);
-    if (found == held_.end()) return Choice{};
-    const core::ServiceForwarding& service = found->second;
-    Choice choice;
-    choice.by = Choice::By::nobody;
-    const bool by_turns =
-        service.scheduler == core::Scheduler::rr || service.scheduler == core::Scheduler::lc;
-    for (const core::Destination& one : service.destinations) {
-        if (one.weight == 0) continue;
-        choice.shares.push_back({one.server, by_turns ? 1 : one.weight});
-        choice.slots += choice.shares.back().slots;
-    }
-    if (choice.shares.empty()) return choice;
-    switch (service.scheduler) {
-        case core::Scheduler::rr:
-        case core::Scheduler::wrr:
-            if (!service.ipvs.one_packet)
-                return fail(
-                    "the kernel keeps this client with the server that its flow began "
-                    "with, and chooses by turns ({}) for a new one; `ipvsadm -Lcn` lists "
-                    "the flows",
-                    core::to_string(service.scheduler));
-            choice.by = Choice::By::rotation;
-            return choice;
-        case core::Scheduler::sh:
-        case core::Scheduler::mh:
-            return fail(
-                "the kernel's own hash ({}) decides, which only it knows; `ipvsadm -Lcn` "
-                "lists the flows",
-                core::to_string(service.scheduler));
-        default: choice.by = Choice::By::load; return choice;
-    }
 }
 
 }  // namespace dnsdirector::dataplane::ipvs

@@ -26,7 +26,9 @@ public:
     [[nodiscard]] std::optional<TimePoint> deadline() const override;
     void on_deadline(TimePoint now) override;
 
+    [[nodiscard]] Result<void> check(const core::Configuration& next) override;
     void expect(const core::Configuration& next) override;
+    void accept() override { taken_.clear(); }
     Result<core::Forwarding> read() override;
     Result<void> apply(std::span<const core::Change> changes) override;
     Result<Counters> counters() override;
@@ -41,17 +43,24 @@ public:
     Result<void> detach() override;
 
 private:
-    /// The whole table, once.
-    struct Scan {
-        core::Forwarding ours;
-        std::map<std::pair<core::ServiceKey, Endpoint>, Connections> connections;
-        std::vector<std::string> foreign;
+    /// A service as somebody else made it.
+    struct Original {
+        netlink::IpvsService service;
+        std::vector<netlink::IpvsDestination> destinations;
     };
-    Result<Scan> scan();
-    Result<void> scan_service(const core::ServiceKey& key, const netlink::IpvsService& service,
-                              Scan& found);
-    [[nodiscard]] bool is_ours(const core::ServiceKey& key);
-    void observe(const Journal::Member& member, const netlink::IpvsStats& stats);
+    /// Ours, from the whole table. `counters` gets connections and others' services,
+    /// where they are asked for.
+    Result<core::Forwarding> scan(Counters* counters);
+    Result<core::Forwarding> scan_settled(Counters* counters);
+    Result<core::ServiceForwarding> scan_service(const core::ServiceKey& key,
+                                                 const netlink::IpvsService& service,
+                                                 Counters* counters);
+    Result<void> look(Counters* counters);
+    void schedule(TimePoint begun);
+    void take_over(const core::ServiceKey& key, Original found);
+    Result<void> give_back(const core::ServiceKey& key);
+    void observe(const core::ServiceKey& key, const Endpoint& server,
+                 const netlink::IpvsStats& stats, Journal::Tallies& tallies);
     void note(const Result<void>& written);
 
     // One change each; see apply().
@@ -69,13 +78,17 @@ private:
     std::unique_ptr<netlink::IpvsTable> table_;
     Journal journal_;
     core::Forwarding held_;  ///< ours, as the kernel said or was told last
-    /// A service without destinations has no method in the kernel.
+    /// In the kernel only destinations have a method: what each service was told, or
+    /// what the configuration says where an earlier process told it.
     std::map<core::ServiceKey, core::ForwardingMethod> methods_;
     std::set<core::ServiceKey> expected_;  ///< of the configuration
+    /// Taken over for a configuration that is not accepted yet.
+    std::map<core::ServiceKey, Original> taken_;
     std::vector<std::string> warnings_;
     std::set<core::ServiceKey> counted_;   ///< before a removal, in this apply()
     std::set<core::ServiceKey> returned_;  ///< have a server again, in this apply()
     std::string journal_trouble_;
+    std::string look_trouble_;
     TimePoint next_look_;
     bool detached_ = false;
 };

@@ -47,6 +47,20 @@ TEST(Target, MeansEveryMatchInAllClustersFamiliesAndProtocols) {
     EXPECT_EQ(count("ns2"), 0U);
 }
 
+TEST(Target, AnyPortMeansAServerOfAllPorts) {
+    const Endpoint all_ports{*IpAddress::parse("203.0.113.11"), 0};
+    const auto means = [&](const char* text) {
+        return matches(*parse_target(text), "", Protocol::tcp, "203.0.113.11:53", all_ports);
+    };
+    EXPECT_TRUE(means("203.0.113.11:53"));
+    EXPECT_TRUE(means("203.0.113.11:80/tcp"));
+    EXPECT_TRUE(means("203.0.113.11"));
+    EXPECT_FALSE(means("203.0.113.11:53/udp"));
+    EXPECT_FALSE(means("203.0.113.12:53"));
+    const core::ServiceKey service{*IpAddress::parse("192.0.2.53"), 0, Protocol::tcp};
+    EXPECT_TRUE(matches(*parse_target("192.0.2.53:53"), service));
+}
+
 TEST(Target, MayMeanAServiceIpOrASorryServer) {
     const core::ServiceKey service{*IpAddress::parse("192.0.2.53"), 53, Protocol::udp};
     const core::SorryServer sorry{{*IpAddress::parse("203.0.113.200"), 54}, false};

@@ -26,6 +26,10 @@ struct FakeKernel {
     std::string missing_scheduler;
     bool keeps_trash = false;  ///< a destination that comes back has its old counters
     std::map<IpAddress, netlink::IpvsStats> trash;
+    bool unloaded = false;           ///< the module is gone
+    int torn_dumps = 0;              ///< so many dumps lack their last server
+    int twofold_dumps = 0;           ///< so many hold their last server twice
+    std::size_t dumped_servers = 0;  ///< by all dumps until now
 };
 
 class FakeTable final : public netlink::IpvsTable {
@@ -33,6 +37,7 @@ public:
     explicit FakeTable(FakeKernel& kernel) : kernel_(kernel) {}
 
     netlink::IpvsResult<std::vector<netlink::IpvsService>> services() override {
+        if (kernel_.unloaded) return error(ENOSYS);
         std::vector<netlink::IpvsService> all;
         for (const auto& [id, entry] : kernel_.table)
             all.push_back(entry.service);
@@ -42,7 +47,16 @@ public:
         const netlink::IpvsServiceId& service) override {
         const auto found = kernel_.table.find(service);
         if (found == kernel_.table.end()) return {};
-        return found->second.destinations;
+        auto all = found->second.destinations;
+        if (!all.empty() && kernel_.torn_dumps > 0 && kernel_.torn_dumps-- > 0) all.pop_back();
+        if (!all.empty() && kernel_.twofold_dumps > 0 && kernel_.twofold_dumps-- > 0)
+            all.push_back(all.back());
+        kernel_.dumped_servers += all.size();
+        return all;
+    }
+    netlink::IpvsResult<void> find_scheduler(const std::string& name) override {
+        if (name == kernel_.missing_scheduler) return error(ENOENT);
+        return {};
     }
     netlink::IpvsResult<void> add(const netlink::IpvsService& service) override {
         if (auto no = begin("add service", service.id)) return error(*no);

@@ -108,6 +108,131 @@ TEST_F(IpvsPlane, takes_over_what_the_configuration_names) {
     EXPECT_EQ(plane->read(), wish({{first, 1}}));
 }
 
+TEST_F(IpvsPlane, gives_back_what_it_took_over_for_a_configuration_that_was_refused) {
+    auto plane = start();
+    ASSERT_TRUE(bring(*plane, wish({{first, 1}, {second, 4}}, Scheduler::lc)));
+    const FakeKernel::Entry before = entry();
+    std::filesystem::remove(journal_);  // as if somebody else had made it
+    plane = start();
+    core::Configuration configuration;
+    configuration.services.emplace_back().key = key;
+    plane->expect(configuration);
+    const Endpoint third{ip("203.0.113.13"), 53};
+    ASSERT_TRUE(bring(*plane, wish({{first, 7}, {third, 1}})));
+    EXPECT_NE(entry().service, before.service);
+    plane->expect({});
+    EXPECT_EQ(entry().service, before.service);
+    EXPECT_EQ(entry().destinations, before.destinations);
+    EXPECT_EQ(plane->read(), core::Forwarding{});
+    EXPECT_EQ(plane->counters()->foreign, std::vector<std::string>{"192.0.2.53:53/udp"});
+
+    plane->expect(configuration);
+    ASSERT_TRUE(bring(*plane, wish({{first, 7}})));
+    ASSERT_TRUE(plane->detach());
+    EXPECT_EQ(entry().service, before.service) << "at the end, too";
+    EXPECT_EQ(entry().destinations, before.destinations);
+}
+
+TEST_F(IpvsPlane, keeps_what_it_took_over_for_a_configuration_that_is_in_force) {
+    auto plane = start();
+    ASSERT_TRUE(bring(*plane, wish({{first, 1}})));
+    std::filesystem::remove(journal_);
+    plane = start();
+    core::Configuration configuration;
+    configuration.services.emplace_back().key = key;
+    plane->expect(configuration);
+    ASSERT_TRUE(bring(*plane, wish({{first, 7}})));
+    plane->accept();
+    plane->expect({});
+    EXPECT_EQ(plane->read(), wish({{first, 7}})) << "ours, whatever the next one says";
+    ASSERT_TRUE(plane->detach());
+    EXPECT_TRUE(kernel_.table.empty());
+}
+
+TEST_F(IpvsPlane, a_scheduler_that_is_missing_is_known_before_anything_is_changed) {
+    auto plane = start();
+    kernel_.missing_scheduler = "mh";
+    core::Configuration configuration;
+    configuration.services.resize(2);
+    configuration.services[0].key = key;
+    configuration.services[1].key = {ip("192.0.2.54"), 53, Protocol::tcp};
+    configuration.services[1].scheduler = Scheduler::mh;
+    const auto able = plane->check(configuration);
+    ASSERT_FALSE(able);
+    EXPECT_EQ(able.error().message,
+              "192.0.2.54:53/tcp: this kernel has no scheduler mh; run `modprobe ip_vs_mh`");
+    EXPECT_TRUE(kernel_.calls.empty());
+    kernel_.missing_scheduler = "";
+    EXPECT_TRUE(plane->check(configuration));
+}
+
+TEST_F(IpvsPlane, believes_no_dump_that_others_changes_tore) {
+    auto plane = start();
+    const auto desired = wish({{first, 1}, {second, 1}});
+    ASSERT_TRUE(bring(*plane, desired));
+    std::vector<std::string> said;
+    plane->on_disturbed = [&](const std::string& what) { said.push_back(what); };
+    kernel_.torn_dumps = 1;
+    plane->on_deadline(*plane->deadline());
+    kernel_.twofold_dumps = 2;
+    plane->on_deadline(*plane->deadline());
+    EXPECT_TRUE(said.empty()) << said.front();
+    kernel_.torn_dumps = 1;
+    EXPECT_EQ(start()->read(), desired) << "nor at a start";
+}
+
+TEST_F(IpvsPlane, says_once_that_the_table_cannot_be_read_and_goes_on_when_it_can) {
+    auto plane = start();
+    const auto desired = wish({{first, 1}});
+    ASSERT_TRUE(bring(*plane, desired));
+    std::vector<std::string> said;
+    plane->on_disturbed = [&](const std::string& what) { said.push_back(what); };
+    const auto look = [&] { plane->on_deadline(*plane->deadline()); };
+    kernel_.unloaded = true;
+    look();
+    look();
+    ASSERT_EQ(said.size(), 1U);
+    EXPECT_NE(said[0].find("cannot read the IPVS table"), std::string::npos) << said[0];
+    EXPECT_FALSE(plane->read());
+    kernel_.unloaded = false;  // loaded again, and empty
+    kernel_.table.clear();
+    look();
+    EXPECT_EQ(said.size(), 2U);
+    ASSERT_TRUE(bring(*plane, desired));
+    EXPECT_EQ(plane->read(), desired);
+}
+
+TEST_F(IpvsPlane, a_change_costs_the_same_in_a_table_of_any_size) {
+    const auto cost = [&](int services) {
+        kernel_ = {};
+        std::filesystem::remove(journal_);
+        auto plane = start();
+        core::Forwarding desired;
+        for (int i = 0; i < services; ++i) {
+            core::ServiceForwarding service{
+                {ip(("2001:db8::" + std::to_string(i + 1)).c_str()), 53, Protocol::udp}};
+            for (int j = 0; j < 100; ++j)
+                service.destinations.push_back(
+                    {{ip(("2001:db8:1::" + std::to_string(1000 + j)).c_str()), 53}, 1});
+            desired.emplace(service.key, service);
+        }
+        EXPECT_TRUE(bring(*plane, desired));
+        kernel_.calls.clear();
+        kernel_.dumped_servers = 0;
+        const core::ServiceForwarding& service = desired.begin()->second;
+        const core::Change out =
+            core::RemoveDestination{service.key, service.destinations[50].server};
+        const core::Change back = core::AddDestination{service.key, service.destinations[50]};
+        EXPECT_TRUE(plane->apply(std::span(&out, 1)));
+        EXPECT_TRUE(plane->apply(std::span(&back, 1)));
+        EXPECT_EQ(kernel_.calls.size(), 2U);
+        return kernel_.dumped_servers;
+    };
+    const std::size_t small = cost(1);
+    EXPECT_EQ(small, 200U) << "its service's counters, before and after";
+    EXPECT_EQ(cost(100), small);
+}
+
 TEST_F(IpvsPlane, knows_after_a_crash_what_is_its_own) {
     {
         auto plane = start();
