@@ -35,6 +35,7 @@ class Part:
     json: tuple = ("--json", "{}")  # arguments that make it write its figures
     quick: tuple = ("--quick",)
     writes: str = "file"            # "stdout": its figures go there, the table to stderr
+    asked: bool = False             # runs only where it is named: it takes the virtual machine
 
 
 PARTS = [
@@ -47,6 +48,9 @@ PARTS = [
     Part("core", "decisions and tables, computed only", "core_bench", 180, root=False,
          json=("--benchmark_out={}", "--benchmark_out_format=json"),
          quick=("--benchmark_min_time=0.05",)),
+    Part("ipvs", "large IPVS tables, next to ipvsadm", "ipvs_scale", 400, asked=True),
+    Part("keepalived", "one classic file, next to keepalived", "versus_keepalived", 400,
+         asked=True),
 ]
 
 
@@ -55,7 +59,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="parts:\n" + "\n".join(f"  {p.name:9} {p.title}" for p in PARTS))
-    parser.add_argument("parts", nargs="*", metavar="PART", help="which to run (default: all)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="which to run (default: all but "
+                        "ipvs and keepalived, which want scripts/lab-vm)")
     parser.add_argument("--without", action="append", default=[], metavar="PART", choices=names)
     parser.add_argument("--json", metavar="FILE",
                         default=os.path.join(ROOT, "build", "bench.json"),
@@ -188,7 +193,7 @@ def heading(text: str):
 
 def main() -> int:
     options = parse()
-    wanted = [p for p in PARTS if (not options.parts or p.name in options.parts)
+    wanted = [p for p in PARTS if (p.name in options.parts or not (options.parts or p.asked))
               and p.name not in options.without]
     about = machine()
     print(f"{about['processor']}, {about['processors']} processors, Linux {about['kernel']}, "
