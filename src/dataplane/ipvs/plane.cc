@@ -124,11 +124,7 @@ Result<core::ServiceForwarding> Plane::scan_service(const core::ServiceKey& key,
 
 Result<core::Forwarding> Plane::scan(Counters* counters) {
     const auto services = table_->services();
-    if (!services) {
-        if (services.error().error == EPERM)
-            return fail("no permission to read the IPVS table; run as root or with CAP_NET_ADMIN");
-        return fail("cannot read the IPVS table: {}", services.error().message);
-    }
+    if (!services) return cannot_read(services.error());
     if (counters != nullptr) *counters = {};
     core::Forwarding ours;
     for (const IpvsService& service : *services) {
@@ -356,12 +352,12 @@ namespace dnsdirector::dataplane {
 
 Result<std::unique_ptr<DataPlane>> make_ipvs(std::unique_ptr<netlink::IpvsTable> table,
                                              const std::string& journal) {
+    // Without permission it is better not to start.
+    if (const auto services = table->services(); !services)
+        return ipvs::cannot_read(services.error());
     auto opened = ipvs::Journal::open(journal, ipvs::boot_id());
     if (!opened) return tl::unexpected(opened.error());
-    auto plane = std::make_unique<ipvs::Plane>(std::move(table), std::move(*opened));
-    // Without permission it is better not to start.
-    if (auto found = plane->read(); !found) return tl::unexpected(found.error());
-    return plane;
+    return std::make_unique<ipvs::Plane>(std::move(table), std::move(*opened));
 }
 
 Result<std::unique_ptr<DataPlane>> make_ipvs(const std::string& journal) {

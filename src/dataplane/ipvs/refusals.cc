@@ -7,6 +7,12 @@ namespace dnsdirector::dataplane::ipvs {
 
 using netlink::IpvsRefusal;
 
+tl::unexpected<Error> cannot_read(const IpvsRefusal& refusal) {
+    if (refusal.error == EPERM)
+        return fail("no permission to read the IPVS table; run as root or with CAP_NET_ADMIN");
+    return fail("cannot read the IPVS table: {}", refusal.message);
+}
+
 tl::unexpected<Error> refused(const core::ServiceKey& key, const std::string& what,
                               const IpvsRefusal& refusal) {
     if (refusal.error == EPERM)

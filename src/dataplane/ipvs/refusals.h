@@ -11,6 +11,7 @@
 
 namespace dnsdirector::dataplane::ipvs {
 
+[[nodiscard]] tl::unexpected<Error> cannot_read(const netlink::IpvsRefusal& refusal);
 /// `what` was to be done with the service.
 [[nodiscard]] tl::unexpected<Error> refused(const core::ServiceKey& key, const std::string& what,
                                             const netlink::IpvsRefusal& refusal);
