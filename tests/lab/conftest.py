@@ -105,6 +105,7 @@ def lab(answer_lab, request):
     if IN_VM:
         ipvs.prepare(answer_lab.director_host)
         answer_lab.network.set_native(_needs_xdp(request))
+        rates.use(xdp=_needs_xdp(request))
     assert_host_empty(answer_lab)
     yield answer_lab
     for server in answer_lab.servers.values():

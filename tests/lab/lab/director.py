@@ -104,12 +104,12 @@ class Director:
         if not os.access(binary(), os.X_OK):
             raise LabError(f"no dnsdirector at {binary()}: build it (scripts/build), "
                            "or say where it is with DNSDIRECTOR=PATH")
-        self.begun = time.monotonic()
         self.process = self.host.start(
             self.name, [binary(), "run", "-f", self.config, "--run-dir", self.run_dir,
                         "--pin-dir", self.pin_dir], self.log)
         if wait:
             wait_for("the director to answer", self._answers, timeout)
+        self.begun = time.monotonic()
         return self
 
     def _answers(self) -> bool:
@@ -265,7 +265,7 @@ class Counting:
     def __init__(self, director: Director, where: dict):
         self.director, self.where = director, where
         self.lags = director.status()["dataplane"]["kind"] == "ipvs"
-        if self.lags:  # the table was empty before
+        if self.lags:  # by then the director had made its services
             time.sleep(max(0.0, director.begun + ESTIMATOR_SECONDS + 0.5 - time.monotonic()))
         self.base = director.packets(**where)
 

@@ -18,11 +18,6 @@ FULL_RATE = 5000
 _full_rate_here = FULL_RATE / SLOWNESS
 
 
-def full_rate_here() -> float:
-    """Queries a second that a load of FULL_RATE sends on this machine."""
-    return _full_rate_here
-
-
 def set_full_rate_here(rate: float):
     global _full_rate_here
     _full_rate_here = rate

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a slow machine bears without a director, and what is asked of it with one: the half."""
+"""What a slow machine bears without a director, and what part of it loads have with one."""
 
 from . import plan
-from .load import FULL_RATE, full_rate_here, set_full_rate_here
+from .load import FULL_RATE, set_full_rate_here
 
 # Queries a second, up to twice what a full load is anywhere. The first that fails twice ends
 # the search: seconds, not a benchmark.
@@ -12,17 +12,31 @@ SECONDS = 1.0
 LONGEST_P90_US = 100_000
 
 
+_borne = None
+
+
 def measure(lab, name: str) -> str:
     """Finds the highest of STEPS that the machine bears from the client to this server,
-    past the director; full loads have half of it from now on. Returns a line that says so."""
-    borne = 0
+    past the director. Returns a line that says so."""
+    global _borne
+    _borne = 0
     for rate in STEPS:
         if not any(_bears(lab, name, rate) for _ in range(2)):
             break
-        borne = rate
-    set_full_rate_here(max(borne, STEPS[0]) / 2)
-    return (f"rate: {borne} queries a second are borne without a director "
-            f"(client to {name}, UDP); full loads send {full_rate_here():g}")
+        _borne = rate
+    return (f"rate: {_borne} queries a second are borne without a director "
+            f"(client to {name}, UDP); full loads send {part(False):g}, under xdp {part(True):g}")
+
+
+def part(xdp: bool) -> float:
+    """What a full load sends: half of what is borne. A quarter under native XDP, for which
+    veth copies every frame into a page of its own, twice on its way."""
+    return max(_borne, STEPS[0]) / (4 if xdp else 2)
+
+
+def use(xdp: bool):
+    """From now on full loads have their part."""
+    set_full_rate_here(part(xdp))
 
 
 def _bears(lab, name: str, rate: int) -> bool:
