@@ -21,7 +21,6 @@ def bare_lab(can_lab):
     assert lab.down() == []
 
 
-@pytest.mark.vm
 def test_load_generator_loses_nothing_at_5000_a_second_without_a_director(bare_lab):
     for target in (plan.server_v4(1), plan.server_v6(1)):
         result = bare_lab.load(target, rate=5000, count=5000).start().finish()
@@ -73,7 +72,6 @@ def test_load_generator_notices_losses(bare_lab, command, undo):
     assert result.lost == 100
 
 
-@pytest.mark.vm
 def test_a_run_that_was_killed_is_cleaned_up_by_lab_down(can_lab):
     script = ("import sys, time; sys.path.insert(0, sys.argv[1])\n"
               "from lab import Lab\n"

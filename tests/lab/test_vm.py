@@ -6,7 +6,6 @@ import platform
 import socket
 
 import pytest
-from lab import Lab
 from lab.network import Network
 from lab.registry import Registry
 from lab.system import run
@@ -103,9 +102,3 @@ def test_what_the_machine_writes_is_gone_with_it_but_for_what_it_hands_out():
     assert (kinds["/"], kinds["/run/lab-vm"]) == ("overlay", "9p")
     with open(os.path.join(os.environ["LAB_VM_OUT"], "kernel"), "w", encoding="ascii") as file:
         file.write(platform.release() + "\n")
-
-
-def test_the_same_lab_comes_up_here(can_lab):
-    with Lab(servers=["answer"]) as lab:
-        assert lab.servers["s1"].running()
-        assert lab.host("s1").call(lambda: lab.servers["s1"].stats()["udp"]) >= 0

@@ -3,6 +3,7 @@
 
 from . import plan
 from .load import FULL_RATE, set_full_rate_here
+from .system import LabError
 
 # Queries a second, up to twice what a full load is anywhere. The first that fails twice ends
 # the search: seconds, not a benchmark.
@@ -11,19 +12,20 @@ SECONDS = 1.0
 # Beyond this a queue grows: it would lose queries if the load went on.
 LONGEST_P90_US = 100_000
 
-
-_borne = None
+_borne = 0  # by measure()
 
 
 def measure(lab, name: str) -> str:
     """Finds the highest of STEPS that the machine bears from the client to this server,
-    past the director. Returns a line that says so."""
+    past the director; LabError where it does not bear the first. Returns a line that says so."""
     global _borne
     _borne = 0
     for rate in STEPS:
         if not any(_bears(lab, name, rate) for _ in range(2)):
             break
         _borne = rate
+    if _borne == 0:
+        raise LabError(f"the machine loses queries without a director at {STEPS[0]} a second")
     return (f"rate: {_borne} queries a second are borne without a director "
             f"(client to {name}, UDP); full loads send {part(False):g}, under xdp {part(True):g}")
 
@@ -31,7 +33,7 @@ def measure(lab, name: str) -> str:
 def part(xdp: bool) -> float:
     """What a full load sends: half of what is borne. A quarter under native XDP, for which
     veth copies every frame into a page of its own, twice on its way."""
-    return max(_borne, STEPS[0]) / (4 if xdp else 2)
+    return _borne / (4 if xdp else 2)
 
 
 def use(xdp: bool):
