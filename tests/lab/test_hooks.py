@@ -162,7 +162,7 @@ def test_a_hanging_script_delays_neither_others_nor_the_loop(lab, scene):
         began = time.monotonic()
         all_up(director)
         assert time.monotonic() - began < 5
-        assert zombies(director.process.pid) == []
+        wait_for("no zombie", lambda: zombies(director.process.pid) == [], 5)
         pid = director.process.pid
         assert [c[2] for c in children(pid) if c[2] == "sleep"] == ["sleep"]
         director.stop()
@@ -243,7 +243,7 @@ def test_kill_9_ends_scripts_under_way_and_leaves_no_zombies(lab, scene):
         wait_for("the script to end with the director", lambda: not sleepers("298.5"), 5)
         director.start()
         director.wait_states(timeout=15, **{NAMES[1]: "up"})
-        assert zombies(director.process.pid) == []
+        wait_for("no zombie", lambda: zombies(director.process.pid) == [], 5)
 
 
 def test_usr2_waits_for_commands_under_way(lab, scene):
@@ -261,7 +261,7 @@ def test_usr2_waits_for_commands_under_way(lab, scene):
             return result.returncode == 0 and started not in result.stdout
         wait_for("the new binary to answer", again, 20)
         assert scene.lines() == ["s1 down", "done"]
-        assert zombies(director.process.pid) == []
+        wait_for("no zombie", lambda: zombies(director.process.pid) == [], 5)
 
 
 # ---- the sorry server ------------------------------------------------------------------
