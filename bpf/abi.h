@@ -21,7 +21,7 @@
 namespace dnsdirector::dataplane::xdp::abi {
 #endif
 
-enum { ABI_VERSION = 1 };
+enum { ABI_VERSION = 2 };
 
 /*
  * The directory: hash of (address, port, protocol) -> index of the first
@@ -107,6 +107,38 @@ struct count {
 };
 
 /*
+ * A datagram in fragments, and what its first one said (fragment.h). Addresses as
+ * in struct service. IPv6's key has no protocol (RFC 8200, 4.5).
+ */
+struct fragment_key {
+    __u64 source[2];
+    __u64 destination[2];
+    __u32 identification; /* as in the packet */
+    __u32 where;          /* protocol and family, without a port */
+};
+struct fragment_ports {
+    __u64 seen; /* bpf_ktime_get_coarse_ns() */
+    __u32 ports;
+    __u32 protocol;
+};
+enum { FRAGMENTS_MAX = 16384 };
+
+/*
+ * An ICMP error that says how big a packet may be, for the daemon to copy to every
+ * server of a service: in a ring buffer, as many as it has room for.
+ * Such a message has at most 576 bytes (RFC 1812, 4.3.2.3), or 1,280 (RFC 4443, 2.4).
+ */
+enum { TOO_BIG_BYTES_MAX = 1280, TOO_BIG_RING_BYTES = 1 << 17 };
+struct too_big {
+    __u64 address[2]; /* of the service */
+    __u32 where;
+    __u16 bytes; /* of the packet, from its IP header on */
+    __u8 source_mac[6];
+    __u32 reserved;
+    __u8 packet[TOO_BIG_BYTES_MAX];
+};
+
+/*
  * For user space only: what makes counters outlive weights, reloads and the
  * daemon, and lets a start know what is being forwarded.
  */
@@ -145,14 +177,17 @@ struct instance {
 };
 
 /* name, verdict, what it says */
-#define FOR_EACH_REASON(REASON)                                                        \
-    REASON(no_server, PASS, "no server can take it: left to the local stack")          \
-    REASON(loop, DROP, "came from the server that it would go to")                     \
-    REASON(malformed, DROP, "lengths or version of its headers contradict each other") \
-    REASON(fragment, PASS, "fragment of a datagram: left to the local stack")          \
-    REASON(ipv6_extension, PASS, "IPv6 extension header: left to the local stack")     \
-    REASON(vlan, PASS, "VLAN tag: left to the local stack")                            \
-    REASON(no_egress, DROP, "the server's interface is gone")                          \
+#define FOR_EACH_REASON(REASON)                                                                   \
+    REASON(no_server, PASS, "no server can take it: left to the local stack")                     \
+    REASON(loop, DROP, "came from the server that it would go to")                                \
+    REASON(malformed, DROP, "lengths or version of its headers contradict each other")            \
+    REASON(fragment, DROP, "fragment whose first one, which has the ports, was not seen")         \
+    REASON(ipv6_extension, PASS, "IPv6 headers that cannot be followed: left to the local stack") \
+    REASON(icmp_error, DROP, "ICMP error, and nobody knows which server it is for")               \
+    REASON(icmp_too_big, DROP, "too big for the way to a client: the daemon tells all servers")   \
+    REASON(icmp_lost, DROP, "the same, but the daemon has more of them than it can tell")         \
+    REASON(vlan, PASS, "VLAN tag: left to the local stack")                                       \
+    REASON(no_egress, DROP, "the server's interface is gone")                                     \
     REASON(broken_table, DROP, "a table names a slot or record that does not exist")
 
 enum reason {
@@ -172,6 +207,9 @@ ABI_SIZE(struct slot_block, 64);
 ABI_SIZE(struct destination, 32);
 ABI_SIZE(struct service_state, 24);
 ABI_SIZE(struct count, 16);
+ABI_SIZE(struct fragment_key, 40);
+ABI_SIZE(struct fragment_ports, 16);
+ABI_SIZE(struct too_big, 1312);
 ABI_SIZE(struct member_key, 40);
 ABI_SIZE(struct member, 16);
 #undef ABI_SIZE

@@ -15,7 +15,12 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE static __attribute__((noinline))
 
+/* A build for user space (tests/packets) sets them itself. */
+#ifdef __bpf__
 const volatile struct instance instance;
+#else
+struct instance instance;
+#endif
 
 /* .bss is an array map of one element: a load from it needs no look-up. */
 struct directory directory;
@@ -72,3 +77,20 @@ struct {
     __type(key, __u32);
     __type(value, struct bpf_devmap_val);
 } egress SEC(".maps");
+
+/*
+ * Written for each first fragment where a flow decides; shared by all CPUs, since
+ * cards spread first and later fragments differently.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, FRAGMENTS_MAX);
+    __type(key, struct fragment_key);
+    __type(value, struct fragment_ports);
+} fragments SEC(".maps");
+
+/* Of struct too_big. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, TOO_BIG_RING_BYTES);
+} too_big SEC(".maps");

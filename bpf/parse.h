@@ -32,20 +32,54 @@ ALWAYS_INLINE void load_address6(__u64 to[2], const struct in6_addr* from) {
     to[1] = load64((const void*)from + 8);
 }
 
-/* The fields of a packet that the path needs, in registers. */
+/*
+ * A bound that the compiler knows and would leave out, and that the verifier does
+ * not know: those of older kernels (Debian 12's 6.1 for one) forget all bounds in
+ * a byte swap, or when a value has been in memory. `mask` is a constant.
+ */
+#ifdef __bpf__
+#define KEEP_MASKED(value, mask) asm volatile("%0 &= %1" : "+r"(value) : "i"(mask))
+#else
+#define KEEP_MASKED(value, mask) (value &= (mask))
+#endif
+
+/* A length from a header, in host order, known to be below 65,536. */
+ALWAYS_INLINE __u32 length_of(__be16 field) {
+    __u64 length = bpf_ntohs(field);
+    KEEP_MASKED(length, 0xffff);
+    return length;
+}
+
+/*
+ * The frame, and the flow that it belongs to, in registers. The flow is that of
+ * the client to the service, whatever kind of packet it was found in.
+ */
 struct packet {
     void* data;
     void* end;
-    __u64 address[2]; /* destination */
+    __u64 address[2]; /* the service's */
+    __u64 source[2];  /* the client's address, as `address` is written */
     __u32 where;
-    __u32 ports; /* source port, destination port: as in the packet */
+    __u32 ports; /* client's port, service's port: as in the packet */
 };
 
 ALWAYS_INLINE struct packet packet_of(const struct xdp_md* context) {
     struct packet packet = {.data = (void*)(long)context->data,
                             .end = (void*)(long)context->data_end,
-                            .address = {0, 0}};
+                            .address = {0, 0},
+                            .source = {0, 0}};
     return packet;
+}
+
+/*
+ * `bytes` (a constant) of the frame from `offset` on; 0 where it ends before. No
+ * header that is looked at begins beyond HEADERS_END.
+ */
+enum { HEADERS_END = 2047 };
+ALWAYS_INLINE const void* bytes_at(const struct packet* packet, __u64 offset, __u32 bytes) {
+    KEEP_MASKED(offset, HEADERS_END);
+    const void* from = packet->data + offset;
+    return from + bytes <= packet->end ? from : 0;
 }
 
 /* Port 0 and protocol 0: the address alone. */

@@ -6,35 +6,12 @@
 #pragma once
 
 #include "count.h"
-#include "forward.h"
+#include "extension.h"
+#include "fragment.h"
+#include "icmp.h"
 #include "parse.h"
-#include "select.h"
+#include "serve.h"
 #include "service.h"
-
-/*
- * A length from a header, in host order, known to be below 65,536. Verifiers of
- * older kernels (Debian 12's 6.1 for one) forget all bounds in a byte swap; in
- * assembler, since a compiler that knows better would drop the mask.
- */
-ALWAYS_INLINE __u32 length_of(__be16 field) {
-    __u64 length = bpf_ntohs(field);
-    asm volatile("%0 &= 0xffff" : "+r"(length));
-    return length;
-}
-
-/* A packet of a service whose headers are sound. `hash` stands for the flow. */
-ALWAYS_INLINE int serve(const struct packet* packet, const struct service* service, __u32 index,
-                        __u32 flow, __u32 source) {
-    __u64 table = *(const volatile __u64*)&service->table;
-    __u32 length = table_length(table);
-    if (length == 0) return not_forwarded(REASON_no_server);
-    struct service_state* state = bpf_map_lookup_elem(&service_states, &index);
-    if (!state) return not_forwarded(REASON_broken_table);
-    __u32 slot = service->select == SELECT_CURSOR ? next_of_cursor(state, length)
-                 : service->select == SELECT_FLOW ? slot_of_hash(flow, length)
-                                                  : slot_of_hash(source, length);
-    return forward(packet, state, table, slot);
-}
 
 /* `transport`: where the header behind `ip` starts, bounds checked for its ports. */
 ALWAYS_INLINE int path4_at(struct packet* packet, const struct iphdr* ip, __u32 header_length) {
@@ -50,8 +27,8 @@ ALWAYS_INLINE int path4_at(struct packet* packet, const struct iphdr* ip, __u32 
     if (total < header_length || (const void*)ip + total > packet->end ||
         !transport_fits(transport, packet->end, ip->protocol, total - header_length))
         return not_forwarded(REASON_malformed);
-    return serve(packet, service, index, flow_hash4(ip->saddr, ip->daddr, packet->ports),
-                 flow_hash4(ip->saddr, 0, 0));
+    packet->source[0] = ip->saddr;
+    return serve(packet, service, index, 0);
 }
 
 /* Header options, and what is no IPv4 at all: rare, so out of the way. */
@@ -64,38 +41,66 @@ NEVER_INLINE int path4_options(struct xdp_md* context) {
     return path4_at(&packet, ip, ip->ihl * 4);
 }
 
-NEVER_INLINE int fragment4(struct xdp_md* context) {
-    struct packet packet = packet_of(context);
-    const struct iphdr* ip = packet.data + sizeof(struct ethhdr);
-    if ((const void*)(ip + 1) > packet.end) return XDP_PASS;
-    packet.address[0] = ip->daddr;
-    return is_service_address(&packet, 4) ? not_forwarded(REASON_fragment) : XDP_PASS;
-}
-
 ALWAYS_INLINE int path4(struct xdp_md* context, struct packet* packet) {
     const struct iphdr* ip = packet->data + sizeof(struct ethhdr);
     if ((const void*)(ip + 1) > packet->end) return XDP_PASS;
-    if (ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_TCP) return XDP_PASS;
-    if (is_fragment4(ip)) return fragment4(context);
+    if (ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_TCP)
+        return ip->protocol == IPPROTO_ICMP ? icmp4(context, sizeof(struct ethhdr)) : XDP_PASS;
+    if (is_fragment4(ip)) return fragment4(context, sizeof(struct ethhdr));
     if (*(const __u8*)ip != 0x45) return path4_options(context);
     packet->address[0] = ip->daddr;
     return path4_at(packet, ip, sizeof(*ip));
 }
 
-/* RFC 8200: headers that may stand before the transport header. */
-ALWAYS_INLINE int is_extension(__u32 next) {
-    return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT ||
-           next == IPPROTO_DSTOPTS || next == IPPROTO_AH;
+/*
+ * UDP or TCP at `transport`, in front of which are `ahead` bytes of extension
+ * headers. packet->address is the packet's; bounds are checked for its ports.
+ */
+ALWAYS_INLINE int path6_at(struct packet* packet, const struct ipv6hdr* ip, const void* transport,
+                           __u32 protocol, __u32 ahead) {
+    packet->ports = *(const __u32*)transport;
+    packet->where = where_of(packet->ports >> 16, protocol, 6);
+    __u32 index;
+    const struct service* service = find_service(packet, &index);
+    if (!service) return XDP_PASS;
+
+    __u32 room = length_of(ip->payload_len);
+    if (ip->version != 6 || (const void*)(ip + 1) + room > packet->end || room < ahead ||
+        !transport_fits(transport, packet->end, protocol, room - ahead))
+        return not_forwarded(REASON_malformed);
+    load_address6(packet->source, &ip->saddr);
+    return serve(packet, service, index, 0);
 }
 
-NEVER_INLINE int extension6(struct xdp_md* context) {
+/* What is neither UDP nor TCP at first sight: rare, so out of the way. */
+NEVER_INLINE int path6_extended(struct xdp_md* context, __u32 at) {
     struct packet packet = packet_of(context);
-    const struct ipv6hdr* ip = packet.data + sizeof(struct ethhdr);
-    if ((const void*)(ip + 1) > packet.end) return XDP_PASS;
+    const struct ipv6hdr* ip = bytes_at(&packet, at, sizeof(*ip));
+    if (!ip) return XDP_PASS;
     load_address6(packet.address, &ip->daddr);
     if (!is_service_address(&packet, 6)) return XDP_PASS;
-    return ip->nexthdr == IPPROTO_FRAGMENT ? not_forwarded(REASON_fragment)
-                                           : not_forwarded(REASON_ipv6_extension);
+
+    __u64 chain = walk6(context, at);
+    if (chain & CHAIN_SHORT) return not_forwarded(REASON_malformed);
+    __u32 next = chain_next(chain), offset = chain_offset(chain);
+    if (chain & CHAIN_ODD || hides_transport(next)) return not_forwarded(REASON_ipv6_extension);
+    __u32 end = at + sizeof(*ip) + length_of(ip->payload_len);
+    if (ip->version != 6 || packet.data + end > packet.end || offset > end)
+        return not_forwarded(REASON_malformed);
+    load_address6(packet.source, &ip->saddr);
+    if (chain_fragment(chain)) {
+        const struct fragment_header* part =
+            bytes_at(&packet, chain_fragment(chain), sizeof(*part));
+        if (!part) return not_forwarded(REASON_malformed);
+        /* RFC 6946: alone and first, it is a whole packet. */
+        if (part->offset & bpf_htons(FRAGMENT_OFFSET6 | FRAGMENT_MORE6))
+            return fragment6(&packet, part, chain, end);
+    }
+    if (next == NEXT_ICMPV6) return icmp6(context, &packet, at, offset, end);
+    if (next != IPPROTO_UDP && next != IPPROTO_TCP) return XDP_PASS;
+    const void* transport = bytes_at(&packet, offset, sizeof(struct udphdr));
+    if (!transport) return not_forwarded(REASON_malformed);
+    return path6_at(&packet, ip, transport, next, offset - at - sizeof(*ip));
 }
 
 ALWAYS_INLINE int path6(struct xdp_md* context, struct packet* packet) {
@@ -103,24 +108,9 @@ ALWAYS_INLINE int path6(struct xdp_md* context, struct packet* packet) {
     const void* transport = ip + 1;
     if (transport + sizeof(struct udphdr) > packet->end) return XDP_PASS;
     if (ip->nexthdr != IPPROTO_UDP && ip->nexthdr != IPPROTO_TCP)
-        return is_extension(ip->nexthdr) ? extension6(context) : XDP_PASS;
-    __u64 source[2];
+        return path6_extended(context, sizeof(struct ethhdr));
     load_address6(packet->address, &ip->daddr);
-    load_address6(source, &ip->saddr);
-    packet->ports = *(const __u32*)transport;
-    packet->where = where_of(packet->ports >> 16, ip->nexthdr, 6);
-    __u32 index;
-    const struct service* service = find_service(packet, &index);
-    if (!service) return XDP_PASS;
-
-    __u32 room = length_of(ip->payload_len);
-    if (ip->version != 6 || transport + room > packet->end ||
-        !transport_fits(transport, packet->end, ip->nexthdr, room))
-        return not_forwarded(REASON_malformed);
-    return serve(
-        packet, service, index,
-        flow_hash6(source[0], source[1], packet->address[0], packet->address[1], packet->ports),
-        flow_hash6(source[0], source[1], 0, 0, 0));
+    return path6_at(packet, ip, transport, ip->nexthdr, 0);
 }
 
 /*

@@ -17,6 +17,18 @@ ALWAYS_INLINE __u32 next_of_cursor(struct service_state* state, __u32 length) {
     return position;
 }
 
+/* Hash of the client, the service's address, and what else tells packets apart. */
+ALWAYS_INLINE __u32 hash_with(const struct packet* packet, __u32 more) {
+    if (packet->where >> WHERE_FAMILY_SHIFT == 4)
+        return flow_hash4(packet->source[0], packet->address[0], more);
+    return flow_hash6(packet->source[0], packet->source[1], packet->address[0], packet->address[1],
+                      more);
+}
+ALWAYS_INLINE __u32 hash_of_source(const struct packet* packet) {
+    if (packet->where >> WHERE_FAMILY_SHIFT == 4) return flow_hash4(packet->source[0], 0, 0);
+    return flow_hash6(packet->source[0], packet->source[1], 0, 0, 0);
+}
+
 /* The destination that stands at a position of the table; 0 where there is none such. */
 ALWAYS_INLINE struct destination* destination_at(__u64 table, __u32 slot) {
     __u32 index = table_block(table) + (slot >> SLOTS_PER_BLOCK_BITS);

@@ -54,6 +54,8 @@ const std::array<Description, map_count> descriptions{{
     {MAP(egress), nullptr, "", sizeof(bpf_devmap_val)},
     {MAP(members), members, "real_servers", sizeof(abi::member)},
     {MAP(attachments), nullptr, "", sizeof(abi::attachment)},
+    {MAP(fragments), nullptr, "", sizeof(abi::fragment_ports)},
+    {MAP(too_big), nullptr, "", 0},
 }};
 #undef MAP
 

@@ -28,8 +28,10 @@ enum class MapId : std::uint8_t {
     egress,
     members,
     attachments,
+    fragments,
+    too_big,
 };
-inline constexpr std::size_t map_count = 10;
+inline constexpr std::size_t map_count = 12;
 
 /// Memory of a map that the kernel program reads at the same time.
 class Mapping {

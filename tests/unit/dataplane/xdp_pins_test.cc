@@ -52,7 +52,9 @@ public:
         const auto applied = plane->apply(changes);
         ASSERT_TRUE(applied.has_value()) << applied.error().message;
     }
-    [[nodiscard]] std::string tables() const { return pins_.path() + "/v1"; }
+    [[nodiscard]] std::string tables() const {
+        return pins_.path() + "/v" + std::to_string(xdp::abi::ABI_VERSION);
+    }
     [[nodiscard]] std::string link_pin() const {
         return tables() + "/link_" + std::to_string(if_nametoindex("near"));
     }

@@ -197,11 +197,15 @@ TEST_P(XdpPlane, attaches_again_when_somebody_detached_the_link) {
     PlaneLab lab{pins, GetParam()};
     lab.start();
     const int ifindex = static_cast<int>(if_nametoindex("eth0"));
-    const xdp::Fd link{bpf_obj_get((pins.path() + "/v1/link_" + std::to_string(ifindex)).c_str())};
+    const xdp::Fd link{bpf_obj_get((pins.path() + "/v" + std::to_string(xdp::abi::ABI_VERSION) +
+                                    "/link_" + std::to_string(ifindex))
+                                       .c_str())};
     ASSERT_TRUE(static_cast<bool>(link));
     ASSERT_EQ(bpf_link_detach(link.get()), 0);
     ASSERT_TRUE(lab.plane->read().has_value());
-    const xdp::Fd again{bpf_obj_get((pins.path() + "/v1/link_" + std::to_string(ifindex)).c_str())};
+    const xdp::Fd again{bpf_obj_get((pins.path() + "/v" + std::to_string(xdp::abi::ABI_VERSION) +
+                                     "/link_" + std::to_string(ifindex))
+                                        .c_str())};
     bpf_link_info info{};
     std::uint32_t length = sizeof info;
     ASSERT_EQ(bpf_obj_get_info_by_fd(again.get(), &info, &length), 0);

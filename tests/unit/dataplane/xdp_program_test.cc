@@ -75,10 +75,7 @@ TEST_P(EveryKind, leaves_alone_what_is_not_for_the_service) {
     other_protocol.protocol = kind.protocol == Protocol::udp ? Protocol::tcp : Protocol::udp;
     Packet other_address = kind.packet();
     other_address.destination.address = server(kind.service, 9).address;
-    Packet icmp = kind.packet();
-    icmp.next_header = kind.service.address.is_v4() ? 1 : 58;
-    for (const Packet& packet :
-         {other_mac, broadcast, other_port, other_protocol, other_address, icmp}) {
+    for (const Packet& packet : {other_mac, broadcast, other_port, other_protocol, other_address}) {
         const Frame frame = frame_of(packet);
         const Outcome outcome = bed.run(frame);
         EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_PASS));
@@ -316,35 +313,6 @@ TEST(XdpProgram, takes_ipv4_options_in_its_stride) {
                       11)
                 << options;
     }
-}
-
-TEST(XdpProgram, leaves_fragments_to_the_local_stack_and_counts_a_services) {
-    NEEDS_BED(bed);
-    bed.serve({service4.address, 53, Protocol::udp}, {{server(service4, 11), 1}});
-    bed.serve({service6.address, 53, Protocol::udp}, {{server(service6, 11), 1}});
-    Packet first{.source = client4, .destination = service4, .fragment = 0x2000};
-    Packet later{.source = client4, .destination = service4, .fragment = 0x00b9};
-    Packet in_v6{.source = client6, .destination = service6, .next_header = 44};
-    Packet others = first;
-    others.destination.address = server(service4, 9).address;
-    for (const Packet& packet : {first, later, in_v6, others})
-        EXPECT_EQ(bed.run(frame_of(packet)).verdict, static_cast<std::uint32_t>(XDP_PASS));
-    EXPECT_EQ(bed.reason(abi::REASON_fragment), 3U);
-    // Don't fragment is no fragment.
-    EXPECT_EQ(
-        bed.sent_to(frame_of({.source = client4, .destination = service4, .fragment = 0x4000})),
-        11);
-}
-
-TEST(XdpProgram, counts_extension_headers_of_ipv6) {
-    NEEDS_BED(bed);
-    bed.serve({service6.address, 53, Protocol::udp}, {{server(service6, 11), 1}});
-    for (const int header : {0, 43, 60, 51})
-        EXPECT_EQ(
-            bed.run(frame_of({.source = client6, .destination = service6, .next_header = header}))
-                .verdict,
-            static_cast<std::uint32_t>(XDP_PASS));
-    EXPECT_EQ(bed.reason(abi::REASON_ipv6_extension), 4U);
 }
 
 TEST(XdpProgram, tells_services_apart_that_share_a_bucket) {
