@@ -80,19 +80,18 @@ NEVER_INLINE __u64 walk6(struct xdp_md* context, __u32 at) {
         if (next == IPPROTO_HOPOPTS && i != 0) return CHAIN_ODD;
         __u64 length = extension_length(next, header);
         if (length == 0) return CHAIN_ODD;
+        __u64 later = 0;
         if (next == IPPROTO_FRAGMENT) {
             if (fragment) return CHAIN_ODD;
             fragment = offset << CHAIN_FRAGMENT_SHIFT;
             const struct fragment_header* part = (const void*)header;
-            if (part->offset & bpf_htons(FRAGMENT_OFFSET6)) {
-                next = part->next;
-                return fragment | CHAIN_LATER | next << CHAIN_NEXT_SHIFT | offset;
-            }
+            if (part->offset & bpf_htons(FRAGMENT_OFFSET6)) later = CHAIN_LATER;
         }
         next = header[0];
         offset += length;
         if (offset > HEADERS_END) return CHAIN_ODD;
         KEEP_MASKED(offset, HEADERS_END);
+        if (later) return fragment | later | next << CHAIN_NEXT_SHIFT | offset;
     }
     if (is_extension(next)) return CHAIN_ODD;
     return fragment | next << CHAIN_NEXT_SHIFT | offset;
