@@ -67,12 +67,12 @@ NEVER_INLINE int hand_over(struct xdp_md* context, const struct packet* of, __u3
 
 /* An error for the flow in `packet`, or for a flow of which only the service is known. */
 ALWAYS_INLINE int serve_error(struct xdp_md* context, struct packet* packet, int has_ports,
-                              int too_big, __u32 at, __u32 bytes) {
+                              int says_size, __u32 at, __u32 bytes) {
     __u32 index;
     const struct service* service = find_service(packet, &index);
     if (!service) return XDP_PASS; /* of a connection of the director's own */
     if (service->select == SELECT_CURSOR)
-        return too_big ? hand_over(context, packet, at, bytes) : not_forwarded(REASON_icmp_error);
+        return says_size ? hand_over(context, packet, at, bytes) : not_forwarded(REASON_icmp_error);
     if (service->select == SELECT_FLOW && !has_ports) return not_forwarded(REASON_icmp_error);
     return serve(packet, service, index, 0);
 }
@@ -111,8 +111,8 @@ NEVER_INLINE int icmp4(struct xdp_md* context, __u32 at) {
         packet.ports = turned(*ports);
     }
     packet.where = where_of(packet.ports >> 16, quoted->protocol, 4);
-    int too_big = icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED;
-    return serve_error(context, &packet, has_ports, too_big, at, total);
+    int says_size = icmp->type == ICMP_DEST_UNREACH && icmp->code == ICMP_FRAG_NEEDED;
+    return serve_error(context, &packet, has_ports, says_size, at, total);
 }
 
 /*

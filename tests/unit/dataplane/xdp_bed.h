@@ -17,6 +17,7 @@
 
 #include "dataplane/xdp/keys.h"
 #include "dataplane/xdp/services.h"
+#include "packets/host.h"
 #include "unit/dataplane/packets.h"
 #include "unit/dataplane/xdp_lab.h"
 
@@ -75,7 +76,8 @@ public:
         program_ = Program{abi::director__open()};
         ASSERT_NE(program_, nullptr);
         ASSERT_TRUE(maps->lend_to(*program_).has_value());
-        abi::instance instance{};
+        abi::instance& instance = instance_;
+        instance = {};
         std::memcpy(&instance.mac_first, test::own_mac.data(), 4);
         std::memcpy(&instance.mac_last, test::own_mac.data() + 4, 2);
         instance.ifindex = near_;
@@ -99,6 +101,13 @@ public:
         outcome.frame.resize(options.data_size_out);
         outcome.verdict = options.retval;
         return outcome;
+    }
+
+    /// The program compiled for user space gets a copy of all tables.
+    void lend_to_host() {
+        const std::uint32_t interfaces[] = {near_, far_};
+        packets::host::adopt(maps->directory(), maps->services(), maps->slots(),
+                             maps->destinations(), instance_, interfaces);
     }
 
     /// The server that a frame went to; -1: it was not forwarded.
@@ -142,6 +151,7 @@ private:
     std::string pins_;
     Program program_;
     std::map<IpAddress, Hop> hops_;
+    abi::instance instance_{};
     std::uint32_t near_ = 0;
     std::uint32_t far_ = 0;
 };
