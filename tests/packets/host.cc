@@ -214,10 +214,11 @@ std::uint32_t low_address(std::size_t offset) {
 }
 
 std::vector<std::uint64_t> reason_counts() {
+    static Map& reasons = map_named("reasons");
     std::vector<std::uint64_t> counts;
     for (std::uint32_t i = 0; i < abi::REASON_COUNT; ++i) {
         std::uint64_t count = 0;
-        std::memcpy(&count, map_named("reasons").element(i), sizeof count);
+        std::memcpy(&count, reasons.element(i), sizeof count);
         counts.push_back(count);
     }
     return counts;
@@ -348,6 +349,12 @@ void adopt(const abi::directory& of, std::span<const abi::service> services,
     map_named("server_counters").resize(static_cast<std::uint32_t>(destinations.size()));
     for (const std::uint32_t ifindex : egress)
         open_egress(ifindex);
+}
+
+void forget_packets() {
+    for (const char* name :
+         {"service_states", "server_counters", "reasons", "fragments", "too_big"})
+        map_named(name).resize(map_named(name).entries());
 }
 
 Outcome run(std::span<const std::uint8_t> frame) {

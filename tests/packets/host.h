@@ -39,6 +39,9 @@ void adopt(const abi::directory& directory, std::span<const abi::service> servic
            std::span<const abi::slot_block> slots, std::span<const abi::destination> destinations,
            const abi::instance& instance, std::span<const std::uint32_t> egress);
 
+/// Forgets what packets have left behind; the tables stay.
+void forget_packets();
+
 [[nodiscard]] Outcome run(std::span<const std::uint8_t> frame);
 
 /// Nanoseconds since some instant, for what reads a clock.

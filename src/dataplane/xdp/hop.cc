@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/xdp/hop.h"
 
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+
 #include <cstring>
 
 namespace dnsdirector::dataplane::xdp {
@@ -11,6 +14,18 @@ Hop hop_of(const abi::destination& record) {
     std::memcpy(hop.server.data(), record.server_mac, sizeof record.server_mac);
     std::memcpy(hop.own.data(), record.own_mac, sizeof record.own_mac);
     return hop;
+}
+
+std::vector<std::uint8_t> frame_to(const Hop& hop, Family family,
+                                   std::span<const std::uint8_t> packet) {
+    ethhdr header{};
+    std::memcpy(header.h_dest, hop.server.data(), hop.server.size());
+    std::memcpy(header.h_source, hop.own.data(), hop.own.size());
+    header.h_proto = htons(family == Family::ipv4 ? ETH_P_IP : ETH_P_IPV6);
+    std::vector<std::uint8_t> frame(sizeof header);
+    std::memcpy(frame.data(), &header, sizeof header);
+    frame.insert(frame.end(), packet.begin(), packet.end());
+    return frame;
 }
 
 abi::destination record_of(const Hop& hop, std::uint32_t counter) {

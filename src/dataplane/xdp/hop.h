@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "dataplane/xdp/program.h"
 #include "netlink/netlink.h"
@@ -18,6 +20,9 @@ struct Hop {
 };
 
 [[nodiscard]] Hop hop_of(const abi::destination& record);
+/// A frame with this IP packet in it, as the kernel program would send it there.
+[[nodiscard]] std::vector<std::uint8_t> frame_to(const Hop& hop, Family family,
+                                                 std::span<const std::uint8_t> packet);
 [[nodiscard]] abi::destination record_of(const Hop& hop, std::uint32_t counter);
 
 }  // namespace dnsdirector::dataplane::xdp

@@ -10,6 +10,7 @@
 #include "dataplane/xdp/attachments.h"
 #include "dataplane/xdp/next_hops.h"
 #include "dataplane/xdp/services.h"
+#include "dataplane/xdp/too_big.h"
 #include "dataplane/xdp/xdp.h"
 
 namespace dnsdirector::dataplane::xdp {
@@ -58,6 +59,9 @@ public:
     [[nodiscard]] std::vector<AttachedInterface> interfaces() const override {
         return attachments_.list();
     }
+    [[nodiscard]] std::vector<std::string> warnings() const override {
+        return no_too_big_.empty() ? std::vector<std::string>{} : std::vector{no_too_big_};
+    }
     [[nodiscard]] const Capabilities& capabilities() const override {
         return capabilities_of(core::DataPlaneKind::xdp);
     }
@@ -70,6 +74,7 @@ public:
 
 private:
     void listen();
+    void open_too_big();
     void link_changed(const netlink::Link& link, bool gone);
     void reload_network();
     void hand_on_changes();
@@ -88,6 +93,8 @@ private:
     NextHops hops_;
     Attachments attachments_;
     Services services_;
+    std::unique_ptr<TooBig> too_big_;
+    std::string no_too_big_;         ///< why there is none; "": there is
     std::set<int> seen_interfaces_;  ///< of hops_, when attach_wanted() ran last
     std::optional<TimePoint> retry_at_;
     std::string pin_trouble_;  ///< as it was logged last
@@ -104,6 +111,7 @@ Result<void> Plane::start() {
     if (!epoll_ || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, monitor_->descriptor(), &event) != 0)
         return fail_errno("cannot wait for changes of the network", errno);
     listen();
+    open_too_big();
     if (auto loaded = hops_.load(); !loaded) return loaded;
     const auto links = socket_->links();
     if (!links) return tl::unexpected(links.error());
@@ -146,8 +154,24 @@ Result<void> Plane::start() {
     return {};
 }
 
+/// Without it queries and answers go as ever: no reason not to start.
+void Plane::open_too_big() {
+    auto opened =
+        TooBig::open(maps_->fd(MapId::too_big),
+                     [this](const core::ServiceKey& key) { return services_.ways_of(key); }, {});
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (opened && epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, (*opened)->descriptor(), &event) == 0) {
+        too_big_ = std::move(*opened);
+        return;
+    }
+    no_too_big_ = opened ? "cannot wait for ICMP errors" : opened.error().message;
+    spdlog::warn("{}", no_too_big_);
+}
+
 Result<void> Plane::detach() {
     if (detached_) return {};
+    too_big_.reset();
     Result<void> result;
     for (const int ifindex : attachments_.indices())
         if (auto done = attachments_.detach(ifindex); !done) result = done;
@@ -208,14 +232,15 @@ void Plane::listen() {
 void Plane::on_readable() {
     if (detached_) return;
     monitor_->on_readable();
+    if (too_big_) too_big_->on_readable(time_now());
     hand_on_changes();
 }
 
 std::optional<TimePoint> Plane::deadline() const {
     std::optional<TimePoint> first;
     if (detached_) return first;
-    for (const auto& each :
-         {services_.grace().deadline(), hops_.deadline(), monitor_->deadline(), retry_at_})
+    for (const auto& each : {services_.grace().deadline(), hops_.deadline(), monitor_->deadline(),
+                             retry_at_, too_big_ ? too_big_->deadline() : std::nullopt})
         if (each && (!first || *each < *first)) first = each;
     return first;
 }
@@ -225,6 +250,7 @@ void Plane::on_deadline(TimePoint now) {
     services_.grace().release(now);
     if (const auto at = monitor_->deadline(); at && *at <= now) monitor_->on_deadline(now);
     if (const auto at = hops_.deadline(); at && *at <= now) hops_.on_deadline(now);
+    if (too_big_) too_big_->on_deadline(now);
     if (retry_at_ && *retry_at_ <= now) {
         retry_at_.reset();
         attach_wanted();

@@ -110,6 +110,18 @@ std::map<IpAddress, Hop> Services::hops_in_use() const {
     return hops;
 }
 
+std::vector<Hop> Services::ways_of(const core::ServiceKey& key) const {
+    std::vector<Hop> ways;
+    const auto entry = mirror_.find(key);
+    if (entry == mirror_.end()) return ways;
+    for (const auto& [server, member] : entry->second.members) {
+        if (!member.forwarded || member.record == 0) continue;
+        const Hop way = hop_of(maps_->destinations()[member.record]);
+        if (std::find(ways.begin(), ways.end(), way) == ways.end()) ways.push_back(way);
+    }
+    return ways;
+}
+
 Result<void> Services::count(Counters& counters) const {
     const auto of_services =
         sum_per_cpu(maps_->fd(MapId::service_states), service_records_.end(), words_of_state);

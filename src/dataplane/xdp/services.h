@@ -48,6 +48,9 @@ public:
     /// The ways that the tables in force hold: after a start, from a predecessor.
     [[nodiscard]] std::map<IpAddress, Hop> hops_in_use() const;
 
+    /// The ways to all servers of a service that the table in force knows, each once.
+    [[nodiscard]] std::vector<Hop> ways_of(const core::ServiceKey& key) const;
+
     /// An interface is gone; another one may get its index.
     void forget_egress(std::uint32_t ifindex) { egress_.erase(ifindex); }
 

@@ -14,6 +14,7 @@
 //     choose       which server a client's packets get, by the maps
 //     read_back    what is forwarded, found in the maps alone
 //     next_hops    routes and neighbours → interface and MACs of each server
+//     too_big      ICMP errors that every server of a service has to hear
 //     attachments  the program on the interfaces
 //     counters     totals out of the per-CPU maps
 //     plane        puts them together
