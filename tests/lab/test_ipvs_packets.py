@@ -384,7 +384,7 @@ def test_schedulers_keep_their_promises_over_udp(lab, more_clients, quick_timeou
         assert many.failed == 0 and abs(many.shares()["s1"] - 2 / 3) <= 0.15, many
         # wlc counts flows, so that they are kept.
         flows = lab.load(SECOND_V4, rate=1000, count=600, sockets=60).start().finish()
-        assert flows.failed == 0 and abs(flows.shares()["s1"] - 2 / 3) <= 0.03, flows
+        assert flows.failed == 0 and abs(flows.shares()["s1"] - 2 / 3) <= 0.08, flows
 
 
 def test_counting_schedulers_give_udp_to_one_server(lab, quick_timeouts):
@@ -398,4 +398,4 @@ def test_counting_schedulers_give_udp_to_one_server(lab, quick_timeouts):
     with directing(lab, text):
         for target in (plan.SERVICE_V4, SECOND_V4, plan.SERVICE_V6):
             result = lab.load(target, rate=1000, count=128).start().finish()
-            assert result.failed == 0 and max(result.shares().values()) >= 0.9, result
+            assert result.failed == 0 and max(result.shares().values()) >= 0.75, result
