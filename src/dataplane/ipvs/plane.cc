@@ -25,6 +25,7 @@ using netlink::IpvsStats;
 constexpr Nanoseconds look_interval = Milliseconds{500};
 constexpr Nanoseconds longest_look_interval = Milliseconds{900};
 constexpr int look_cost_ratio = 40;
+constexpr int least_cost_ratio = 3;  // a quarter of a processor, whatever was promised
 
 // The kernel marks no dump of IPVS as interrupted: where others change the table
 // between two parts of one, a server may be missing in it or stand there twice. What
@@ -192,8 +193,10 @@ Result<void> Plane::look(Counters* counters) {
 
 void Plane::schedule(TimePoint begun) {
     const TimePoint now = time_now();
-    next_look_ = now + std::clamp<Nanoseconds>((now - begun) * look_cost_ratio, look_interval,
-                                               longest_look_interval);
+    const Nanoseconds cost = now - begun;
+    const Nanoseconds wait =
+        std::clamp<Nanoseconds>(cost * look_cost_ratio, look_interval, longest_look_interval);
+    next_look_ = now + std::max<Nanoseconds>(wait, cost * least_cost_ratio);
 }
 
 Result<Counters> Plane::counters() {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .director import binary
 from .network import Network
 from .registry import Registry
-from .system import LabError, run, stretched, wait_for
+from .system import LabError, stretched, wait_for
 
 SWITCH = "switch"  # a file whose number takes the last server out and in
 
