@@ -3,7 +3,7 @@
 
 from . import plan
 from .load import FULL_RATE, set_full_rate_here
-from .system import LabError
+from .system import SLOWNESS, LabError
 
 # Queries a second, up to twice what a full load is anywhere. The first that fails twice ends
 # the search: seconds, not a benchmark.
@@ -31,9 +31,11 @@ def measure(lab, name: str) -> str:
 
 
 def part(xdp: bool) -> float:
-    """What a full load sends: half of what is borne. A quarter under native XDP, for which
-    veth copies every frame into a page of its own, twice on its way."""
-    return _borne / (4 if xdp else 2)
+    """What a full load sends: half of what is borne, a quarter under native XDP, for which
+    veth copies every frame into a page of its own, twice on its way. Never more than
+    FULL_RATE / SLOWNESS: what is borne in a calm second is not borne while others use the
+    machine, and losses are to be the director's."""
+    return min(_borne / (4 if xdp else 2), FULL_RATE / SLOWNESS)
 
 
 def use(xdp: bool):
