@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "config/limits.h"
 #include "config/suggest.h"
-#include "core/table.h"
 
 namespace dnsdirector::config {
 namespace {
@@ -222,14 +222,25 @@ void Assembly::not_a_service_ip(const IpAddress& address, const Position& at,
 void Assembly::check_scheduler(core::Scheduler scheduler, const Position& at,
                                std::string_view hint) {
     using core::Scheduler;
-    if (!xdp() || scheduler == Scheduler::wrr || scheduler == Scheduler::rr ||
-        scheduler == Scheduler::mh || scheduler == Scheduler::sh)
-        return;
-    diagnostics_.error(
-        at,
-        "lb_algo {} counts connections, which the xdp plane does not do{}; write lb_algo wrr "
-        "(or rr, mh, sh), or dataplane ipvs, which can",
-        core::to_string(scheduler), hint);
+    /// What of the xdp plane serves in their place. Queries are short and alike, so that who
+    /// gets his share of them has his share of the connections.
+    struct Instead {
+        Scheduler scheduler;
+        std::string_view write;
+    };
+    static constexpr Instead instead[] = {
+        {Scheduler::wlc, "wrr, which shares queries by weight"},
+        {Scheduler::lc, "rr, which shares queries equally"},
+        {Scheduler::sed, "wrr, which shares queries by weight"},
+        {Scheduler::nq, "wrr, which shares queries by weight"},
+    };
+    if (!xdp()) return;
+    const auto* refused = std::ranges::find(instead, scheduler, &Instead::scheduler);
+    if (refused == std::end(instead)) return;
+    diagnostics_.error(at,
+                       "lb_algo {0} counts connections, which the xdp plane does not do{1}; write "
+                       "lb_algo {2} (mh, sh: by flow, by client), or dataplane ipvs, which has {0}",
+                       core::to_string(scheduler), hint, refused->write);
 }
 
 void Assembly::check_method(core::ForwardingMethod method, const Position& at,
@@ -240,32 +251,6 @@ void Assembly::check_method(core::ForwardingMethod method, const Position& at,
         "lb_kind {} is nothing that the xdp plane does{}; write lb_kind DR, or dataplane ipvs, "
         "which can",
         method == core::ForwardingMethod::nat ? "NAT" : "TUN", hint);
-}
-
-void Assembly::check_limits() {
-    const core::Limits& limits = configuration_.director.limits;
-    std::uint64_t services = 0;
-    std::uint64_t servers = 0;
-    std::uint64_t slots = 0;
-    for (const core::Service& service : configuration_.services) {
-        ++services;
-        servers += service.real_servers.size() + (service.sorry_server ? 1 : 0);
-        if (xdp()) slots += core::slots_needed(service);
-    }
-    // Those that were too many to be made are not among the services.
-    services = std::max(services, services_);
-    servers = std::max(servers, servers_);
-    const auto check = [&](std::uint64_t have, std::uint64_t room, std::string_view what,
-                           std::string_view keyword) {
-        if (have > room)
-            diagnostics_.error(
-                {0, 0, 0, 0},
-                "{} {}, and room for {}; raise {} in the director block to {} or more", have, what,
-                room, keyword, have);
-    };
-    check(services, limits.services, "services", "max_services");
-    check(servers, limits.real_servers, "real servers over all services", "max_real_servers");
-    check(slots, limits.slots, "slots in the scheduling tables", "max_slots");
 }
 
 void Assembly::check_director() {
@@ -284,7 +269,7 @@ core::Configuration Assembly::finish() {
     if (diagnostics_.errors() == 0 && configuration_.services.empty())
         diagnostics_.error({0, 0, 0, 0},
                            "there is nothing to balance; write a dns_cluster or a virtual_server");
-    check_limits();
+    check_limits(configuration_, places_, services_, servers_, diagnostics_);
     check_director();
     return std::move(configuration_);
 }

@@ -81,7 +81,6 @@ public:
     [[nodiscard]] Places take_places() { return std::move(places_); }
 
 private:
-    void check_limits();
     void check_director();
 
     struct CheckOrder {

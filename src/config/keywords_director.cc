@@ -133,7 +133,8 @@ const Keyword keywords[] = {
     {.in = Block::director,
      .name = "max_services",
      .kind = Kind::number,
-     .help = "Room in the kernel's table of services; a service is one address, port and protocol",
+     .help = "Room in the kernel's table of services; a service is one address, port and protocol; "
+             "the xdp plane takes at most 32767",
      .standard = "4096",
      .minimum = 1,
      .maximum = 65536,
@@ -144,7 +145,8 @@ const Keyword keywords[] = {
     {.in = Block::director,
      .name = "max_real_servers",
      .kind = Kind::number,
-     .help = "Room for real servers, each counted once for every service that it is in",
+     .help = "Room for real servers, each counted once for every service that it is in; the xdp "
+             "plane takes at most 524288, and 65536 in one service",
      .standard = "65536",
      .minimum = 1,
      .maximum = 1 << 20,

@@ -4,7 +4,9 @@
 // in the list given. Built in user space, walked or indexed by the data plane.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -55,6 +57,18 @@ struct Table {
 /// Slots of the table that build_table makes of exactly these weights.
 [[nodiscard]] std::uint32_t slots_needed(Protocol protocol, Scheduler scheduler,
                                          std::span<const std::uint32_t> weights);
+
+/// What fitting into max_slots_per_table does to the shares of a service.
+struct Rounding {
+    std::uint64_t exact_slots = 0;  ///< that its weights ask for by their common divisor
+    std::size_t server = 0;         ///< in real_servers: whose share is off by the largest factor
+    double share = 0;               ///< of that server by its weight, 0 to 1
+    double rounded = 0;             ///< as it stands in the table
+};
+
+/// Of the table with all servers up and none starting slowly; nothing where it is exact
+/// (up to 2^20 slots), and where packets go by Maglev, whose size does not depend on weights.
+[[nodiscard]] std::optional<Rounding> rounding_of(const Service& service);
 
 /// Whether packets choose by a cursor (per packet) or by a hash of the flow.
 [[nodiscard]] bool per_packet(const ServiceForwarding& service);

@@ -33,6 +33,26 @@ std::uint32_t records(const core::Limits& limits) {
     return 4 * limits.real_servers + 1;
 }
 
+static_assert(2 * core::xdp_most.services + 1 == abi::SERVICES_MAX);
+static_assert(4 * core::xdp_most.real_servers == abi::RECORDS_MAX);
+static_assert(core::xdp_most.slots == abi::BLOCKS_MAX / 2 * abi::SLOTS_PER_BLOCK);
+static_assert(core::xdp_most_destinations == abi::TABLE_RECORDS_MAX);
+
+/// check-config says so first; this is for whoever comes without one.
+Result<void> fit_the_layout(const core::Limits& limits) {
+    const auto fits = [](std::uint32_t limit, std::uint32_t most,
+                         const char* what) -> Result<void> {
+        if (limit <= most) return {};
+        return fail("the limit of {} {} is more than the XDP plane can hold: at most {}", limit,
+                    what, most);
+    };
+    constexpr core::Limits most = core::xdp_most;
+    if (auto done = fits(limits.services, most.services, "services"); !done) return done;
+    if (auto done = fits(limits.real_servers, most.real_servers, "real_servers"); !done)
+        return done;
+    return fits(limits.slots, most.slots, "slots");
+}
+
 struct Description {
     const char* pin;
     bpf_map* (*in)(abi::director&);
@@ -80,15 +100,7 @@ Mapping::~Mapping() {
 }
 
 Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::string& pin_dir) {
-    if (service_records(limits) > abi::SERVICES_MAX)
-        return fail("the limit of {} services is more than the XDP plane can hold: at most {}",
-                    limits.services, (abi::SERVICES_MAX - 1) / 2);
-    if (limits.real_servers > abi::RECORDS_MAX / 4)
-        return fail("the limit of {} real_servers is more than the XDP plane can hold: at most {}",
-                    limits.real_servers, abi::RECORDS_MAX / 4);
-    if (limits.slots > abi::BLOCKS_MAX / 2 * abi::SLOTS_PER_BLOCK)
-        return fail("the limit of {} slots is more than the XDP plane can hold: at most {}",
-                    limits.slots, abi::BLOCKS_MAX / 2 * abi::SLOTS_PER_BLOCK);
+    if (auto fits = fit_the_layout(limits); !fits) return tl::unexpected(fits.error());
     std::unique_ptr<Maps> maps{new Maps};
     maps->pin_dir_ = pin_dir;
     maps->pins_ = pin_dir + "/v" + std::to_string(abi::ABI_VERSION);
@@ -155,6 +167,22 @@ Result<void> Maps::check_sizes(const core::Limits& limits) {
     return {};
 }
 
+void Maps::set_sizes(abi::director& program, const core::Limits& limits) {
+    for (const Description& map : descriptions)
+        if (map.size != nullptr) bpf_map__set_max_entries(map.in(program), map.size(limits));
+}
+
+std::vector<std::pair<std::string, bpf_map*>> Maps::all(abi::director& program) {
+    std::vector<std::pair<std::string, bpf_map*>> maps;
+    for (const Description& map : descriptions)
+        maps.emplace_back(map.pin, map.in(program));
+    return maps;
+}
+
+std::string Maps::name(MapId id) {
+    return descriptions[static_cast<std::size_t>(id)].pin;
+}
+
 /// Loads the object without its program, which makes the maps with their types,
 /// so that `bpftool map dump` prints fields by name.
 Result<void> Maps::create(const core::Limits& limits) {
@@ -162,8 +190,7 @@ Result<void> Maps::create(const core::Limits& limits) {
     const Program program{abi::director__open()};
     if (!program) return fail_errno("cannot open the embedded BPF object", errno);
     bpf_program__set_autoload(program->progs.director, false);
-    for (const Description& map : descriptions)
-        if (map.size != nullptr) bpf_map__set_max_entries(map.in(*program), map.size(limits));
+    set_sizes(*program, limits);
     if (const int error = abi::director__load(program.get()); error != 0)
         return fail(
             "cannot make the BPF maps: {} (the XDP plane needs root, or CAP_BPF and "

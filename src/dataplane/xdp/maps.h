@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -66,6 +67,13 @@ public:
     /// are used as they are.
     static Result<std::unique_ptr<Maps>> open(const core::Limits& limits,
                                               const std::string& pin_dir);
+
+    /// Makes the maps of an object that is not loaded yet as large as the limits ask for.
+    static void set_sizes(abi::director& program, const core::Limits& limits);
+
+    /// Its maps by the names of their pins, in the order of MapId.
+    [[nodiscard]] static std::vector<std::pair<std::string, bpf_map*>> all(abi::director& program);
+    [[nodiscard]] static std::string name(MapId id);
 
     [[nodiscard]] int fd(MapId id) const { return fds_[static_cast<std::size_t>(id)].get(); }
     /// Number of elements the kernel has room for.

@@ -54,7 +54,22 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
     cluster_says(
         "lb_algo wlc",
         "t.conf:7:9: error: lb_algo wlc counts connections, which the xdp plane does not do; write "
-        "lb_algo wrr (or rr, mh, sh), or dataplane ipvs, which can\n");
+        "lb_algo wrr, which shares queries by weight (mh, sh: by flow, by client), or dataplane "
+        "ipvs, which has wlc\n");
+    cluster_says(
+        "lb_algo lc",
+        "t.conf:7:9: error: lb_algo lc counts connections, which the xdp plane does not do; write "
+        "lb_algo rr, which shares queries equally (mh, sh: by flow, by client), or dataplane ipvs, "
+        "which has lc\n");
+    for (const std::string name : {"sed", "nq"})
+        cluster_says("lb_algo " + name,
+                     "t.conf:7:9: error: lb_algo " + name +
+                         " counts connections, which the xdp plane does not do; write lb_algo wrr, "
+                         "which shares queries by weight (mh, sh: by flow, by client), or "
+                         "dataplane ipvs, which has " +
+                         name + "\n");
+    for (const std::string name : {"wrr", "rr", "mh"})
+        cluster_says("lb_algo " + name, "");
     cluster_says(
         "lb_kind tun",
         "t.conf:7:9: error: lb_kind TUN is nothing that the xdp plane does; write lb_kind DR, or "
@@ -65,7 +80,8 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
         "director { interface eth0 }\nvirtual_server 192.0.2.53 53 {\n"
         "real_server 203.0.113.11 53 { DNS_CHECK {\n} }\n}",
         "t.conf:2:1: error: lb_algo wlc counts connections, which the xdp plane does not do (it is "
-        "keepalived's default); write lb_algo wrr (or rr, mh, sh), or dataplane ipvs, which can\n"
+        "keepalived's default); write lb_algo wrr, which shares queries by weight (mh, sh: by "
+        "flow, by client), or dataplane ipvs, which has wlc\n"
         "t.conf:2:1: error: lb_kind NAT is nothing that the xdp plane does (it is keepalived's "
         "default); "
         "write lb_kind DR, or dataplane ipvs, which can\n");
@@ -193,6 +209,75 @@ TEST(Refusals, LimitsNameTheKeywordToRaise) {
         slots,
         "t.conf: error: 2047 slots in the scheduling tables, and room for 1024; raise max_slots "
         "in the director block to 2047 or more\n");
+}
+
+TEST(Refusals, LimitsAreWhatTheXdpPlaneHolds) {
+    const std::string rest = cluster("").substr(28);
+    says("director { interface eth0; max_services 32768; max_real_servers 524289 }\n" + rest,
+         "t.conf: error: max_services 32768 is more than the xdp plane holds; write at most 32767\n"
+         "t.conf: error: max_real_servers 524289 is more than the xdp plane holds; write at most "
+         "524288\n");
+    says("director { interface eth0; max_services 32767; max_real_servers 524288 }\n" + rest, "");
+    says("director { dataplane none; max_services 65536 }\n" + rest, "");
+}
+
+TEST(Refusals, OneServiceHoldsNoMoreServersThanASlotCanName) {
+    std::string servers;
+    for (int i = 0; i < 65537; ++i)
+        servers += fmt::format("real_server s{} {{ address 2001:db8:1::{:x} }}\n", i, i + 1);
+    const std::string said = messages_of(
+        "director { interface eth0; max_real_servers 70000 }\n"
+        "dns_cluster c { service_ip 2001:db8::53; protocol udp; check { query \". SOA\" }\n" +
+        servers + "}");
+    EXPECT_EQ(
+        said,
+        "t.conf:2:28: error: [2001:db8::53]:53/udp has 65537 real servers, and a table of the "
+        "xdp plane holds 65536; share them among several services\n");
+}
+
+/// Weights 65535 and 65534 times sixteen servers, and one of 1: 2,097,105 slots.
+std::string heavy_weights(const std::string& director, const std::string& first) {
+    std::string text =
+        director +
+        "\ndns_cluster c { service_ip 192.0.2.53 192.0.2.54; protocol udp\ncheck { query \". "
+        "SOA\" }\nreal_server light { address 203.0.113.99; weight 1 }\n";
+    for (int i = 0; i < 32; ++i)
+        text += fmt::format("real_server s{} {{ address 203.0.113.{}; weight {} }}\n", i, i + 1,
+                            i % 2 == 0 ? first : "65534");
+    return text + "}";
+}
+
+TEST(Refusals, WeightsThatAreRoundedAreSaidWithTheServiceAndTheWorst) {
+    says(
+        heavy_weights("director { interface eth0 }", "65535"),
+        "t.conf:2:28: warning: 192.0.2.53:53/udp: its weights ask for 2097105 slots (their sum by "
+        "their common divisor), and a table has at most 1048576: shares are rounded, the most "
+        "that of light, 9.537e-05% instead of 4.768e-05%; weights that are multiples of one number "
+        "ask for fewer\n");
+    // Kept as they are by the planes that build no table.
+    says(heavy_weights("director { dataplane none }", "65535"), "");
+}
+
+TEST(Refusals, WeightsOfExactlyTheLargestTableAreNotRounded) {
+    const auto text = [](int weight) {
+        return "director { interface eth0 }\ndns_cluster c { service_ip 192.0.2.53; protocol "
+               "udp\ncheck { query \". SOA\" }\n" +
+               [&] {
+                   std::string servers;
+                   for (int i = 0; i < 17; ++i)
+                       servers += fmt::format(
+                           "real_server s{} {{ address 203.0.113.{}; weight {} "
+                           "}}\n",
+                           i, i + 1,
+                           i < 15    ? 65535
+                           : i == 15 ? 65534
+                                     : weight);
+                   return servers;
+               }() +
+               "}";
+    };
+    says(text(17), "");  // 15 * 65535 + 65534 + 17 = 2^20
+    EXPECT_NE(messages_of(text(18)).find("ask for 1048577 slots"), std::string::npos);
 }
 
 TEST(Refusals, NamesAndInterfacesAreChecked) {

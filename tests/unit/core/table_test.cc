@@ -195,6 +195,43 @@ TEST(SlotsNeededProperty, AreTheSlotsThatAreBuilt) {
     });
 }
 
+TEST(RoundingProperty, IsSaidExactlyWhereTheTableIsRounded) {
+    expect_always("rounding_of agrees with the table that is built", [] {
+        // Up to 40 servers of up to 65535: about half of the tables do not fit.
+        Weights weights = *rc::gen::resize(
+            40, rc::gen::container<Weights>(rc::gen::resize(100, rc::gen::inRange(0U, 65536U))));
+        if (*rc::gen::arbitrary<bool>())  // heavier: beyond what fits
+            for (std::uint32_t& weight : weights)
+                weight = 65535 - weight % 64;
+        Service service;
+        service.key.protocol = *generate::one_of<Protocol>({Protocol::udp, Protocol::tcp});
+        service.scheduler =
+            *generate::one_of<Scheduler>({Scheduler::wrr, Scheduler::rr, Scheduler::mh});
+        for (unsigned i = 0; i < weights.size(); ++i)
+            service.real_servers.push_back({"", server(i), weights[i], {}});
+        const auto rounding = rounding_of(service);
+        const Table table =
+            build_table(forwarding(weights, service.key.protocol, service.scheduler));
+        RC_ASSERT(rounding.has_value() != table.exact);
+        if (!rounding) return;
+        RC_ASSERT(rounding->exact_slots > max_slots_per_table);
+        const auto counts = count(table, weights.size());
+        const auto rounded =
+            static_cast<double>(counts[rounding->server]) / static_cast<double>(table.slots.size());
+        RC_ASSERT(rounded == rounding->rounded);
+        const auto factor = [&](std::size_t i, double as) {
+            const double share =
+                static_cast<double>(weights[i]) / static_cast<double>(sum(weights));
+            return std::max(share / as, as / share);
+        };
+        for (std::size_t i = 0; i < weights.size(); ++i)
+            if (weights[i] != 0)
+                RC_ASSERT(factor(i, static_cast<double>(counts[i]) /
+                                        static_cast<double>(table.slots.size())) <=
+                          factor(rounding->server, rounding->rounded) * 1.000001);
+    });
+}
+
 TEST(SlotsNeededProperty, OfAServiceCoverOutagesAndSlowStart) {
     expect_always("no state of the service needs more", [] {
         const Weights weights = any_weights();
