@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "cli/cli.h"
 #include "cli/message_text.h"
 #include "config/findings.h"
+#include "control/memory.h"
 
 namespace dnsdirector::cli {
 
@@ -18,6 +20,7 @@ struct CheckOptions {
     bool plain = false;
     bool quiet = false;
     bool verbose = false;
+    bool memory = false;
 };
 
 void print_messages(const config::Loaded& loaded, const CheckOptions& options) {
@@ -43,12 +46,48 @@ void print_misc_checks(const std::vector<config::MiscCheckNote>& checks, bool ea
                each || native == std::ssize(checks) ? "" : " (why not: --verbose)");
 }
 
+int no_forecast(const Error& error) {
+    fmt::print(stderr, "dnsdirector: cannot predict the memory: {}\n", error.message);
+    return failed;
+}
+
+/// One line; with --memory each table of the kernel, too.
+int print_memory(const core::Configuration& configuration, bool each) {
+    const auto forecast = control::forecast_memory(configuration);
+    if (!forecast) return no_forecast(forecast.error());
+    if (each)
+        for (const dataplane::TableMemory& table : forecast->tables)
+            fmt::print("  {:<16} {:>9}\n", table.name, control::memory_text(table.bytes));
+    fmt::print("{}\n", forecast->to_string());
+    return ok;
+}
+
+int print_memory_json(const core::Configuration& configuration) {
+    const auto forecast = control::forecast_memory(configuration);
+    if (!forecast) return no_forecast(forecast.error());
+    nlohmann::ordered_json tables = nlohmann::ordered_json::array();
+    for (const dataplane::TableMemory& table : forecast->tables)
+        tables.push_back({{"name", table.name}, {"bytes", table.bytes}});
+    const nlohmann::ordered_json root = {
+        {"kernel",
+         {{"bytes", dataplane::total(forecast->tables)},
+          {"possible_cpus", forecast->cpus},
+          {"tables", tables}}},
+        {"process", {{"bytes", forecast->process}, {"resident_bytes", forecast->resident()}}}};
+    fmt::print("{}\n", root.dump(2));
+    return ok;
+}
+
 int check_config(const CheckOptions& options) {
     const config::Loaded loaded = config::examine(options.path, options.config_id);
-    print_messages(loaded, options);
+    // One document on standard output: the messages, or what fine files take.
+    if (!options.json || !options.memory || !loaded.ok()) print_messages(loaded, options);
     if (!loaded.ok()) return failed;
-    if (options.json || options.quiet) return ok;
+    if (options.quiet || (options.json && !options.memory)) return ok;
+    if (options.json) return print_memory_json(*loaded.configuration);
     print_misc_checks(loaded.misc_checks, options.verbose);
+    if (const int status = print_memory(*loaded.configuration, options.memory); status != ok)
+        return status;
     fmt::print("{}: fine: {} services, {} checks\n", options.path,
                loaded.configuration->services.size(), loaded.configuration->checks.size());
     return ok;
@@ -67,6 +106,8 @@ void add_check_config(Program program) {
     command->add_flag("-q,--quiet", options->quiet, "Errors alone, one line each");
     command->add_flag("-v,--verbose", options->verbose,
                       "Each MISC_CHECK with how it is run, and why not natively");
+    command->add_flag("-m,--memory", options->memory,
+                      "What each of the kernel's tables will take; with --json as one object");
     command->footer(
         "Every message is FILE:LINE:COLUMN: error: what, and what would be right; then the\n"
         "line with a caret. Exit status: 0 fine (warnings included), 1 errors. Needs no\n"

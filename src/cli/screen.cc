@@ -9,6 +9,8 @@
 #include <optional>
 #include <vector>
 
+#include "control/memory.h"
+
 namespace dnsdirector::cli {
 namespace {
 
@@ -239,6 +241,24 @@ std::string drops(const json& status) {
     return "not forwarded: " + (list.empty() ? std::string("none") : list) + "\n";
 }
 
+/// Nothing from a director of an older version.
+std::string memory(const json& status) {
+    const auto found = status.find("memory");
+    if (found == status.end() || !found->is_object()) return "";
+    const auto bytes = [](const json& of, const char* key) {
+        return control::memory_text(static_cast<std::uint64_t>(number_of(of, key)));
+    };
+    const json kernel = found->value("kernel", json::object());
+    const json process = found->value("process", json::object());
+    std::string line = "memory:";
+    if (number_of(kernel, "bytes") > 0)
+        line += fmt::format(" {} of kernel tables ({} predicted),", bytes(kernel, "bytes"),
+                            bytes(kernel, "predicted_bytes"));
+    return line +
+           fmt::format(" {} resident, what is mapped of them included (about {} predicted)\n",
+                       bytes(process, "resident_bytes"), bytes(process, "predicted_bytes"));
+}
+
 }  // namespace
 
 std::string text_of(const json& object, const char* key) {
@@ -285,7 +305,7 @@ std::string render_status(const json& status, bool colour) {
     std::string out = header(status, now, colour);
     for (const json& service : status.value("services", json::array()))
         out += "\n" + service_block(service, now, colour);
-    return out + "\n" + foreign(status) + drops(status);
+    return out + "\n" + foreign(status) + drops(status) + memory(status);
 }
 
 }  // namespace dnsdirector::cli

@@ -148,6 +148,7 @@ Result<void> RunningDirector::put_in_force(core::Configuration configuration) {
         return configured;
     parts_.plane->accept();
     hold_service_ips();
+    forecast_ = forecast_memory(engine_.configuration()).value_or(MemoryForecast{});
     generation_ += 1;
     loaded_at_ = wall_now();
     last_error_.reset();

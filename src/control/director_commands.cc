@@ -26,6 +26,8 @@ Snapshot RunningDirector::snapshot() {
     snapshot.stopping = stopping_;
     snapshot.checks = parts_.prober->statistics();
     snapshot.hooks = parts_.hooks->statistics();
+    snapshot.memory = {forecast_.tables, parts_.plane->memory(), forecast_.resident(),
+                       resident_memory()};
     snapshot.last_verdict_to_table = engine_.timings().last_verdict_to_table;
     snapshot.worst_verdict_to_table = engine_.timings().worst_verdict_to_table;
     if (const auto counters = parts_.plane->counters())

@@ -21,6 +21,7 @@
 #include "control/director.h"
 #include "control/engine.h"
 #include "control/event_driver.h"
+#include "control/memory.h"
 #include "control/parts.h"
 #include "control/rates.h"
 #include "control/run_dir.h"
@@ -109,6 +110,7 @@ private:
     std::thread reexec_check_;
 
     Rates rates_;
+    MemoryForecast forecast_;  ///< of the configuration in force
     WallTime started_at_;
     WallTime loaded_at_;
     std::uint64_t generation_ = 0;

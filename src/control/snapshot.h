@@ -58,6 +58,14 @@ struct ServiceSnapshot {
     std::optional<SorrySnapshot> sorry;
 };
 
+/// Predicted by the configuration, and as it is; bytes.
+struct MemorySnapshot {
+    std::vector<dataplane::TableMemory> predicted_tables;
+    std::vector<dataplane::TableMemory> tables;  ///< none where the plane cannot tell
+    std::uint64_t predicted_process = 0;
+    std::uint64_t resident = 0;
+};
+
 struct Snapshot {
     std::string version;
     WallTime at;
@@ -77,6 +85,7 @@ struct Snapshot {
     bool stopping = false;  ///< forwarding lingers, announcements are withdrawn
     probe::ProberStatistics checks;
     HookStatistics hooks;
+    MemorySnapshot memory;
     Nanoseconds last_verdict_to_table{0};
     Nanoseconds worst_verdict_to_table{0};
 };

@@ -144,6 +144,23 @@ json announcements(const Snapshot& snapshot) {
     return list;
 }
 
+json memory(const MemorySnapshot& memory) {
+    std::map<std::string, std::uint64_t> predicted;
+    for (const dataplane::TableMemory& table : memory.predicted_tables)
+        predicted[table.name] = table.bytes;
+    json tables = json::array();
+    for (const dataplane::TableMemory& table : memory.tables)
+        tables.push_back({{"name", table.name},
+                          {"predicted_bytes", predicted[table.name]},
+                          {"bytes", table.bytes}});
+    return {{"kernel",
+             {{"predicted_bytes", dataplane::total(memory.predicted_tables)},
+              {"bytes", dataplane::total(memory.tables)},
+              {"tables", tables}}},
+            {"process",
+             {{"predicted_bytes", memory.predicted_process}, {"resident_bytes", memory.resident}}}};
+}
+
 }  // namespace
 
 std::string to_json(const Snapshot& snapshot) {
@@ -191,6 +208,7 @@ std::string to_json(const Snapshot& snapshot) {
            std::chrono::duration_cast<Microseconds>(snapshot.last_verdict_to_table).count()},
           {"worst_verdict_to_table_us",
            std::chrono::duration_cast<Microseconds>(snapshot.worst_verdict_to_table).count()}}},
+        {"memory", memory(snapshot.memory)},
         {"all_drained", snapshot.all_drained},
         {"services", services},
         {"announcements", announcements(snapshot)}};

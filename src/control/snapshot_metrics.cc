@@ -123,6 +123,18 @@ void put_lateness(MetricFamily& family, const probe::ProberStatistics& checks) {
     family.metric.push_back(std::move(metric));
 }
 
+void put_memory(Families& families, const MemorySnapshot& memory) {
+    MetricFamily& now = families.add(
+        "memory_bytes", "Memory taken: by the kernel's tables, by the process", MetricType::Gauge);
+    put(now, {{"of", "kernel"}}, number(dataplane::total(memory.tables)));
+    put(now, {{"of", "process"}}, number(memory.resident));
+    MetricFamily& predicted =
+        families.add("memory_predicted_bytes", "The same as predicted from the configuration",
+                     MetricType::Gauge);
+    put(predicted, {{"of", "kernel"}}, number(dataplane::total(memory.predicted_tables)));
+    put(predicted, {{"of", "process"}}, number(memory.predicted_process));
+}
+
 }  // namespace
 
 std::string to_metrics(const Snapshot& snapshot) {
@@ -164,6 +176,7 @@ std::string to_metrics(const Snapshot& snapshot) {
            number(snapshot.hooks.failed));
     single("hooks_dropped_total", "Notify and quorum commands left out", MetricType::Counter,
            number(snapshot.hooks.dropped));
+    put_memory(families, snapshot.memory);
     return prometheus::TextSerializer{}.Serialize(families.list());
 }
 

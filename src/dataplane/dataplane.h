@@ -18,6 +18,7 @@
 #include "base/event_source.h"
 #include "base/result.h"
 #include "core/forwarding.h"
+#include "dataplane/memory.h"
 
 namespace dnsdirector::dataplane {
 
@@ -133,6 +134,8 @@ public:
     [[nodiscard]] virtual std::vector<AttachedInterface> interfaces() const = 0;
     /// What of this machine stands in the way, with its mend.
     [[nodiscard]] virtual std::vector<std::string> warnings() const { return {}; }
+    /// What its tables take of the kernel's memory now; none where that cannot be told.
+    [[nodiscard]] virtual std::vector<TableMemory> memory() const { return {}; }
     [[nodiscard]] virtual const Capabilities& capabilities() const = 0;
 
     /// Forwarding ends and every trace goes (a clean stop). Not called on a

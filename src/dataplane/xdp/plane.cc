@@ -8,6 +8,7 @@
 #include <set>
 
 #include "dataplane/xdp/attachments.h"
+#include "dataplane/xdp/memory.h"
 #include "dataplane/xdp/next_hops.h"
 #include "dataplane/xdp/services.h"
 #include "dataplane/xdp/too_big.h"
@@ -62,6 +63,7 @@ public:
     [[nodiscard]] std::vector<std::string> warnings() const override {
         return no_too_big_.empty() ? std::vector<std::string>{} : std::vector{no_too_big_};
     }
+    [[nodiscard]] std::vector<TableMemory> memory() const override { return memory_of(*maps_); }
     [[nodiscard]] const Capabilities& capabilities() const override {
         return capabilities_of(core::DataPlaneKind::xdp);
     }
