@@ -47,5 +47,6 @@ void add_reload(Program program);
 void add_status(Program program);
 void add_drain(Program program);
 void add_why(Program program);
+void add_doctor(Program program);
 
 }  // namespace dnsdirector::cli

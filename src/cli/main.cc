@@ -14,6 +14,7 @@ constexpr const char* description =
 constexpr const char* examples =
     "A first day:\n"
     "  dnsdirector check-config -f resolvers.conf      is the file right?\n"
+    "  dnsdirector doctor -f resolvers.conf            does this machine stand in the way?\n"
     "  dnsdirector convert -f keepalived.conf          the shorter native form of it\n"
     "  dnsdirector run -f resolvers.conf               forward, check, log to standard error\n"
     "  dnsdirector status                              who gets what, who is out and why\n"
@@ -46,6 +47,7 @@ int run_command_line(int argc, char** argv) {
     add_status(program);
     add_drain(program);
     add_why(program);
+    add_doctor(program);
     app.add_subcommand("probe", "Ask one server one DNS question and judge the answer");
     add_reference(program);
 

@@ -17,6 +17,8 @@
 //     too_big      ICMP errors that every server of a service has to hear
 //     attachments  the program on the interfaces
 //     counters     totals out of the per-CPU maps
+//     memory       what the maps take, predicted and counted
+//     survey       what this machine makes of the program: for doctor
 //     plane        puts them together
 #pragma once
 
