@@ -224,7 +224,8 @@ TEST(Refusals, LimitsAreWhatTheXdpPlaneHolds) {
 TEST(Refusals, OneServiceHoldsNoMoreServersThanASlotCanName) {
     std::string servers;
     for (int i = 0; i < 65537; ++i)
-        servers += fmt::format("real_server s{} {{ address 2001:db8:1::{:x} }}\n", i, i + 1);
+        servers += fmt::format("real_server s{} {{ address 2001:db8:1::{:x}:{:x} }}\n", i,
+                               i / 256 + 1, i % 256);
     const std::string said = messages_of(
         "director { interface eth0; max_real_servers 70000 }\n"
         "dns_cluster c { service_ip 2001:db8::53; protocol udp; check { query \". SOA\" }\n" +

@@ -450,7 +450,7 @@ const Fault faults[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Doctor, Faults, testing::ValuesIn(faults),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& test) { return test.param.name; });
 
 TEST(Doctor, AUserWithoutRightsIsToldOnceAndWhatWasNotTried) {
     Case it = healthy();
