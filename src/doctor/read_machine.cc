@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "dataplane/ipvs/surroundings.h"
 #include "doctor/machine.h"
 #include "doctor/readers.h"
 
@@ -95,13 +96,6 @@ std::optional<int> read_default_route(const std::vector<netlink::Link>& links) {
     return found->index;
 }
 
-std::optional<long> read_setting(const std::string& path) {
-    std::ifstream file{"/proc/sys/net/" + path};
-    long value = 0;
-    if (!(file >> value)) return std::nullopt;
-    return value;
-}
-
 }  // namespace
 
 const Interface* Machine::interface(int index) const {
@@ -145,7 +139,7 @@ Result<Machine> read_machine(const core::Configuration* configuration, const Pla
     machine.run = read_run_place(places.run_dir);
     machine.run.director_answers = places.director_answers;
     machine.listening = read_listening();
-    machine.setting = read_setting;
+    machine.setting = dataplane::ipvs::read_setting;
     machine.ipvs = read_ipvs_modules(machine.kernel);
     return machine;
 }

@@ -424,7 +424,7 @@ def test_vlan_tags_that_the_card_hides(patient):
 @pytest.mark.vm(only=True)
 def test_ipvs_settings(patient):
     patient.write(GOOD.replace("dataplane xdp", "dataplane ipvs").replace(
-        "    xdp_mode native\n", "").replace("lb_algo wrr", "lb_algo wrr\n    ops off"))
+        "    xdp_mode native\n", ""))
     found = troubles(patient)
     assert found, "expire_nodest_conn is 0 by default"
     assert any(key[1] == "ipvs-settings" and "sysctl -w net.ipv4.vs.expire_nodest_conn=1" in text
