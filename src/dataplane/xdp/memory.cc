@@ -63,6 +63,9 @@ std::uint64_t bytes_of(const Shape& shape, std::uint64_t cpus, std::uint64_t fil
         case BPF_MAP_TYPE_LRU_HASH:
         case BPF_MAP_TYPE_PERCPU_HASH:
         case BPF_MAP_TYPE_LRU_PERCPU_HASH: return bytes_of_hash(shape, cpus, filled);
+        case BPF_MAP_TYPE_RINGBUF:  // its data, and two pages of positions (ringbuf.c)
+            return map_header + shape.entries +
+                   2 * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
         default:  // tables of interfaces and the like, which are small
             return map_header + std::bit_ceil(shape.entries) * pointer;
     }
