@@ -133,7 +133,7 @@ def test_a_scheduler_is_loaded_where_the_kernel_can(host, tmp_path):
     run("rmmod", "ip_vs_nq")
     with Small(host, tmp_path, service("192.0.2.54", "nq")) as director:
         director.start().ready()
-        assert table(host)[0] == "-A -u 192.0.2.54:53 -s nq -o"
+        assert table(host)[0] == "-A -u 192.0.2.54:53 -s nq"
 
 
 def test_a_kernel_without_ip_vs_is_named_with_its_mend(host, modules, tmp_path):
