@@ -249,7 +249,8 @@ Result<Table> read_table(const std::string& file) {
 std::vector<std::string> table_files(const std::string& folder) {
     std::vector<std::string> files;
     for (const auto& entry : std::filesystem::directory_iterator{folder})
-        if (entry.path().extension() == ".txt") files.push_back(entry.path().string());
+        if (entry.path().extension() == ".txt" && entry.path().filename() != "CMakeLists.txt")
+            files.push_back(entry.path().string());
     std::sort(files.begin(), files.end());
     return files;
 }

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace dnsdirector::dataplane::xdp {
@@ -22,9 +23,9 @@ std::vector<std::uint8_t> frame_to(const Hop& hop, Family family,
     std::memcpy(header.h_dest, hop.server.data(), hop.server.size());
     std::memcpy(header.h_source, hop.own.data(), hop.own.size());
     header.h_proto = htons(family == Family::ipv4 ? ETH_P_IP : ETH_P_IPV6);
-    std::vector<std::uint8_t> frame(sizeof header);
+    std::vector<std::uint8_t> frame(sizeof header + packet.size());
     std::memcpy(frame.data(), &header, sizeof header);
-    frame.insert(frame.end(), packet.begin(), packet.end());
+    std::copy(packet.begin(), packet.end(), frame.begin() + sizeof header);
     return frame;
 }
 

@@ -39,6 +39,8 @@ public:
         from.sll_family = AF_PACKET;
         from.sll_protocol = htons(ETH_P_IP);
         from.sll_ifindex = static_cast<int>(if_nametoindex(interface));
+        const int buffer = 16 << 20;
+        setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
         EXPECT_EQ(bind(socket_.get(), reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
     }
     /// Waits for so many frames, and then whether another one comes.
