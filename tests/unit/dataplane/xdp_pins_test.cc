@@ -13,6 +13,7 @@
 #include <iterator>
 
 #include "dataplane/xdp/fd.h"
+#include "dataplane/xdp/maps.h"
 #include "dataplane/xdp/pin_dir.h"
 #include "dataplane/xdp/program.h"
 #include "dataplane/xdp/xdp.h"
