@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ten thousand real servers in IPVS, and keepalived beside the director: ratios within
-one run, on a kernel that has IPVS (scripts/lab-vm). bench/ipvs_scale.py and
-bench/versus_keepalived.py measure more of the same."""
+"""Large tables in IPVS, and keepalived beside the director: ratios within one run, on a
+kernel that has IPVS (scripts/lab-vm). A thousand real servers, since ipvsadm alone takes a
+minute there to restore ten thousand; ten thousand with scripts/test --long.
+bench/ipvs_scale.py and bench/versus_keepalived.py measure more of the same."""
 
+import os
 import statistics
 import time
 
@@ -14,7 +16,8 @@ from lab.system import stretched
 
 pytestmark = pytest.mark.vm(only=True)
 
-SMALL, LARGE = Shape(1, 100), Shape(100, 100)
+SMALL = Shape(1, 100)
+LARGE = Shape(100 if os.environ.get("DNSDIRECTOR_LONG") == "1" else 10, 100)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def table_of(host, tmp_path):
         table.end()
 
 
-def test_ten_thousand_servers_start_as_fast_as_ipvsadm_restores_them(table_of):
+def test_a_large_table_starts_as_fast_as_ipvsadm_restores_them(table_of):
     """At most three times as long, from exec to the whole table in force."""
     table = table_of(LARGE)
     starts, restores = [], []
@@ -51,7 +54,7 @@ def test_ten_thousand_servers_start_as_fast_as_ipvsadm_restores_them(table_of):
     assert statistics.median(starts) <= 3 * statistics.median(restores), (starts, restores)
 
 
-def test_ten_thousand_servers_are_adopted_watched_and_repaired(table_of):
+def test_a_large_table_is_adopted_watched_and_repaired(table_of):
     table = table_of(LARGE)
     table.start()
     before = table.lines()
@@ -72,7 +75,7 @@ def test_ten_thousand_servers_are_adopted_watched_and_repaired(table_of):
     assert sorted(table.lines()) == sorted(before)
 
 
-def test_a_change_takes_the_same_time_in_a_table_a_hundred_times_as_large(table_of):
+def test_a_change_takes_the_same_time_in_a_large_table(table_of):
     """One server's verdict, in a service of a hundred servers each."""
     medians = {}
     for shape in (SMALL, LARGE):
@@ -81,7 +84,7 @@ def test_a_change_takes_the_same_time_in_a_table_a_hundred_times_as_large(table_
         medians[shape] = statistics.median(table.change(out=n % 2 == 0) for n in range(6))
         table.end()
     print(f"{medians[SMALL]} and {medians[LARGE]} µs")
-    # Caches are colder and a look may be under way; a table read anew would be 100 times.
+    # Caches are colder and a look may be under way; a table read anew would be 10 or 100 times.
     assert medians[LARGE] <= 5 * medians[SMALL], medians
 
 
