@@ -15,7 +15,7 @@ from lab.system import wait_for
 
 # Native mode of veth is the one that the lab is made for.
 SERVERS = {"s1": 1, "s2": 1}
-GOOD = director_block(2, mode="native") + cluster(SERVERS, check=CALM_CHECK)
+GOOD = director_block(interfaces=2, mode="native") + cluster(SERVERS, check=CALM_CHECK)
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_more_servers_than_the_neighbour_table_has_room_for(patient):
         room = int(file.read())
     servers = "\n".join(f"real_server n{n} {{ address 2001:db8:1::9:{n:x} }}"
                         for n in range(1, room + 10))
-    patient.write(director_block(2, mode="native") +
+    patient.write(director_block(interfaces=2, mode="native") +
                   "dns_cluster many {\nservice_ip 2001:db8::53\ncheck { query \". SOA\" }\n"
                   f"{servers}\n}}\n")
     (found,) = troubles(patient).items()
