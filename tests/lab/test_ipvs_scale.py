@@ -88,6 +88,7 @@ def test_a_change_takes_the_same_time_in_a_large_table(table_of):
     assert medians[LARGE] <= 5 * medians[SMALL], medians
 
 
+@pytest.mark.long  # two minutes, and the emulated machine must keep up with dig
 def test_dead_servers_go_as_soon_as_with_keepalived_and_checks_cost_a_fraction(
         can_direct, tmp_path):
     """Twelve servers with keepalived's own dig lines; three of them die."""

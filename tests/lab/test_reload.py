@@ -14,7 +14,6 @@ def config(servers: dict, plane: str = "xdp", **options) -> str:
     return director_block(plane) + cluster(servers, check=CALM_CHECK, **options)
 
 
-@pytest.mark.vm
 def test_twenty_reloads_under_load_lose_no_query(lab, plane):
     steps = [{"s1": 1, "s2": 1}, {"s1": 3, "s2": 1}, {"s1": 3, "s2": 1, "s3": 2},
              {"s2": 1, "s3": 2}, {"s2": 0, "s3": 2, "s4": 1}]

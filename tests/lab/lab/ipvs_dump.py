@@ -6,6 +6,8 @@ kind of a tunnel, a service's flags as the kernel holds them."""
 import socket
 import struct
 
+from .system import LabError
+
 NETLINK_GENERIC = 16
 NLMSG_ERROR, NLMSG_DONE, NLM_F_REQUEST, NLM_F_DUMP = 2, 3, 1, 0x300
 GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 0x10, 3, 1, 2
@@ -107,8 +109,16 @@ def _line(names: dict, counts: set, attributes: dict, family: int) -> str:
 
 def dump(host) -> list:
     """A host's whole table: a line for each service, and indented below it one for each of its
-    servers, in an order that does not depend on how they were added."""
-    return host.call(_dump)
+    servers, in an order that does not depend on how they were added. Read until two agree: the
+    kernel walks one list for all namespaces by position, so that a change in another one has
+    it skip a service, or say it twice (ip_vs_ctl.c, ip_vs_genl_dump_services())."""
+    last = host.call(_dump)
+    for _ in range(20):
+        again = host.call(_dump)
+        if again == last:
+            return last
+        last = again
+    raise LabError(f"{host.name}: the IPVS table did not hold still: {last}")
 
 
 def _dump() -> list:
@@ -118,7 +128,7 @@ def _dump() -> list:
         name = _attribute(CTRL_ATTR_FAMILY_NAME, b"IPVS\0")
         family, = struct.unpack("=H", _ask(sock, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, name, 0)[0][
             CTRL_ATTR_FAMILY_ID])
-        blocks = []
+        blocks = {}
         for answer in _ask(sock, family, IPVS_CMD_GET_SERVICE, b"", NLM_F_DUMP):
             service = _attributes(answer[IPVS_CMD_ATTR_SERVICE])
             identity = b"".join(_attribute(number, service[number])
@@ -126,8 +136,8 @@ def _dump() -> list:
             body = _attribute(IPVS_CMD_ATTR_SERVICE | NLA_F_NESTED, identity)
             servers = [_attributes(one[IPVS_CMD_ATTR_DEST]) for one in
                        _ask(sock, family, IPVS_CMD_GET_DEST, body, NLM_F_DUMP)]
-            blocks.append(_block(service, servers))
-    return [line for block in sorted(blocks) for line in block]
+            blocks[identity] = _block(service, servers)
+    return [line for block in sorted(blocks.values()) for line in block]
 
 
 def _block(service: dict, servers: list) -> list:
