@@ -56,7 +56,7 @@ public:
         never.id = {Family::ipv6, spare_mark, 0, IpAddress::from_v6({}), 0};
         never.scheduler = name;
         never.prefix_length = 0;
-        const auto made = add(never);
+        auto made = add(never);
         if (made) return remove(never.id);  // a kernel that takes it all the same
         if (made.error().error == ENOENT || made.error().error == EPERM) return made;
         return {};

@@ -16,7 +16,6 @@ namespace dnsdirector::dataplane::ipvs {
 namespace {
 
 using netlink::IpvsDestination;
-using netlink::IpvsRefusal;
 using netlink::IpvsService;
 using netlink::IpvsStats;
 

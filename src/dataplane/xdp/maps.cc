@@ -174,6 +174,7 @@ void Maps::set_sizes(abi::director& program, const core::Limits& limits) {
 
 std::vector<std::pair<std::string, bpf_map*>> Maps::all(abi::director& program) {
     std::vector<std::pair<std::string, bpf_map*>> maps;
+    maps.reserve(descriptions.size());
     for (const Description& map : descriptions)
         maps.emplace_back(map.pin, map.in(program));
     return maps;
