@@ -29,11 +29,11 @@ ALWAYS_INLINE __u32 hash_of_source(const struct packet* packet) {
     return flow_hash6(packet->source[0], packet->source[1], 0, 0, 0);
 }
 
-/* The destination that stands at a position of the table; 0 where there is none such. */
-ALWAYS_INLINE struct destination* destination_at(__u64 table, __u32 slot) {
+/* The destination in a slot of the table, and its index in *record; 0 where there is none such. */
+ALWAYS_INLINE struct destination* destination_at(__u64 table, __u32 slot, __u32* record) {
     __u32 index = table_block(table) + (slot >> SLOTS_PER_BLOCK_BITS);
     struct slot_block* block = bpf_map_lookup_elem(&slots, &index);
     if (!block) return 0;
-    __u32 record = table_record(table) + block->position[slot & (SLOTS_PER_BLOCK - 1)];
-    return bpf_map_lookup_elem(&destinations, &record);
+    *record = table_record(table) + block->position[slot & (SLOTS_PER_BLOCK - 1)];
+    return bpf_map_lookup_elem(&destinations, record);
 }

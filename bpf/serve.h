@@ -7,6 +7,7 @@
 
 #include "count.h"
 #include "forward.h"
+#include "insider.h"
 #include "select.h"
 #include "service.h"
 
@@ -14,8 +15,9 @@
  * A packet of a service whose headers are sound. `datagram`: where the service goes
  * by turns, a hash that its fragments have in common; 0 for a packet that is whole.
  */
-ALWAYS_INLINE int serve(const struct packet* packet, const struct service* service, __u32 index,
-                        const __u32* datagram) {
+ALWAYS_INLINE int serve(struct xdp_md* context, const struct packet* packet,
+                        const struct service* service, __u32 index, const __u32* datagram) {
+    if (comes_from_insider(packet)) return serve_here(service, index, packet->end - packet->data);
     __u64 table = *(const volatile __u64*)&service->table;
     __u32 length = table_length(table);
     if (length == 0) return not_forwarded(REASON_no_server);
@@ -28,5 +30,5 @@ ALWAYS_INLINE int serve(const struct packet* packet, const struct service* servi
         slot = slot_of_hash(hash_with(packet, packet->ports), length);
     else
         slot = slot_of_hash(hash_of_source(packet), length);
-    return forward(packet, state, table, slot);
+    return forward(context, packet, state, table, slot);
 }

@@ -23,16 +23,19 @@ enum class MapId : std::uint8_t {
     services,
     slots,
     destinations,
+    tunnels,
+    insiders,
     service_states,
     server_counters,
     reasons,
+    icmp_budgets,
     egress,
     members,
     attachments,
     fragments,
     too_big,
 };
-inline constexpr std::size_t map_count = 12;
+inline constexpr std::size_t map_count = 15;
 
 /// Memory of a map that the kernel program reads at the same time.
 class Mapping {
@@ -89,6 +92,8 @@ public:
     [[nodiscard]] std::span<abi::destination> destinations() const {
         return destinations_.as<abi::destination>();
     }
+    /// As many as destinations, and at the same indices.
+    [[nodiscard]] std::span<abi::tunnel> tunnels() const { return tunnels_.as<abi::tunnel>(); }
 
     /// Lets a program that is being opened use these maps instead of new ones.
     Result<void> lend_to(abi::director& program) const;
@@ -126,6 +131,7 @@ private:
     Mapping services_;
     Mapping slots_;
     Mapping destinations_;
+    Mapping tunnels_;
 };
 
 /// Sum over all CPUs of the elements [0, count) of a per-CPU array, whose

@@ -9,6 +9,7 @@
 
 #include "dataplane/xdp/attachments.h"
 #include "dataplane/xdp/memory.h"
+#include "dataplane/xdp/insiders.h"
 #include "dataplane/xdp/next_hops.h"
 #include "dataplane/xdp/services.h"
 #include "dataplane/xdp/too_big.h"
@@ -34,9 +35,11 @@ public:
           maps_(std::move(maps)),
           socket_(std::move(socket)),
           monitor_(std::move(monitor)),
-          hops_(*socket_),
+          other_directors_(settings.other_directors.begin(), settings.other_directors.end()),
+          hops_(*socket_, settings.tunnel_sources),
           attachments_(*maps_, settings.xdp_mode),
-          services_(*maps_, [this](const IpAddress& address) { return hops_.hop(address); }) {}
+          insiders_(*maps_),
+          services_(*maps_, [this](const Target& server) { return hops_.hop(server); }) {}
 
     Result<void> start();
     /// A start that was refused leaves nothing of its own; what a predecessor left
@@ -53,9 +56,10 @@ public:
     [[nodiscard]] Result<Choice> choose(const Flow& flow) const override {
         return services_.choose(flow);
     }
-    void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) override;
-    [[nodiscard]] std::string unreachable_reason(const Endpoint& server) const override {
-        return hops_.reason(server.address);
+    void track(std::span<const TrackedServer> servers) override;
+    [[nodiscard]] std::string unreachable_reason(const Endpoint& server,
+                                                 core::ForwardingMethod method) const override {
+        return hops_.reason({server.address, method});
     }
     [[nodiscard]] std::vector<AttachedInterface> interfaces() const override {
         return attachments_.list();
@@ -75,10 +79,12 @@ public:
     void on_deadline(TimePoint now) override;
 
 private:
+    Result<void> find_wanted(const std::vector<netlink::Link>& links);
     void listen();
     void open_too_big();
     void link_changed(const netlink::Link& link, bool gone);
     void reload_network();
+    void guard();
     void hand_on_changes();
     [[nodiscard]] bool is_wanted(const netlink::Link& link) const;
     void attach_wanted();
@@ -87,17 +93,19 @@ private:
     void check_links();
     void check_pins();
 
-    const std::set<std::string> wanted_;  ///< empty: the interfaces that lead to servers
+    std::set<std::string> wanted_;  ///< ports; empty: those that lead to servers
     std::unique_ptr<Maps> maps_;
     std::unique_ptr<netlink::Socket> socket_;
     std::unique_ptr<netlink::Monitor> monitor_;
     Fd epoll_;
+    const std::set<IpAddress> other_directors_;
     NextHops hops_;
     Attachments attachments_;
+    Insiders insiders_;
     Services services_;
     std::unique_ptr<TooBig> too_big_;
-    std::string no_too_big_;         ///< why there is none; "": there is
-    std::set<int> seen_interfaces_;  ///< of hops_, when attach_wanted() ran last
+    std::string no_too_big_;    ///< why there is none; "": there is
+    std::set<int> seen_ports_;  ///< of hops_, when attach_wanted() ran last
     std::optional<TimePoint> retry_at_;
     std::string pin_trouble_;  ///< as it was logged last
     bool tracked_ = false;
@@ -121,23 +129,14 @@ Result<void> Plane::start() {
 
     // Named ones must be there. What a predecessor attached to goes on with this
     // version's program; whether it is still wanted is known when servers are.
-    for (const std::string& name : wanted_)
-        if (std::none_of(links->begin(), links->end(),
-                         [&](const netlink::Link& link) { return link.name == name; }))
-            return fail("the director's interface {} does not exist; there are: {}", name,
-                        fmt::join(
-                            [&] {
-                                std::vector<std::string> names;
-                                for (const netlink::Link& link : *links)
-                                    if (!link.loopback) names.push_back(link.name);
-                                return names;
-                            }(),
-                            ", "));
+    if (auto found = find_wanted(*links); !found) return found;
     std::vector<int> fresh;
     for (const netlink::Link& link : *links) {
         const bool adopted = attachments_.has(link.index);
         if (!wanted_.contains(link.name) && !(adopted && wanted_.empty())) continue;
-        if (auto done = attachments_.attach(link); !done) {
+        auto done = attachments_.attach(link);
+        if (done) done = services_.open_egress(static_cast<std::uint32_t>(link.index));
+        if (!done) {
             for (const int ifindex : fresh)
                 (void)attachments_.detach(ifindex);
             return done;
@@ -150,8 +149,8 @@ Result<void> Plane::start() {
             if (auto done = attachments_.detach(link.index); !done) return done;
     if (maps_->adopted()) {
         if (auto found = services_.read(); !found) return tl::unexpected(found.error());
-        for (const auto& [address, hop] : services_.hops_in_use())
-            hops_.adopt(address, hop);
+        for (const auto& [server, hop] : services_.hops_in_use())
+            hops_.adopt(server, hop);
     }
     return {};
 }
@@ -171,13 +170,41 @@ void Plane::open_too_big() {
     spdlog::warn("{}", no_too_big_);
 }
 
+/// The ports of the named interfaces: a VLAN device's is the interface below it.
+Result<void> Plane::find_wanted(const std::vector<netlink::Link>& links) {
+    std::set<std::string> ports;
+    for (const std::string& name : wanted_) {
+        const auto named = std::find_if(links.begin(), links.end(), [&](const netlink::Link& link) {
+            return link.name == name;
+        });
+        if (named == links.end()) {
+            std::vector<std::string> names;
+            for (const netlink::Link& link : links)
+                if (!link.loopback) names.push_back(link.name);
+            return fail("the director's interface {} does not exist; there are: {}", name,
+                        fmt::join(names, ", "));
+        }
+        const auto below = port_below(hops_.links(), named->index);
+        if (!below) return fail("the director's interface {}: {}", name, below.error().message);
+        const netlink::Link& port = hops_.links().at(below->index);
+        if (std::string why = unfit(hops_.links(), port); !why.empty())
+            return fail("the director's interface {}: {}", name, why);
+        if (port.name != name)
+            spdlog::info("{} is a VLAN device: the program for it works on {}, for all VLANs", name,
+                         port.name);
+        ports.insert(port.name);
+    }
+    wanted_ = std::move(ports);
+    return {};
+}
+
 Result<void> Plane::detach() {
     if (detached_) return {};
     too_big_.reset();
     Result<void> result;
     for (const int ifindex : attachments_.indices())
         if (auto done = attachments_.detach(ifindex); !done) result = done;
-    hops_.track({}, time_now());
+    hops_.track({}, {}, time_now());
     if (auto done = maps_->unpin(); !done) result = done;
     detached_ = true;
     return result;
@@ -206,16 +233,21 @@ Result<Counters> Plane::counters() {
     return counters;
 }
 
-void Plane::track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) {
+void Plane::track(std::span<const TrackedServer> servers) {
     const TimePoint now = time_now();
-    std::set<IpAddress> addresses;
-    for (const auto& [key, server] : servers)
-        addresses.insert(server.address);
-    services_.track(servers, now);
-    hops_.track(addresses, now);
+    std::set<Target> targets;
+    std::vector<IpAddress> all;
+    std::vector<std::pair<core::ServiceKey, Endpoint>> members;
+    for (const TrackedServer& each : servers) {
+        if (targets.emplace(each.server.address, each.method).second)
+            all.push_back(each.server.address);
+        members.emplace_back(each.service, each.server);
+    }
+    services_.track(members, now);
+    hops_.track(targets, other_directors_, now);
     tracked_ = true;
+    guard();
     // Tables that were adopted may hold MACs that are not right any more.
-    const std::vector<IpAddress> all(addresses.begin(), addresses.end());
     if (auto done = services_.refresh(all, now); !done) spdlog::error("{}", done.error().message);
     attach_wanted();
 }
@@ -226,6 +258,9 @@ void Plane::listen() {
     monitor_->on_link = [this](const netlink::Link& link, bool gone) { link_changed(link, gone); };
     monitor_->on_neighbour = [this](const netlink::Neighbour& neighbour) {
         hops_.on_neighbour(neighbour, time_now());
+    };
+    monitor_->on_address = [this](const netlink::InterfaceAddress& address, bool) {
+        hops_.on_address(address.address, time_now());
     };
     monitor_->on_route = [this] { hops_.on_route(time_now()); };
     monitor_->on_overflow = [this] { reload_network(); };
@@ -260,10 +295,18 @@ void Plane::on_deadline(TimePoint now) {
     hand_on_changes();
 }
 
+/// Whose frames stay here: known before a table leads to them.
+void Plane::guard() {
+    const auto insiders = hops_.take_insiders();
+    if (!insiders) return;
+    if (auto done = insiders_.set(*insiders); !done) spdlog::error("{}", done.error().message);
+}
+
 /// Tables first, then the engine: what it decides builds on them.
 void Plane::hand_on_changes() {
     const std::vector<IpAddress> changed = hops_.take_changed();
-    if (tracked_ && wanted_.empty() && hops_.interfaces() != seen_interfaces_) attach_wanted();
+    guard();
+    if (tracked_ && wanted_.empty() && hops_.ports() != seen_ports_) attach_wanted();
     if (changed.empty()) return;
     if (auto done = services_.refresh(changed, time_now()); !done)
         spdlog::error("{}", done.error().message);
@@ -280,7 +323,7 @@ void Plane::reload_network() {
 // ---- interfaces ---------------------------------------------------------------
 
 bool Plane::is_wanted(const netlink::Link& link) const {
-    return wanted_.empty() ? hops_.interfaces().contains(link.index) : wanted_.contains(link.name);
+    return wanted_.empty() ? hops_.ports().contains(link.index) : wanted_.contains(link.name);
 }
 
 void Plane::link_changed(const netlink::Link& link, bool gone) {
@@ -308,7 +351,10 @@ void Plane::attach_again(const netlink::Link& link, const std::string& why) {
 }
 
 Result<void> Plane::attach_or_retry(const netlink::Link& link) {
-    auto done = attachments_.attach(link);
+    const std::string why = unfit(hops_.links(), link);
+    auto done = why.empty() ? attachments_.attach(link) : attachments_.refuse(link, why);
+    // Answers by ICMP go back the way that the packet came.
+    if (done) done = services_.open_egress(static_cast<std::uint32_t>(link.index));
     if (done) return done;
     spdlog::error("{}", done.error().message);
     retry_at_ = time_now() + retry_attach;
@@ -349,7 +395,7 @@ void Plane::check_pins() {
 void Plane::attach_wanted() {
     const auto links = socket_->links();
     if (!links) return;
-    seen_interfaces_ = hops_.interfaces();
+    seen_ports_ = hops_.ports();
     for (const netlink::Link& link : *links) {
         const bool has = attachments_.has(link.index);
         if (is_wanted(link) && !has) {

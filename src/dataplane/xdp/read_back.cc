@@ -113,6 +113,8 @@ private:
             Member& member = service->second.members[server_of(entry.key)];
             member.counter = counter;
             member.weight = entry.value.weight;
+            member.method = method_of(static_cast<std::uint8_t>(entry.value.method))
+                                .value_or(service->second.method);
             member.forwarded = entry.value.forwarded != 0;
             used[counter] = true;
         }
@@ -204,7 +206,8 @@ core::ServiceForwarding forwarding_of(const core::ServiceKey& key, const MirrorS
     core::ServiceForwarding forwarding{
         key, service.scheduler, service.method, {}, service.other_hash};
     for (const auto& [server, member] : service.members)
-        if (member.forwarded) forwarding.destinations.push_back({server, member.weight});
+        if (member.forwarded)
+            forwarding.destinations.push_back({server, member.weight, member.method});
     return forwarding;
 }
 

@@ -13,7 +13,9 @@
 //     services     what is forwarded; one new table for each change
 //     choose       which server a client's packets get, by the maps
 //     read_back    what is forwarded, found in the maps alone
-//     next_hops    routes and neighbours → interface and MACs of each server
+//     next_hops    routes and neighbours → port, tags, MACs and tunnel of each server
+//     port         from VLAN devices to the interface below them
+//     insiders     whose frames are never forwarded
 //     too_big      ICMP errors that every server of a service has to hear
 //     attachments  the program on the interfaces
 //     counters     totals out of the per-CPU maps
