@@ -69,7 +69,7 @@ private:
 
     [[nodiscard]] bool outdated(const IpAddress& server, const Member& member) const;
     Result<void> commit(Entry& entry, TimePoint now);
-    Result<Range> write_records(MirrorService& service, std::uint32_t count);
+    Result<Range> write_records(Entry& entry, std::uint32_t count);
     Result<Range> write_slots(const core::Table& table);
     void give_up(Ranges& owner, Range range);
     void rest(TimePoint now);
@@ -78,6 +78,7 @@ private:
 
     Result<void> write_member(const core::ServiceKey& key, const Endpoint& server,
                               const Member& member) const;
+    Result<void> write_service(const core::ServiceKey& key, const MirrorService& service) const;
     void forget_member(const core::ServiceKey& key, const Endpoint& server, const Member& member);
     Result<void> hold_address(const IpAddress& address);
     void release_address(const IpAddress& address);

@@ -13,6 +13,7 @@
 #include <iterator>
 
 #include "dataplane/xdp/fd.h"
+#include "dataplane/xdp/maps.h"
 #include "dataplane/xdp/pin_dir.h"
 #include "dataplane/xdp/program.h"
 #include "dataplane/xdp/xdp.h"
@@ -129,7 +130,7 @@ TEST(XdpPins, removed_pins_are_made_again_and_the_next_start_finds_them) {
     Rig rig{pins};
     rig.serve();
     const std::vector<std::string> names = xdp::names_in(rig.tables());
-    ASSERT_EQ(names.size(), 11U);  // ten tables and a link
+    ASSERT_EQ(names.size(), xdp::map_count + 1);  // and a link
     for (const std::string& name : names) {
         ASSERT_EQ(unlink((rig.tables() + "/" + name).c_str()), 0);
         ASSERT_TRUE(rig.plane->read().has_value());
@@ -198,9 +199,9 @@ TEST(XdpPins, leaves_the_pins_of_a_director_that_took_the_removed_directory) {
     ASSERT_TRUE(other.has_value()) << other.error().message;
     ASSERT_TRUE(rig.plane->read().has_value());
     expect_words(rig.interface().warning, "another director uses the pin directory");
-    EXPECT_EQ(xdp::names_in(rig.tables()).size(), 10U);  // no link of ours
+    EXPECT_EQ(xdp::names_in(rig.tables()).size(), xdp::map_count);  // no link of ours
     EXPECT_TRUE(rig.plane->detach().has_value());
-    EXPECT_EQ(xdp::names_in(rig.tables()).size(), 10U);
+    EXPECT_EQ(xdp::names_in(rig.tables()).size(), xdp::map_count);
     EXPECT_TRUE((*other)->detach().has_value());
     EXPECT_FALSE(pins.exists());
 }
