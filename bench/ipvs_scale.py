@@ -34,7 +34,7 @@ def obstacle(programs=("ipvsadm",)) -> str:
         return "this kernel has no IPVS: scripts/lab-vm runs it on one that has (bench/README.md)"
     absent = [p for p in programs if not find_program(p)]
     if absent:
-        return f"needs these programs (scripts/install-deps --vm): {' '.join(absent)}"
+        return f"needs these programs (scripts/install-deps): {' '.join(absent)}"
     if not os.access(binary(), os.X_OK):
         return f"no dnsdirector at {binary()}: build it (scripts/build) or set DNSDIRECTOR"
     return ""
