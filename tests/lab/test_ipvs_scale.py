@@ -99,6 +99,7 @@ def test_dead_servers_go_as_soon_as_with_keepalived_and_checks_cost_a_fraction(
                                  timing) for who in WAYS}
     theirs, ours = (outcomes[who] for who in WAYS)
     print(theirs, ours)
+    assert ours.wrongly == [], outcomes
     # When each check runs next is chance, within one delay_loop.
     assert max(ours.removals) <= max(theirs.removals) + timing.delay_loop, outcomes
     assert 10 * ours.cpu_seconds_per_minute <= theirs.cpu_seconds_per_minute, outcomes

@@ -19,15 +19,21 @@ def measure(lab, name: str) -> str:
     """Finds the highest of STEPS that the machine bears from the client to this server,
     past the director; LabError where it does not bear the first. Returns a line that says so."""
     global _borne
-    _borne = 0
-    for rate in STEPS:
-        if not any(_bears(lab, name, rate) for _ in range(2)):
-            break
-        _borne = rate
-    if _borne == 0:
-        raise LabError(f"the machine loses queries without a director at {STEPS[0]} a second")
+    _borne = borne(lab, name, SECONDS)
     return (f"rate: {_borne} queries a second are borne without a director "
             f"(client to {name}, UDP); full loads send {part(False):g}, under xdp {part(True):g}")
+
+
+def borne(lab, name: str, seconds: float) -> int:
+    """The highest of STEPS that the machine bears for so long; LabError if not the first."""
+    found = 0
+    for rate in STEPS:
+        if not any(_bears(lab, name, rate, seconds) for _ in range(2)):
+            break
+        found = rate
+    if found == 0:
+        raise LabError(f"the machine loses queries without a director at {STEPS[0]} a second")
+    return found
 
 
 def part(xdp: bool) -> float:
@@ -43,9 +49,9 @@ def use(xdp: bool):
     set_full_rate_here(part(xdp))
 
 
-def _bears(lab, name: str, rate: int) -> bool:
+def _bears(lab, name: str, rate: int, seconds: float) -> bool:
     """All answered, the sender in time, and no queue that grows."""
     result = lab.load(plan.server_v4(int(name[1:])), own_rate=rate,
-                      count=int(rate * SECONDS)).start().finish()
-    return (result.failed == 0 and result.sending_ms <= 1.05 * 1000 * SECONDS
+                      count=int(rate * seconds)).start().finish()
+    return (result.failed == 0 and result.sending_ms <= 1.05 * 1000 * seconds
             and result.rtt_us["p90"] <= LONGEST_P90_US)
