@@ -8,8 +8,8 @@
  * the packet; only little-endian machines are supported (the flow hash must be
  * the same on every director).
  *
- * Who writes: user space everything but the counters and cursors, by aligned
- * stores of at most 64 bits into mapped memory. What a program may be reading
+ * Who writes: user space everything but the counters, cursors and flows, by
+ * aligned stores of at most 64 bits into mapped memory. What a program may be reading
  * is never changed in place, except for the words named "swapped" below; a
  * freed record or range of slots is used again only after a grace period.
  */
@@ -51,6 +51,8 @@ enum select {
     SELECT_CURSOR = 0, /* per packet: a cursor of each CPU walks the table */
     SELECT_FLOW = 1,   /* hash of addresses and ports */
     SELECT_SOURCE = 2, /* hash of the client's address */
+    /* A flag beside SELECT_FLOW and SELECT_SOURCE: flows are remembered (flow.h). */
+    SELECT_REMEMBERS = 4,
 };
 
 struct service {
@@ -62,7 +64,9 @@ struct service {
     /* For user space only: core::Scheduler and core::ForwardingMethod. */
     __u8 scheduler;
     __u8 method;
-    __u8 reserved[22];
+    __u8 reserved[2];
+    __u64 previous; /* swapped; the table before a recent change, 0 for none */
+    __u8 reserved_too[16];
 };
 
 /*
@@ -75,7 +79,7 @@ struct service {
  * first block of slots (22 bits) | first record (21 bits) | number of slots (21).
  */
 enum { TABLE_LENGTH_BITS = 21, TABLE_RECORD_BITS = 21 };
-enum { TABLE_LENGTH_MAX = 1 << 20, TABLE_RECORDS_MAX = 1 << 16 };
+enum { TABLE_LENGTH_MAX = 1 << 20, TABLE_RECORDS_MAX = 1 << 15 };
 enum { RECORDS_MAX = 1 << TABLE_RECORD_BITS, BLOCKS_MAX = 1 << 22 };
 
 /* Slots lie in blocks of a cache line: an element of an array map has at least 8 bytes. */
@@ -83,6 +87,14 @@ enum { SLOTS_PER_BLOCK_BITS = 5, SLOTS_PER_BLOCK = 1 << SLOTS_PER_BLOCK_BITS };
 struct slot_block {
     __u16 position[SLOTS_PER_BLOCK];
 };
+
+/*
+ * A flag beside the position: flows of this slot may be with another server than
+ * the one that stands in it, since it had another one before. Without it nothing
+ * else than the table needs to be asked. Swapped: it is taken away in place when
+ * no such flow is left.
+ */
+enum { SLOT_MOVED = 1 << 15 };
 
 /* Where a packet goes. The MACs stand as in the frame, to be copied at once. */
 struct destination {
@@ -136,6 +148,71 @@ struct too_big {
     __u8 source_mac[6];
     __u32 reserved;
     __u8 packet[TOO_BIG_BYTES_MAX];
+};
+
+/*
+ * Remembered TCP flows (flow.h). A server stands in a flow by the index of its
+ * counters, which outlives tables and weights and is its own in each service;
+ * where the server is reached at present says its home, record << 32 | service.
+ * 0: it is not forwarded to.
+ */
+struct home {
+    __u64 word; /* swapped */
+};
+
+/*
+ * A flow is one word, 0 for none:
+ * tag (32 bits) | ending (1) | epoch (10) | counter of the server (21).
+ * Neither addresses nor ports are kept: two flows are taken for one with a
+ * chance of 2^-31 for each entry looked at, and then share a server from their
+ * first packet to their last.
+ */
+enum { FLOW_COUNTER_BITS = 21, FLOW_EPOCH_BITS = 10, FLOW_TAG_SHIFT = 32 };
+enum { FLOW_COUNTER_MASK = (1 << FLOW_COUNTER_BITS) - 1 };
+enum { FLOW_EPOCH_MASK = (1 << FLOW_EPOCH_BITS) - 1 };
+#define FLOW_ENDING (1ULL << 31)
+
+/* Two cache lines; a flow goes to its place in the first, or wherever there is room. */
+enum { FLOWS_PER_BUCKET = 16, FLOW_PLACES = 8 };
+struct flow_bucket {
+    __u64 flow[FLOWS_PER_BUCKET];
+};
+
+/*
+ * The epoch is the clock of the flows: user space counts it up, at most once a
+ * second, and clears what is older than FLOW_IDLE_MAX long before it comes round.
+ */
+enum {
+    FLOW_IDLE_MAX = 300,  /* epochs without a packet: its place may be taken */
+    FLOW_ENDING_MAX = 10, /* the same after a FIN or RST */
+    FLOW_YOUNG = 2,       /* epochs from the first packet until it counts as established */
+};
+
+/* Written by user space: sizes and caps at its start, the epoch ever after. */
+struct flow_control {
+    __u32 epoch;
+    __u32 buckets;       /* of established flows */
+    __u32 young_buckets; /* of young ones */
+    /* For each CPU and epoch. */
+    __u32 most_learnt;
+    __u32 most_new; /* young flows by their SYN */
+    __u32 most_old; /* young flows by another packet */
+    __u32 reserved[2];
+    __u64 key[6]; /* of the hash: random, so that nobody can choose a bucket */
+};
+
+/* Per CPU. Those `now` count within the epoch. */
+struct flow_state {
+    __u32 epoch;
+    __u32 learnt_now;
+    __u32 new_now;
+    __u32 old_now;
+    __u64 learnt;   /* flows that became established */
+    __u64 young;    /* flows that became young */
+    __u64 full;     /* packets that learnt nothing: their bucket is full of living flows */
+    __u64 capped;   /* packets that learnt nothing: the cap */
+    __u64 previous; /* packets sent by the table before a change */
+    __u64 moved;    /* flows whose server was gone */
 };
 
 /*
@@ -210,6 +287,10 @@ ABI_SIZE(struct count, 16);
 ABI_SIZE(struct fragment_key, 40);
 ABI_SIZE(struct fragment_ports, 16);
 ABI_SIZE(struct too_big, 1312);
+ABI_SIZE(struct home, 8);
+ABI_SIZE(struct flow_bucket, 128);
+ABI_SIZE(struct flow_control, 80);
+ABI_SIZE(struct flow_state, 64);
 ABI_SIZE(struct member_key, 40);
 ABI_SIZE(struct member, 16);
 #undef ABI_SIZE
@@ -228,6 +309,33 @@ static inline __attribute__((always_inline)) __u32 table_record(__u64 table) {
 }
 static inline __attribute__((always_inline)) __u32 table_block(__u64 table) {
     return (__u32)(table >> (TABLE_LENGTH_BITS + TABLE_RECORD_BITS));
+}
+
+static inline __attribute__((always_inline)) __u64 home_word(__u32 record, __u32 service) {
+    return (__u64)record << 32 | service;
+}
+static inline __attribute__((always_inline)) __u32 home_record(__u64 home) {
+    return (__u32)(home >> 32);
+}
+static inline __attribute__((always_inline)) __u32 home_service(__u64 home) {
+    return (__u32)home;
+}
+
+static inline __attribute__((always_inline)) __u64 flow_word(__u32 tag, __u32 epoch,
+                                                             __u32 counter) {
+    return (__u64)tag << FLOW_TAG_SHIFT | epoch << FLOW_COUNTER_BITS | counter;
+}
+static inline __attribute__((always_inline)) __u32 flow_counter(__u64 flow) {
+    return (__u32)flow & FLOW_COUNTER_MASK;
+}
+/* Epochs since its last packet; of a young flow, since its first. */
+static inline __attribute__((always_inline)) __u32 flow_age(__u64 flow, __u32 epoch) {
+    return (epoch - ((__u32)flow >> FLOW_COUNTER_BITS)) & FLOW_EPOCH_MASK;
+}
+/* May another flow take its place? Also true of none. */
+static inline __attribute__((always_inline)) int flow_is_over(__u64 flow, __u32 epoch) {
+    __u32 most = flow & FLOW_ENDING ? FLOW_ENDING_MAX : FLOW_IDLE_MAX;
+    return flow == 0 || flow_age(flow, epoch) > most;
 }
 
 #ifdef __cplusplus

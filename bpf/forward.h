@@ -27,11 +27,10 @@ ALWAYS_INLINE int send(const struct destination* to) {
     return bpf_redirect_map(&egress, to->ifindex, XDP_ABORTED);
 }
 
-/* Hands the packet to the server in this slot of the service's table. */
-ALWAYS_INLINE int forward(const struct packet* packet, struct service_state* state, __u64 table,
-                          __u32 slot) {
-    struct destination* to = destination_at(table, slot);
-    if (!to) return not_forwarded(REASON_broken_table);
+/* Hands the packet to the server of this record. */
+ALWAYS_INLINE int forward(const struct packet* packet, struct service_state* state, __u32 record) {
+    struct destination* to = bpf_map_lookup_elem(&destinations, &record);
+    if (!to || record == 0) return not_forwarded(REASON_broken_table);
     __u32 index = to->counter;
     struct count* count = bpf_map_lookup_elem(&server_counters, &index);
     if (!count) return not_forwarded(REASON_broken_table);

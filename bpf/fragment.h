@@ -41,7 +41,7 @@ ALWAYS_INLINE int first_fragment(const struct packet* packet, const struct fragm
                                  __u32 protocol, int named) {
     __u32 index;
     const struct service* service = find_service(packet, &index);
-    if (named && service && service->select != SELECT_FLOW && packet->ports >> 16 == DNS_PORT) {
+    if (named && service && selects_by(service) != SELECT_FLOW && packet->ports >> 16 == DNS_PORT) {
         /* One with the same identification may have been another port's. */
         bpf_map_delete_elem(&fragments, key);
     } else {
@@ -66,7 +66,7 @@ ALWAYS_INLINE int later_fragment(struct packet* packet, const struct fragment_ke
     }
     packet->where = where_of(DNS_PORT, protocol, family);
     const struct service* service = find_service(packet, &index);
-    if (!service || service->select == SELECT_FLOW) return not_forwarded(REASON_fragment);
+    if (!service || selects_by(service) == SELECT_FLOW) return not_forwarded(REASON_fragment);
     return serve_fragment(packet, service, index, key->identification);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The two hashes, for the kernel program and for user space. The constants are
+ * The hashes, for the kernel program and for user space. The constants are
  * odd 64-bit numbers without structure (fractional parts of square roots, as
  * SHA-512's initial values are); they are fixed, since every director must
  * send a flow to the same server.
@@ -48,6 +48,29 @@ HASH_FUNCTION __u32 flow_hash6(__u64 source0, __u64 source1, __u64 destination0,
                                __u32 ports) {
     return hash_finish(source0 * HASH_K0 + source1 * HASH_K1 + destination0 * HASH_K2 +
                        destination1 * HASH_K3 + ports * HASH_K4);
+}
+
+/*
+ * Name of a remembered flow: 64 bits whose upper half is strongly universal for
+ * a random key (multilinear over 32-bit words; Lemire, Kaser, "Strongly universal
+ * string hashing is fast", 2014), since here others choose the input. The service
+ * is named by its record, which has 16 bits as the port has.
+ */
+HASH_FUNCTION __u64 flow_name4(const __u64* key, __u32 source, __u32 port, __u32 service) {
+    return key[0] + key[1] * source + key[2] * (port | service << 16);
+}
+HASH_FUNCTION __u64 flow_name6(const __u64* key, __u64 source0, __u64 source1, __u32 port,
+                               __u32 service) {
+    return key[0] + key[1] * (__u32)source0 + key[2] * (port | service << 16) +
+           key[3] * (source0 >> 32) + key[4] * (__u32)source1 + key[5] * (source1 >> 32);
+}
+/* Never 0, so that no empty place has it. */
+HASH_FUNCTION __u32 flow_tag(__u64 name) {
+    return (__u32)(name >> 32) | 1;
+}
+/* Which bucket: the high bits; which place in it: the low ones. */
+HASH_FUNCTION __u32 flow_spread(__u64 name) {
+    return hash_finish(name);
 }
 
 /* Slot of a table of `length` slots: multiply and shift, no division. */

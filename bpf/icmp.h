@@ -73,7 +73,7 @@ ALWAYS_INLINE int serve_error(struct xdp_md* context, struct packet* packet, int
     if (!service) return XDP_PASS; /* of a connection of the director's own */
     if (service->select == SELECT_CURSOR)
         return says_size ? hand_over(context, packet, at, bytes) : not_forwarded(REASON_icmp_error);
-    if (service->select == SELECT_FLOW && !has_ports) return not_forwarded(REASON_icmp_error);
+    if (selects_by(service) == SELECT_FLOW && !has_ports) return not_forwarded(REASON_icmp_error);
     return serve(packet, service, index, 0);
 }
 

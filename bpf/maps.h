@@ -14,6 +14,8 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE static __attribute__((noinline))
+/* A function that the verifier looks at once, whoever calls it with what. */
+#define SEPARATE __attribute__((noinline))
 
 /* A build for user space (tests/packets) sets them itself. */
 #ifdef __bpf__
@@ -24,6 +26,9 @@ struct instance instance;
 
 /* .bss is an array map of one element: a load from it needs no look-up. */
 struct directory directory;
+
+/* The same: a map of its own, since it is written for ever. */
+struct flow_control flow_control SEC(".data.flows");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -62,6 +67,38 @@ struct {
     __type(key, __u32);
     __type(value, struct count);
 } server_counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct home);
+} homes SEC(".maps");
+
+/* Established flows, and those that may become it. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct flow_bucket);
+} flows SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct flow_bucket);
+} young_flows SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct flow_state);
+} flow_states SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

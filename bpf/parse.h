@@ -57,8 +57,9 @@ ALWAYS_INLINE __u32 length_of(__be16 field) {
 struct packet {
     void* data;
     void* end;
-    __u64 address[2]; /* the service's */
-    __u64 source[2];  /* the client's address, as `address` is written */
+    const void* transport; /* of a whole packet of the flow; else 0 */
+    __u64 address[2];      /* the service's */
+    __u64 source[2];       /* the client's address, as `address` is written */
     __u32 where;
     __u32 ports; /* client's port, service's port: as in the packet */
 };

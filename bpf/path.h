@@ -28,6 +28,7 @@ ALWAYS_INLINE int path4_at(struct packet* packet, const struct iphdr* ip, __u32 
         !transport_fits(transport, packet->end, ip->protocol, total - header_length))
         return not_forwarded(REASON_malformed);
     packet->source[0] = ip->saddr;
+    packet->transport = transport;
     return serve(packet, service, index, 0);
 }
 
@@ -69,6 +70,7 @@ ALWAYS_INLINE int path6_at(struct packet* packet, const struct ipv6hdr* ip, cons
         !transport_fits(transport, packet->end, protocol, room - ahead))
         return not_forwarded(REASON_malformed);
     load_address6(packet->source, &ip->saddr);
+    packet->transport = transport;
     return serve(packet, service, index, 0);
 }
 

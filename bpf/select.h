@@ -29,11 +29,19 @@ ALWAYS_INLINE __u32 hash_of_source(const struct packet* packet) {
     return flow_hash6(packet->source[0], packet->source[1], 0, 0, 0);
 }
 
-/* The destination that stands at a position of the table; 0 where there is none such. */
-ALWAYS_INLINE struct destination* destination_at(__u64 table, __u32 slot) {
+/* Its kind, whether it remembers flows or not. */
+ALWAYS_INLINE __u32 selects_by(const struct service* service) {
+    return service->select & ~SELECT_REMEMBERS;
+}
+
+/* What stands in a slot of the table: position and flag; 0 where there is no such slot. */
+ALWAYS_INLINE const __u16* slot_at(__u64 table, __u32 slot) {
     __u32 index = table_block(table) + (slot >> SLOTS_PER_BLOCK_BITS);
     struct slot_block* block = bpf_map_lookup_elem(&slots, &index);
-    if (!block) return 0;
-    __u32 record = table_record(table) + block->position[slot & (SLOTS_PER_BLOCK - 1)];
-    return bpf_map_lookup_elem(&destinations, &record);
+    return block ? &block->position[slot & (SLOTS_PER_BLOCK - 1)] : 0;
+}
+
+/* The record of the destination that a slot names. */
+ALWAYS_INLINE __u32 record_of(__u64 table, __u16 slot) {
+    return table_record(table) + (slot & (__u16)~SLOT_MOVED);
 }

@@ -6,9 +6,32 @@
 #pragma once
 
 #include "count.h"
+#include "flow.h"
 #include "forward.h"
 #include "select.h"
 #include "service.h"
+
+ALWAYS_INLINE __u64 name_of_flow(const struct packet* packet, __u32 index) {
+    __u32 port = (__u16)packet->ports;
+    if (packet->where >> WHERE_FAMILY_SHIFT == 4)
+        return flow_name4(flow_control.key, packet->source[0], port, index);
+    return flow_name6(flow_control.key, packet->source[0], packet->source[1], port, index);
+}
+
+/* A packet of a slot that changed hands, or of a service where nobody takes new flows. */
+ALWAYS_INLINE int serve_remembered(const struct packet* packet, struct service_state* state,
+                                   __u32 hash, __u32 index) {
+    __u32 tcp = TCP_NONE;
+    const struct tcphdr* segment = packet->transport;
+    if (segment) {
+        if ((const void*)(segment + 1) > packet->end) return not_forwarded(REASON_malformed);
+        tcp = ((const __u8*)segment)[13];
+    }
+    __u64 name = name_of_flow(packet, index);
+    __u32 record = recall(name, index, tcp);
+    if (!record) record = place(name, hash, index, tcp);
+    return record ? forward(packet, state, record) : not_forwarded(REASON_no_server);
+}
 
 /*
  * A packet of a service whose headers are sound. `datagram`: where the service goes
@@ -17,16 +40,22 @@
 ALWAYS_INLINE int serve(const struct packet* packet, const struct service* service, __u32 index,
                         const __u32* datagram) {
     __u64 table = *(const volatile __u64*)&service->table;
-    __u32 length = table_length(table);
-    if (length == 0) return not_forwarded(REASON_no_server);
+    __u32 length = table_length(table), select = service->select, hash = 0;
+    if (length == 0 && !(select & SELECT_REMEMBERS)) return not_forwarded(REASON_no_server);
     struct service_state* state = bpf_map_lookup_elem(&service_states, &index);
     if (!state) return not_forwarded(REASON_broken_table);
-    __u32 slot;
-    if (service->select == SELECT_CURSOR)
-        slot = datagram ? slot_of_hash(*datagram, length) : next_of_cursor(state, length);
-    else if (service->select == SELECT_FLOW)
-        slot = slot_of_hash(hash_with(packet, packet->ports), length);
-    else
-        slot = slot_of_hash(hash_of_source(packet), length);
-    return forward(packet, state, table, slot);
+    __u32 at;
+    if (select == SELECT_CURSOR) {
+        at = datagram ? slot_of_hash(*datagram, length) : next_of_cursor(state, length);
+    } else {
+        hash = select & SELECT_SOURCE ? hash_of_source(packet) : hash_with(packet, packet->ports);
+        at = slot_of_hash(hash, length);
+    }
+    if (length) {
+        const __u16* slot = slot_at(table, at);
+        if (!slot) return not_forwarded(REASON_broken_table);
+        if (!(*slot & SLOT_MOVED)) return forward(packet, state, record_of(table, *slot));
+    }
+    if (!(select & SELECT_REMEMBERS)) return not_forwarded(REASON_broken_table);
+    return serve_remembered(packet, state, hash, index);
 }

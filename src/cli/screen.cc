@@ -259,6 +259,16 @@ std::string memory(const json& status) {
                        bytes(process, "resident_bytes"), bytes(process, "predicted_bytes"));
 }
 
+/// Only where flows are remembered, and some were.
+std::string flows(const json& status) {
+    const json counts = status.value("dataplane", json::object()).value("flows", json(nullptr));
+    if (!counts.is_object() || counts.value("young", 0.0) == 0) return "";
+    const auto of = [&](const char* name) { return short_number(counts.value(name, 0.0)); };
+    return fmt::format(
+        "TCP flows remembered: about {} of {} ({} learnt; no room {}, too fast {})\n",
+        of("remembered"), of("max"), of("learnt"), of("full"), of("capped"));
+}
+
 }  // namespace
 
 std::string text_of(const json& object, const char* key) {
@@ -305,7 +315,7 @@ std::string render_status(const json& status, bool colour) {
     std::string out = header(status, now, colour);
     for (const json& service : status.value("services", json::array()))
         out += "\n" + service_block(service, now, colour);
-    return out + "\n" + foreign(status) + drops(status) + memory(status);
+    return out + "\n" + foreign(status) + flows(status) + drops(status) + memory(status);
 }
 
 }  // namespace dnsdirector::cli

@@ -146,7 +146,7 @@ const Keyword keywords[] = {
      .name = "max_real_servers",
      .kind = Kind::number,
      .help = "Room for real servers, each counted once for every service that it is in; the xdp "
-             "plane takes at most 524288, and 65536 in one service",
+             "plane takes at most 524288, and 32768 in one service",
      .standard = "65536",
      .minimum = 1,
      .maximum = 1 << 20,
@@ -164,6 +164,18 @@ const Keyword keywords[] = {
      .handle =
          [](const Call& c) {
              settings(c).limits.slots = static_cast<std::uint32_t>(c.arguments.number);
+         }},
+    {.in = Block::director,
+     .name = "max_flows",
+     .kind = Kind::number,
+     .help = "Room for TCP flows that are remembered so that they stay with their server when "
+             "tables change, 20 bytes each; 0 remembers none: each change moves some",
+     .standard = "262144",
+     .minimum = 0,
+     .maximum = 1 << 26,
+     .handle =
+         [](const Call& c) {
+             settings(c).limits.flows = static_cast<std::uint32_t>(c.arguments.number);
          }},
     {.in = Block::top,
      .name = "http",

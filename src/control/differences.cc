@@ -319,7 +319,7 @@ std::string needs_restart(const core::DirectorSettings& present,
         {"xdp_mode", present.xdp_mode != next.xdp_mode, reexecute},
         {"script_user", present.script_user != next.script_user, reexecute},
         {"http listen", present.http_listen != next.http_listen, reexecute},
-        {"max_services, max_real_servers or max_slots", !(present.limits == next.limits),
+        {"max_services, max_real_servers, max_slots or max_flows", !(present.limits == next.limits),
          stop_and_start},
     };
     if (present.dataplane != next.dataplane)

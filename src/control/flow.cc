@@ -55,11 +55,22 @@ std::string shares_text(const FlowAnswer& answer) {
     return text;
 }
 
-std::string chosen(const FlowAnswer& answer) {
+std::string called(const FlowAnswer& answer, const std::optional<Endpoint>& server) {
     const Choice& choice = *answer.choice;
     for (std::size_t i = 0; i < choice.shares.size(); ++i)
-        if (choice.shares[i].server == choice.server) return named(answer.names[i], *choice.server);
-    return choice.server ? choice.server->to_string() : "";
+        if (choice.shares[i].server == server) return named(answer.names[i], *server);
+    return server ? server->to_string() : "";
+}
+
+std::string chosen(const FlowAnswer& answer) {
+    return called(answer, answer.choice->server);
+}
+
+/// Where a flow that begins now would go, when this one goes elsewhere.
+std::string a_new_one(const FlowAnswer& answer) {
+    if (!answer.choice->by_table) return "a new one would find no server";
+    if (answer.choice->by_table == answer.choice->server) return "a new one would go there, too";
+    return "a new one would go to " + called(answer, answer.choice->by_table);
 }
 
 std::string by_hash(const FlowAnswer& answer, const std::string& what) {
@@ -75,6 +86,8 @@ const char* name_of(By by) {
         case By::flow_hash: return "flow_hash";
         case By::source_hash: return "source_hash";
         case By::rotation: return "rotation";
+        case By::remembered: return "remembered";
+        case By::previous: return "previous";
         case By::load: return "load";
     }
     return "";
@@ -98,6 +111,7 @@ json flow_json(const FlowAnswer& answer) {
                           {"slots", choice.shares[i].slots}});
     entry["by"] = name_of(choice.by);
     entry["server"] = choice.server ? json(choice.server->to_string()) : json(nullptr);
+    entry["by_table"] = choice.by_table ? json(choice.by_table->to_string()) : json(nullptr);
     entry["slot"] = choice.server ? json(choice.slot) : json(nullptr);
     entry["slots"] = choice.slots;
     entry["shares"] = shares;
@@ -179,6 +193,14 @@ std::string sentence_of(const FlowAnswer& answer) {
         case By::source_hash:
             return fmt::format("{} goes to {}: {}; all packets of this client do", who,
                                chosen(answer), by_hash(answer, "the hash of the client's address"));
+        case By::remembered:
+            return fmt::format("{} goes to {}: this flow is remembered with it; {}", who,
+                               chosen(answer), a_new_one(answer));
+        case By::previous:
+            return fmt::format(
+                "{} goes to {}: the table changed within the last minute or while changes went on, "
+                "and before that it named this server; {}",
+                who, chosen(answer), a_new_one(answer));
         case By::rotation:
             return fmt::format("{}: every packet anew, by turns ({}): {}", who,
                                core::to_string(answer.scheduler), shares_text(answer));

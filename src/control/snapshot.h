@@ -77,6 +77,7 @@ struct Snapshot {
     core::DataPlaneKind kind = core::DataPlaneKind::xdp;
     std::vector<dataplane::AttachedInterface> interfaces;
     std::map<std::string, std::uint64_t> drops;
+    dataplane::FlowCounts flows;
     std::vector<std::string> plane_warnings;
     std::vector<std::string> foreign;  ///< services in the plane's table that others made
     std::string counters_error;        ///< why counters could not be read; "" when they were

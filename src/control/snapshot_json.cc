@@ -163,6 +163,19 @@ json memory(const MemorySnapshot& memory) {
 
 }  // namespace
 
+namespace {
+
+/// null where the plane remembers none by itself.
+json flows(const dataplane::FlowCounts& flows) {
+    if (flows.most == 0) return nullptr;
+    return {{"max", flows.most},          {"remembered", flows.remembered},
+            {"learnt", flows.learnt},     {"young", flows.young},
+            {"full", flows.full},         {"capped", flows.capped},
+            {"previous", flows.previous}, {"moved", flows.moved}};
+}
+
+}  // namespace
+
 std::string to_json(const Snapshot& snapshot) {
     json interfaces = json::array();
     for (const dataplane::AttachedInterface& interface : snapshot.interfaces)
@@ -188,6 +201,7 @@ std::string to_json(const Snapshot& snapshot) {
          {{"kind", core::to_string(snapshot.kind)},
           {"interfaces", interfaces},
           {"drops", drops},
+          {"flows", flows(snapshot.flows)},
           {"warnings", snapshot.plane_warnings},
           {"foreign_services", snapshot.foreign},
           {"error", snapshot.counters_error}}},

@@ -135,6 +135,36 @@ void put_memory(Families& families, const MemorySnapshot& memory) {
     put(predicted, {{"of", "process"}}, number(memory.predicted_process));
 }
 
+struct FlowMetric {
+    const char* name;
+    const char* help;
+    MetricType type;
+    std::uint64_t dataplane::FlowCounts::* value;
+};
+constexpr FlowMetric flow_metrics[] = {
+    {"flows_max", "Room for remembered TCP flows", MetricType::Gauge, &dataplane::FlowCounts::most},
+    {"flows_remembered", "Remembered TCP flows, sampled", MetricType::Gauge,
+     &dataplane::FlowCounts::remembered},
+    {"flows_learnt_total", "TCP flows that were remembered for good", MetricType::Counter,
+     &dataplane::FlowCounts::learnt},
+    {"flows_young_total", "TCP flows that were remembered on trial", MetricType::Counter,
+     &dataplane::FlowCounts::young},
+    {"flows_full_total", "Packets of TCP flows for which there was no room", MetricType::Counter,
+     &dataplane::FlowCounts::full},
+    {"flows_capped_total", "Packets of TCP flows that came too fast after others",
+     MetricType::Counter, &dataplane::FlowCounts::capped},
+    {"flows_previous_total", "Packets sent as before a change, their TCP flow being unknown",
+     MetricType::Counter, &dataplane::FlowCounts::previous},
+    {"flows_moved_total", "TCP flows whose server was gone", MetricType::Counter,
+     &dataplane::FlowCounts::moved},
+};
+
+void put_flows(Families& families, const dataplane::FlowCounts& flows) {
+    if (flows.most == 0) return;
+    for (const FlowMetric& metric : flow_metrics)
+        put(families.add(metric.name, metric.help, metric.type), {}, number(flows.*metric.value));
+}
+
 }  // namespace
 
 std::string to_metrics(const Snapshot& snapshot) {
@@ -155,6 +185,7 @@ std::string to_metrics(const Snapshot& snapshot) {
     for (const auto& [reason, packets] : snapshot.drops)
         put(drops, {{"reason", reason}}, number(packets));
 
+    put_flows(families, snapshot.flows);
     const auto single = [&](const char* name, const char* help, MetricType type, double value) {
         put(families.add(name, help, type), {}, value);
     };

@@ -84,7 +84,7 @@ void Writer::command(std::size_t depth, std::string_view name,
 void Writer::director(const DirectorSettings& settings) {
     const auto& [dataplane, interfaces, xdp_mode, service_interface, script_user, drain_time, hooks,
                  http_listen, limits] = settings;
-    const auto& [services, real_servers, slots] = limits;
+    const auto& [services, real_servers, slots, flows] = limits;
     const DirectorSettings standard;
     Parts parts;
     parts.add_if(dataplane != standard.dataplane, "dataplane {}", to_string(dataplane));
@@ -99,6 +99,7 @@ void Writer::director(const DirectorSettings& settings) {
     parts.add_if(services != standard.limits.services, "max_services {}", services);
     parts.add_if(real_servers != standard.limits.real_servers, "max_real_servers {}", real_servers);
     parts.add_if(slots != standard.limits.slots, "max_slots {}", slots);
+    parts.add_if(flows != standard.limits.flows, "max_flows {}", flows);
     if (!parts.empty()) line(0, "director: {}", parts.text());
 }
 

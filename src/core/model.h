@@ -164,6 +164,7 @@ struct Limits {
     std::uint32_t services = 4096;
     std::uint32_t real_servers = 65536;  ///< (service, server) pairs
     std::uint32_t slots = 4U << 20;      ///< of all services' tables together, twice during a swap
+    std::uint32_t flows = 1U << 18;      ///< remembered TCP flows; 0: none are
 
     friend bool operator==(const Limits&, const Limits&) = default;
 };
@@ -172,7 +173,7 @@ struct Limits {
 /// tables can number (bpf/abi.h; src/dataplane/xdp/maps.cc is held to these).
 inline constexpr Limits xdp_most{.services = 32767, .real_servers = 1U << 19, .slots = 1U << 26};
 /// Real servers of one service there: a slot names its server in 16 bits.
-inline constexpr std::uint32_t xdp_most_destinations = 65536;
+inline constexpr std::uint32_t xdp_most_destinations = 32768;
 
 struct DirectorSettings {
     DataPlaneKind dataplane = DataPlaneKind::xdp;

@@ -36,6 +36,19 @@ struct Connections {
     friend bool operator==(const Connections&, const Connections&) = default;
 };
 
+/// TCP flows that the plane remembers by itself. `most` 0: none.
+struct FlowCounts {
+    std::uint64_t most = 0;        ///< configured
+    std::uint64_t remembered = 0;  ///< now; sampled, so about
+    // Totals.
+    std::uint64_t learnt = 0;    ///< flows that were remembered for good
+    std::uint64_t young = 0;     ///< flows that were remembered on trial
+    std::uint64_t full = 0;      ///< packets whose flow found no room
+    std::uint64_t capped = 0;    ///< packets whose flow came too fast after others
+    std::uint64_t previous = 0;  ///< packets sent as before a change, their flow being unknown
+    std::uint64_t moved = 0;     ///< flows whose server was gone
+};
+
 /// Totals since the service or server was first seen; they outlive the daemon.
 struct Counters {
     std::map<core::ServiceKey, Count> services;
@@ -43,6 +56,7 @@ struct Counters {
     std::map<std::string, std::uint64_t> drops;  ///< packets not forwarded, by reason
     std::map<std::pair<core::ServiceKey, Endpoint>, Connections> connections;
     std::vector<std::string> foreign;  ///< services in the same table that others made
+    FlowCounts flows;
 };
 
 /// A client's packets to a service.
@@ -58,6 +72,9 @@ struct Choice {
         nobody,         ///< a service in which no server has work
         flow_hash,      ///< of addresses and ports: this flow's server is `server`
         source_hash,    ///< of the client's address: this client's server is `server`
+        remembered,     ///< the flow is known: `server` has it, `by_table` would get a new one
+        previous,       ///< not known, and so taken for older than a change a moment ago:
+                        ///< `server` has it, `by_table` would get a new one
         rotation,       ///< every packet anew, by turns: `shares` says how often whom
         load,           ///< by how busy the servers are; known to the plane alone
     };
@@ -66,10 +83,11 @@ struct Choice {
         std::uint32_t slots = 0;  ///< of the table's
     };
     By by = By::not_a_service;
-    std::optional<Endpoint> server;  ///< by a hash
-    std::uint32_t slot = 0;          ///< of the table, from 0; by a hash
-    std::uint32_t slots = 0;         ///< of the whole table
-    std::vector<Share> shares;       ///< in the order of their endpoints
+    std::optional<Endpoint> server;    ///< by a hash or by memory
+    std::optional<Endpoint> by_table;  ///< by the hash, where memory says `server`; nobody: none
+    std::uint32_t slot = 0;            ///< of the table, from 0; by a hash
+    std::uint32_t slots = 0;           ///< of the whole table
+    std::vector<Share> shares;         ///< in the order of their endpoints
 };
 
 struct AttachedInterface {

@@ -5,7 +5,9 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "dataplane/xdp/flows.h"
 #include "dataplane/xdp/keys.h"
 #include "dataplane/xdp/services.h"
 
@@ -39,6 +41,14 @@ std::vector<Endpoint> servers_of(const MirrorService& service, std::uint32_t fir
     return servers;
 }
 
+std::uint64_t name_of(const Flow& flow, const abi::flow_control& control, std::uint32_t service) {
+    const Words from = words_of(flow.client.address);
+    const std::uint16_t port = htons(flow.client.port);
+    if (flow.service.address.is_v4())
+        return abi::flow_name4(control.key, static_cast<std::uint32_t>(from[0]), port, service);
+    return abi::flow_name6(control.key, from[0], from[1], port, service);
+}
+
 }  // namespace
 
 Result<Choice> Services::choose(const Flow& flow) const {
@@ -54,7 +64,10 @@ Result<Choice> Services::choose(const Flow& flow) const {
     const std::uint64_t table = service.table;
     choice.slots = abi::table_length(table);
     choice.by = Choice::By::nobody;
-    if (choice.slots == 0) return choice;
+    if (choice.slots == 0) {
+        choose_by_memory(flow, *entry, choice);
+        return choice;
+    }
 
     const std::uint32_t first_block = abi::table_block(table);
     const auto blocks = maps_->slots();
@@ -64,8 +77,11 @@ Result<Choice> Services::choose(const Flow& flow) const {
     const std::uint16_t* positions = blocks.data()[first_block].position;
     const std::vector<Endpoint> servers = servers_of(entry->second, abi::table_record(table));
     std::vector<std::uint32_t> turns(servers.size());
+    const auto position_in = [&](std::uint32_t slot) { return positions[slot] & ~abi::SLOT_MOVED; };
     for (std::uint32_t slot = 0; slot < choice.slots; ++slot)
-        if (positions[slot] < turns.size()) ++turns[positions[slot]];
+        if (const auto position = static_cast<std::size_t>(position_in(slot));
+            position < turns.size())
+            ++turns[position];
     for (std::size_t i = 0; i < servers.size(); ++i)
         if (turns[i] != 0) choice.shares.push_back({servers[i], turns[i]});
 
@@ -73,15 +89,48 @@ Result<Choice> Services::choose(const Flow& flow) const {
         choice.by = Choice::By::rotation;
         return choice;
     }
-    const bool source_only = service.select == abi::SELECT_SOURCE;
+    const bool source_only = (service.select & abi::SELECT_SOURCE) != 0;
     choice.by = source_only ? Choice::By::source_hash : Choice::By::flow_hash;
     choice.slot = abi::slot_of_hash(hash_of(flow, source_only), choice.slots);
-    const std::uint16_t position = positions[choice.slot];
+    const auto position = static_cast<std::size_t>(position_in(choice.slot));
     if (position >= servers.size())
         return fail("the table of {} is damaged; it is repaired within seconds",
                     flow.service.to_string());
     choice.server = servers[position];
+    if ((positions[choice.slot] & abi::SLOT_MOVED) != 0) choose_by_memory(flow, *entry, choice);
     return choice;
+}
+
+/// What bpf/flow.h does with a packet that is no SYN.
+void Services::choose_by_memory(const Flow& flow, const Mirror::value_type& entry,
+                                Choice& choice) const {
+    const MirrorService& members = entry.second;
+    const abi::service& service = maps_->services()[members.record];
+    if ((service.select & abi::SELECT_REMEMBERS) == 0) return;
+    const auto server_with = [&](std::uint32_t counter) -> std::optional<Endpoint> {
+        for (const auto& [server, member] : members.members)
+            if (counter != 0 && member.counter == counter && member.record != 0) return server;
+        return std::nullopt;
+    };
+    if (const auto known = server_with(remembered_counter(
+            *maps_, name_of(flow, maps_->flow_control(), members.record), members.record))) {
+        choice.by_table = std::exchange(choice.server, known);
+        choice.by = Choice::By::remembered;
+        return;
+    }
+    const std::uint32_t length = abi::table_length(service.previous);
+    if (members.previous_blocks.length == 0 || length == 0) return;
+    const std::uint32_t slot =
+        abi::slot_of_hash(hash_of(flow, (service.select & abi::SELECT_SOURCE) != 0), length);
+    const std::uint16_t* positions = maps_->slots().data()[members.previous_blocks.first].position;
+    const std::size_t record =
+        members.previous_records.first + (positions[slot] & std::size_t{abi::SLOT_MOVED - 1});
+    const auto before = record < maps_->destinations().size()
+                            ? server_with(maps_->destinations()[record].counter)
+                            : std::nullopt;
+    if (!before || before == choice.server) return;
+    choice.by_table = std::exchange(choice.server, before);
+    choice.by = Choice::By::previous;
 }
 
 }  // namespace dnsdirector::dataplane::xdp

@@ -77,13 +77,16 @@ Endpoint server_of(const abi::member_key& key) {
     return {address_of(family, key.server_address), ntohs(key.port)};
 }
 
-abi::select select_of(const core::ServiceKey& key, core::Scheduler scheduler, bool other_hash) {
+std::uint32_t select_of(const core::ServiceKey& key, core::Scheduler scheduler, bool other_hash,
+                        bool remembers) {
     if (core::per_packet(key.protocol, scheduler)) return abi::SELECT_CURSOR;
     // Only sh and mh have the choice (sh-port, mh-port); the others keep flows together.
     const bool by_source = scheduler == core::Scheduler::sh
                                ? !other_hash
                                : scheduler == core::Scheduler::mh && other_hash;
-    return by_source ? abi::SELECT_SOURCE : abi::SELECT_FLOW;
+    const std::uint32_t memory =
+        remembers && key.protocol == Protocol::tcp ? std::uint32_t{abi::SELECT_REMEMBERS} : 0;
+    return memory | (by_source ? abi::SELECT_SOURCE : abi::SELECT_FLOW);
 }
 
 }  // namespace dnsdirector::dataplane::xdp

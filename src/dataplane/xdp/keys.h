@@ -29,7 +29,8 @@ using Words = std::array<__u64, 2>;
 [[nodiscard]] abi::member_key member_key(const core::ServiceKey& service, const Endpoint& server);
 [[nodiscard]] Endpoint server_of(const abi::member_key& key);
 
-[[nodiscard]] abi::select select_of(const core::ServiceKey& key, core::Scheduler scheduler,
-                                    bool other_hash);
+/// abi::service::select. `remembers`: flows of TCP services are.
+[[nodiscard]] std::uint32_t select_of(const core::ServiceKey& key, core::Scheduler scheduler,
+                                      bool other_hash, bool remembers);
 
 }  // namespace dnsdirector::dataplane::xdp

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 
+#include "dataplane/xdp/flows.h"
 #include "dataplane/xdp/pin_dir.h"
 
 namespace dnsdirector::dataplane::xdp {
@@ -76,6 +77,12 @@ const std::array<Description, map_count> descriptions{{
     {MAP(attachments), nullptr, "", sizeof(abi::attachment)},
     {MAP(fragments), nullptr, "", sizeof(abi::fragment_ports)},
     {MAP(too_big), nullptr, "", 0},
+    {MAP(homes), members, "real_servers", sizeof(abi::home)},
+    {MAP(flows), flow_buckets, "flows", sizeof(abi::flow_bucket)},
+    {MAP(young_flows), young_flow_buckets, "flows", sizeof(abi::flow_bucket)},
+    {"flow_control", [](abi::director& program) { return program.maps.data_flows; }, nullptr, "",
+     sizeof(abi::flow_control)},
+    {MAP(flow_states), nullptr, "", sizeof(abi::flow_state)},
 }};
 #undef MAP
 
@@ -103,6 +110,7 @@ Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::
     if (auto fits = fit_the_layout(limits); !fits) return tl::unexpected(fits.error());
     std::unique_ptr<Maps> maps{new Maps};
     maps->pin_dir_ = pin_dir;
+    maps->remembers_flows_ = limits.flows != 0;
     maps->pins_ = pin_dir + "/v" + std::to_string(abi::ABI_VERSION);
     if (auto made = maps->make_place_for_pins(); !made) return tl::unexpected(made.error());
     if (auto found = maps->find_pinned(); !found) return tl::unexpected(found.error());
@@ -221,7 +229,11 @@ Result<void> Maps::map_memory() {
     if (auto done = map(MapId::directory, directory_); !done) return done;
     if (auto done = map(MapId::services, services_); !done) return done;
     if (auto done = map(MapId::slots, slots_); !done) return done;
-    return map(MapId::destinations, destinations_);
+    if (auto done = map(MapId::destinations, destinations_); !done) return done;
+    if (auto done = map(MapId::homes, homes_); !done) return done;
+    if (auto done = map(MapId::flows, flows_); !done) return done;
+    if (auto done = map(MapId::young_flows, young_flows_); !done) return done;
+    return map(MapId::flow_control, flow_control_);
 }
 
 Result<void> Maps::lend_to(abi::director& program) const {

@@ -31,8 +31,13 @@ enum class MapId : std::uint8_t {
     attachments,
     fragments,
     too_big,
+    homes,
+    flows,
+    young_flows,
+    flow_control,
+    flow_states,
 };
-inline constexpr std::size_t map_count = 12;
+inline constexpr std::size_t map_count = 17;
 
 /// Memory of a map that the kernel program reads at the same time.
 class Mapping {
@@ -90,10 +95,23 @@ public:
         return destinations_.as<abi::destination>();
     }
 
+    [[nodiscard]] std::span<abi::home> homes() const { return homes_.as<abi::home>(); }
+    [[nodiscard]] std::span<abi::flow_bucket> flows() const {
+        return flows_.as<abi::flow_bucket>();
+    }
+    [[nodiscard]] std::span<abi::flow_bucket> young_flows() const {
+        return young_flows_.as<abi::flow_bucket>();
+    }
+    [[nodiscard]] abi::flow_control& flow_control() const {
+        return flow_control_.as<abi::flow_control>().front();
+    }
+    /// TCP flows are to be remembered.
+    [[nodiscard]] bool remembers_flows() const { return remembers_flows_; }
+
     /// Lets a program that is being opened use these maps instead of new ones.
     Result<void> lend_to(abi::director& program) const;
 
-    /// Where this layout's pins lie: PIN_DIR/v1.
+    /// Where this layout's pins lie: PIN_DIR/v and the layout's version.
     [[nodiscard]] const std::string& directory_of_pins() const { return pins_; }
     /// The maps were there already: a predecessor's tables are in them.
     [[nodiscard]] bool adopted() const { return adopted_; }
@@ -126,6 +144,11 @@ private:
     Mapping services_;
     Mapping slots_;
     Mapping destinations_;
+    Mapping homes_;
+    Mapping flows_;
+    Mapping young_flows_;
+    Mapping flow_control_;
+    bool remembers_flows_ = false;
 };
 
 /// Sum over all CPUs of the elements [0, count) of a per-CPU array, whose

@@ -38,6 +38,9 @@ struct MirrorService {
     bool other_hash = false;
     Range blocks;   ///< of slots
     Range records;  ///< one for each forwarded member, in their order
+    /// Of the table before a recent change, for flows that are older (abi::service).
+    Range previous_blocks;
+    Range previous_records;
     std::map<Endpoint, Member> members;
 };
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "dataplane/xdp/attachments.h"
+#include "dataplane/xdp/flows.h"
 #include "dataplane/xdp/memory.h"
 #include "dataplane/xdp/next_hops.h"
 #include "dataplane/xdp/services.h"
@@ -28,7 +29,7 @@ constexpr Nanoseconds retry_attach = Seconds{2};
 
 class Plane : public DataPlane {
 public:
-    Plane(const core::DirectorSettings& settings, std::unique_ptr<Maps> maps,
+    Plane(const core::DirectorSettings& settings, std::unique_ptr<Maps> maps, Flows flows,
           std::unique_ptr<netlink::Socket> socket, std::unique_ptr<netlink::Monitor> monitor)
         : wanted_(settings.interfaces.begin(), settings.interfaces.end()),
           maps_(std::move(maps)),
@@ -36,7 +37,8 @@ public:
           monitor_(std::move(monitor)),
           hops_(*socket_),
           attachments_(*maps_, settings.xdp_mode),
-          services_(*maps_, [this](const IpAddress& address) { return hops_.hop(address); }) {}
+          services_(*maps_, [this](const IpAddress& address) { return hops_.hop(address); }),
+          flows_(std::move(flows)) {}
 
     Result<void> start();
     /// A start that was refused leaves nothing of its own; what a predecessor left
@@ -96,7 +98,8 @@ private:
     Attachments attachments_;
     Services services_;
     std::unique_ptr<TooBig> too_big_;
-    std::string no_too_big_;         ///< why there is none; "": there is
+    std::string no_too_big_;  ///< why there is none; "": there is
+    Flows flows_;
     std::set<int> seen_interfaces_;  ///< of hops_, when attach_wanted() ran last
     std::optional<TimePoint> retry_at_;
     std::string pin_trouble_;  ///< as it was logged last
@@ -203,6 +206,9 @@ Result<Counters> Plane::counters() {
     if (!sums) return tl::unexpected(sums.error());
     for (std::size_t i = 0; i < abi::REASON_COUNT; ++i)
         counters.drops[names[i]] = (*sums)[i];
+    auto flows = flows_.count();
+    if (!flows) return tl::unexpected(flows.error());
+    counters.flows = *flows;
     return counters;
 }
 
@@ -241,15 +247,19 @@ void Plane::on_readable() {
 std::optional<TimePoint> Plane::deadline() const {
     std::optional<TimePoint> first;
     if (detached_) return first;
-    for (const auto& each : {services_.grace().deadline(), hops_.deadline(), monitor_->deadline(),
-                             retry_at_, too_big_ ? too_big_->deadline() : std::nullopt})
+    for (const auto& each :
+         {services_.deadline(), hops_.deadline(), monitor_->deadline(), retry_at_,
+          too_big_ ? too_big_->deadline() : std::nullopt,
+          maps_->remembers_flows() ? std::optional{flows_.deadline()} : std::nullopt})
         if (each && (!first || *each < *first)) first = each;
     return first;
 }
 
 void Plane::on_deadline(TimePoint now) {
     if (detached_) return;
-    services_.grace().release(now);
+    services_.on_deadline(now);
+    if (maps_->remembers_flows())
+        if (const auto idle = flows_.on_deadline(now)) services_.forget_moves(*idle);
     if (const auto at = monitor_->deadline(); at && *at <= now) monitor_->on_deadline(now);
     if (const auto at = hops_.deadline(); at && *at <= now) hops_.on_deadline(now);
     if (too_big_) too_big_->on_deadline(now);
@@ -374,8 +384,10 @@ Result<std::unique_ptr<DataPlane>> make_xdp(const core::DirectorSettings& settin
     if (!socket) return tl::unexpected(socket.error());
     auto monitor = netlink::Monitor::open();
     if (!monitor) return tl::unexpected(monitor.error());
-    auto plane = std::make_unique<xdp::Plane>(settings, std::move(*maps), std::move(*socket),
-                                              std::move(*monitor));
+    auto flows = xdp::Flows::open(**maps);
+    if (!flows) return tl::unexpected(flows.error());
+    auto plane = std::make_unique<xdp::Plane>(settings, std::move(*maps), std::move(*flows),
+                                              std::move(*socket), std::move(*monitor));
     if (auto started = plane->start(); !started) {
         plane->undo_start();
         return tl::unexpected(started.error());

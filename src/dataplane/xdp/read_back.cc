@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "dataplane/xdp/mirror.h"
@@ -58,13 +59,15 @@ public:
         for (const std::uint32_t record : directory_.repair())
             take_in(record);
         if (auto done = read_members(); !done) return tl::unexpected(done.error());
-        for (auto& [key, service] : found_.mirror)
+        for (auto& [key, service] : found_.mirror) {
+            read_previous(service);
             if (!read_table(key, service)) {
                 for (auto& [server, member] : service.members)
                     member.record = 0;
                 keep_what_is_in_force(service);
                 found_.broken.insert(key);
             }
+        }
         return std::move(found_);
     }
 
@@ -92,8 +95,9 @@ private:
         service.scheduler = *scheduler;
         service.method = *method;
         // No flag of its own in the kernel: it shows in how slots are chosen.
-        service.other_hash = in_kernel.select != select_of(*key, *scheduler, false) &&
-                             in_kernel.select == select_of(*key, *scheduler, true);
+        const std::uint32_t select = in_kernel.select & ~std::uint32_t{abi::SELECT_REMEMBERS};
+        service.other_hash = select != select_of(*key, *scheduler, false, false) &&
+                             select == select_of(*key, *scheduler, true, false);
         found_.mirror.emplace(*key, std::move(service));
     }
 
@@ -126,14 +130,21 @@ private:
         const Range records{abi::table_record(in_kernel.table), forwarded_members(service)};
         const std::uint32_t length = abi::table_length(in_kernel.table);
         const Range blocks{abi::table_block(in_kernel.table), blocks_for(length)};
-        if (in_kernel.select != select_of(key, service.scheduler, service.other_hash) ||
+        if (in_kernel.select !=
+                select_of(key, service.scheduler, service.other_hash, maps_.remembers_flows()) ||
             !lies_in(records, maps_.destinations().size()) ||
             !lies_in(blocks, maps_.slots().size()) || !read_records(service, records))
             return false;
         const auto wanted = tables_.get(forwarding_of_table(key, service));
         const std::uint16_t* slots = maps_.slots().data()[blocks.first].position;
+        // Marks of flows are nobody's business but theirs.
+        const unsigned marks =
+            (in_kernel.select & abi::SELECT_REMEMBERS) != 0 ? abi::SLOT_MOVED : 0U;
         if (wanted->slots.size() != length ||
-            !std::equal(wanted->slots.begin(), wanted->slots.end(), slots))
+            !std::equal(wanted->slots.begin(), wanted->slots.end(), slots,
+                        [=](std::uint32_t position, std::uint16_t slot) {
+                            return position == (slot & ~marks);
+                        }))
             return false;
         service.blocks = blocks;
         service.records = records;
@@ -148,12 +159,37 @@ private:
         const std::uint32_t length = abi::table_length(word);
         const Range blocks{abi::table_block(word), blocks_for(length)};
         if (length == 0 || !lies_in(blocks, maps_.slots().size())) return;
-        const std::uint16_t* slots = maps_.slots().data()[blocks.first].position;
-        const Range records{abi::table_record(word),
-                            *std::max_element(slots, slots + length) + std::uint32_t{1}};
+        const Range records = records_named(word, length);
         if (!lies_in(records, maps_.destinations().size())) return;
         service.blocks = blocks;
         service.records = records;
+    }
+
+    /// From the first one of the table to the last one that stands in it.
+    [[nodiscard]] Range records_named(std::uint64_t word, std::uint32_t length) const {
+        const std::uint16_t* slots = maps_.slots().data()[abi::table_block(word)].position;
+        std::uint32_t last = 0;
+        for (std::uint32_t i = 0; i < length; ++i)
+            last = std::max<std::uint32_t>(last, slots[i] & ~abi::SLOT_MOVED);
+        return {abi::table_record(word), last + 1};
+    }
+
+    /// The table before a change, if it is still of use.
+    void read_previous(MirrorService& service) {
+        abi::service& in_kernel = maps_.services()[service.record];
+        const std::uint64_t word = in_kernel.previous;
+        if (word == 0) return;
+        const std::uint32_t length = abi::table_length(word);
+        const Range blocks{abi::table_block(word), blocks_for(length)};
+        if (length != 0 && lies_in(blocks, maps_.slots().size())) {
+            const Range records = records_named(word, length);
+            if (lies_in(records, maps_.destinations().size())) {
+                service.previous_blocks = blocks;
+                service.previous_records = records;
+                return;
+            }
+        }
+        std::atomic_ref<__u64>{in_kernel.previous}.store(0);
     }
 
     static bool lies_in(Range range, std::size_t size) {
@@ -174,6 +210,9 @@ private:
             const abi::destination& in_kernel = maps_.destinations()[record];
             if (in_kernel.counter != member.counter) return false;
             member.record = in_kernel.ifindex != 0 ? record : 0;
+            if (maps_.homes()[member.counter].word !=
+                (member.record != 0 ? abi::home_word(record, service.record) : 0))
+                return false;
             ++record;
         }
         return true;

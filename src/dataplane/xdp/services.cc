@@ -80,6 +80,12 @@ void Services::adopt(ReadBack found) {
                 for (auto& [server, member] : service.members)
                     member.record = 0;
             }
+    for (Entry& entry : mirror_)
+        adopt_previous(entry);
+    std::erase_if(windows_, [&](const auto& window) {
+        const auto entry = mirror_.find(window.first);
+        return entry == mirror_.end() || entry->second.previous_blocks.length == 0;
+    });
     std::set<IpAddress> in_use;
     for (const auto& [key, service] : mirror_)
         if (in_use.insert(key.address).second) (void)hold_address(key.address);
@@ -218,6 +224,8 @@ Result<void> Services::remove_service(const core::ServiceKey& key, TimePoint now
         forget_member(key, server, member);
     give_up(slots_, service.blocks);
     give_up(destinations_, service.records);
+    end_previous(service);
+    windows_.erase(key);
     give_up(service_records_, {service.record, 1});
     mirror_.erase(entry);
     release_address(key.address);
@@ -259,9 +267,10 @@ Result<void> Services::remove_destination(const core::ServiceKey& key, const End
     return write_member(key, server, at->second);
 }
 
-/// Has work, and its table has not the way to it that is known now.
+/// Has work, or flows that are left, and its table has not the way to it that is
+/// known now.
 bool Services::outdated(const IpAddress& server, const Member& member) const {
-    if (!member.forwarded || member.weight == 0) return false;
+    if (!member.forwarded) return false;
     const Hop* hop = hop_of_(server);
     if (hop == nullptr) return false;
     return member.record == 0 || hop_of(maps_->destinations()[member.record]) != *hop;

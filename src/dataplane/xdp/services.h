@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
@@ -55,7 +56,19 @@ public:
     void forget_egress(std::uint32_t ifindex) { egress_.erase(ifindex); }
 
     [[nodiscard]] Grace& grace() { return grace_; }
-    [[nodiscard]] const Grace& grace() const { return grace_; }
+
+    /// When on_deadline() has work: what rested is free, or the time of a table
+    /// before a change is over.
+    [[nodiscard]] std::optional<TimePoint> deadline() const;
+    void on_deadline(TimePoint now);
+    /// Services (by record) of which no flow was remembered in the last round
+    /// through all of them: their flows are where their tables say.
+    void forget_moves(const std::vector<bool>& idle);
+
+    /// A flow that nobody remembers is taken for older than the first of changes
+    /// that follow each other within this time: one that is silent for longer after
+    /// them may lose its server.
+    static constexpr Nanoseconds previous_for = Seconds{60};
 
 private:
     using Entry = Mirror::value_type;
@@ -71,6 +84,14 @@ private:
     Result<void> commit(Entry& entry, TimePoint now);
     Result<Range> write_records(MirrorService& service, std::uint32_t count);
     Result<Range> write_slots(const core::Table& table);
+    [[nodiscard]] bool remembers(const core::ServiceKey& key) const;
+    bool mark_moves(const MirrorService& service, Range records, Range blocks,
+                    std::uint32_t length);
+    void retire(Entry& entry, bool moves, TimePoint now);
+    void end_previous(MirrorService& service);
+    void end_all_previous();
+    void adopt_previous(Entry& entry);
+    void set_home(const MirrorService& service, const Member& member);
     void give_up(Ranges& owner, Range range);
     void rest(TimePoint now);
     Result<void> keep_old(Error error);
@@ -85,6 +106,7 @@ private:
     Result<void> open_egress(std::uint32_t ifindex);
     void adopt(ReadBack found);
     bool take_ranges(const MirrorService& service);
+    void choose_by_memory(const Flow& flow, const Mirror::value_type& entry, Choice& choice) const;
 
     const Maps* maps_;
     HopOf hop_of_;
@@ -93,6 +115,10 @@ private:
     Mirror mirror_;
     std::set<std::uint32_t> egress_;  ///< interfaces entered in this life
     std::vector<bool> visible_;       ///< by service record: published
+
+    /// Services with a previous table, and until when; none: adopted, to be set.
+    std::map<core::ServiceKey, std::optional<TimePoint>> windows_;
+    std::set<core::ServiceKey> just_closed_;  ///< since the last forget_moves()
 
     /// Still named by a table in force, but not by the one that follows it.
     std::vector<std::pair<Ranges*, Range>> given_up_;

@@ -36,9 +36,9 @@ Result<void> Services::commit(Entry& entry, TimePoint now) {
             member.record = *record++;
         return keep_old(blocks.error());
     }
-    give_up(slots_, service.blocks);
-    give_up(destinations_, service.records);
-    put_in_force(entry, *records, *blocks, static_cast<std::uint32_t>(table->slots.size()));
+    const auto length = static_cast<std::uint32_t>(table->slots.size());
+    retire(entry, remembers(key) && mark_moves(service, *records, *blocks, length), now);
+    put_in_force(entry, *records, *blocks, length);
     rest(now);
     if (visible_[service.record]) return {};
     auto published = directory_.publish(service.record);
@@ -110,7 +110,10 @@ void Services::put_in_force(Entry& entry, Range records, Range blocks, std::uint
     abi::service& in_kernel = maps_->services()[service.record];
     in_kernel.scheduler = static_cast<std::uint8_t>(service.scheduler);
     in_kernel.method = static_cast<std::uint8_t>(service.method);
-    in_kernel.select = select_of(key, service.scheduler, service.other_hash);
+    in_kernel.select =
+        select_of(key, service.scheduler, service.other_hash, maps_->remembers_flows());
+    for (const auto& [server, member] : service.members)
+        set_home(service, member);
     service.records = records;
     service.blocks = blocks;
     std::atomic_ref<__u64>{in_kernel.table}.store(
@@ -133,6 +136,10 @@ Result<Range> Services::take(Ranges& from, std::uint32_t length, const char* lim
     // What was given back in the last second fills it: don't wait for the timer.
     if (grace_.hurry())
         if (const auto range = from.take(length)) return *range;
+    // Nor keep what flows that are older than a change would go by.
+    end_all_previous();
+    if (grace_.hurry())
+        if (const auto range = from.take(length)) return *range;
     return fail("no room left in the kernel's tables for {} more ({} in all): raise the limit {}",
                 length, from.capacity(), limit);
 }
@@ -152,6 +159,7 @@ void Services::forget_member(const core::ServiceKey& key, const Endpoint& server
                              const Member& member) {
     const abi::member_key name = member_key(key, server);
     (void)bpf_map_delete_elem(maps_->fd(MapId::members), &name);
+    std::atomic_ref<__u64>{maps_->homes()[member.counter].word}.store(0);
     give_up(counters_, {member.counter, 1});
 }
 

@@ -11,6 +11,7 @@
 //     directory    from a packet's destination to a service's record
 //     records      next hops as the kernel program reads them
 //     services     what is forwarded; one new table for each change
+//     flows        remembered TCP flows: their clock, their end, their number
 //     choose       which server a client's packets get, by the maps
 //     read_back    what is forwarded, found in the maps alone
 //     next_hops    routes and neighbours → interface and MACs of each server

@@ -5,6 +5,7 @@ import os
 
 from . import plan
 from .daemons import Answer, Bind, Knot, Nsd, Pdns, Unbound, ask
+from .flows import Flood, Flows
 from .load import Load
 from .network import Network
 from .registry import Registry
@@ -78,7 +79,7 @@ class Lab:
                 self._start_server(number, make)
             for server in self.servers.values():
                 server.wait_ready()
-            for name in ("dnsload", "dnsanswer"):
+            for name in ("dnsload", "dnsanswer", "tcpflows", "tcpflood"):
                 self.tools.path(name)
         finally:
             self.tools.stop()
@@ -167,3 +168,11 @@ class Lab:
     def load(self, target: str = plan.SERVICE_V4, **options) -> Load:
         """A load from the client's host, not yet started (see load.Load)."""
         return Load(self.client, self.tools.path("dnsload"), target, **options)
+
+    def flows(self, target: str = plan.SERVICE_V4, **options) -> Flows:
+        """Long-lived TCP connections from the client's host (see flows.Flows)."""
+        return Flows(self.client, self.tools.path("tcpflows"), target, **options)
+
+    def flood(self, **options) -> Flood:
+        """Forged segments from the router's place to the director (see flows.Flood)."""
+        return Flood(self.router, self.director_host, self.tools.path("tcpflood"), **options)

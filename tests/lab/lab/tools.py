@@ -12,6 +12,8 @@ SOURCES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 COMPILERS = {
     "dnsload": ["g++", "-std=c++20", "-O2", "-Wall", "-Wextra"],
     "dnsanswer": ["g++", "-std=c++20", "-O2", "-Wall", "-Wextra"],
+    "tcpflows": ["g++", "-std=c++20", "-O2", "-Wall", "-Wextra"],
+    "tcpflood": ["g++", "-std=c++20", "-O2", "-Wall", "-Wextra"],
     "xdp_pass": ["clang", "-O2", "-g", "-target", "bpf", "-c"],
 }
 # Compiled once in the life of this process: {name: content}.

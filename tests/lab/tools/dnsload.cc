@@ -139,13 +139,7 @@ private:
         q.insert(q.end(), encoded.begin(), encoded.end());
         dnswire::put16(q, o_.type);
         dnswire::put16(q, dnswire::kClassIn);
-        q.push_back(0);  // OPT with an empty NSID
-        dnswire::put16(q, dnswire::kTypeOpt);
-        dnswire::put16(q, 1232);
-        dnswire::put32(q, 0);
-        dnswire::put16(q, 4);
-        dnswire::put16(q, dnswire::kOptionNsid);
-        dnswire::put16(q, 0);
+        dnswire::put_edns_with_nsid(q);
         return q;
     }
 
@@ -332,18 +326,9 @@ private:
                 const Bytes data(reply + at, reply + at + length);
                 expected |= std::find(o_.expect.begin(), o_.expect.end(), data) != o_.expect.end();
             }
-            if (type == kTypeOpt) read_nsid(reply + at, length, query);
-            at += length;
-        }
-    }
-
-    void read_nsid(const std::uint8_t* data, std::size_t size, Query& query) {
-        for (std::size_t at = 0; at + 4 <= size;) {
-            const unsigned code = dnswire::get16(data + at), length = dnswire::get16(data + at + 2);
-            at += 4;
-            if (at + length > size) return;
-            if (code == dnswire::kOptionNsid)
-                query.server = server_index({reinterpret_cast<const char*>(data + at), length});
+            if (type == kTypeOpt)
+                if (const std::string name = nsid_in(reply + at, length); !name.empty())
+                    query.server = server_index(name);
             at += length;
         }
     }

@@ -49,6 +49,51 @@ inline std::size_t skip_name(const std::uint8_t* data, std::size_t size, std::si
     return 0;
 }
 
+/// OPT (RFC 6891) that asks who answers; the header's ARCOUNT is the caller's.
+inline void put_edns_with_nsid(Bytes& out) {
+    out.push_back(0);
+    put16(out, kTypeOpt);
+    put16(out, 1232);
+    put32(out, 0);
+    put16(out, 4);
+    put16(out, kOptionNsid);
+    put16(out, 0);
+}
+
+/// NSID in the data of an OPT record; "" where there is none.
+inline std::string nsid_in(const std::uint8_t* data, std::size_t size) {
+    for (std::size_t at = 0; at + 4 <= size;) {
+        const unsigned code = get16(data + at), length = get16(data + at + 2);
+        at += 4;
+        if (at + length > size) break;
+        if (code == kOptionNsid) return {reinterpret_cast<const char*>(data + at), length};
+        at += length;
+    }
+    return "";
+}
+
+/// Who answered, by a reply's NSID; "" where it does not say.
+inline std::string nsid_of(const std::uint8_t* reply, std::size_t size) {
+    if (size < kHeaderSize) return "";
+    std::size_t at = kHeaderSize;
+    for (unsigned i = 0; i < get16(reply + 4); ++i) {
+        at = skip_name(reply, size, at);
+        if (at == 0 || at + 4 > size) return "";
+        at += 4;
+    }
+    const unsigned records = get16(reply + 6) + get16(reply + 8) + get16(reply + 10);
+    for (unsigned i = 0; i < records; ++i) {
+        at = skip_name(reply, size, at);
+        if (at == 0 || at + 10 > size) return "";
+        const unsigned type = get16(reply + at), length = get16(reply + at + 8);
+        at += 10;
+        if (at + length > size) return "";
+        if (type == kTypeOpt) return nsid_in(reply + at, length);
+        at += length;
+    }
+    return "";
+}
+
 /// A name as text in the form of a question: labels with lengths.
 inline Bytes encode_name(std::string_view name) {
     Bytes out;

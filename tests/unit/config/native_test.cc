@@ -111,7 +111,7 @@ TEST(NativeForm, EveryDirectorKeywordReachesTheModel) {
     const auto d = configuration_of(
         "director { dataplane none; interface eth0; interface eth1; xdp_mode generic\n"
         "service_interface dummy0; script_user nobody; drain_time 1.5s\n"
-        "max_services 10; max_real_servers 20; max_slots 100000 }\n"
+        "max_services 10; max_real_servers 20; max_slots 100000; max_flows 5000 }\n"
         "dns_cluster c { service_ip 192.0.2.53; real_server a { address 203.0.113.11 } }");
     EXPECT_EQ(d.director.dataplane, core::DataPlaneKind::none);
     EXPECT_EQ(d.director.interfaces, (std::vector<std::string>{"eth0", "eth1"}));
@@ -119,7 +119,7 @@ TEST(NativeForm, EveryDirectorKeywordReachesTheModel) {
     EXPECT_EQ(d.director.service_interface, "dummy0");
     EXPECT_EQ(d.director.script_user, "nobody");
     EXPECT_EQ(d.director.drain_time, 1500ms);
-    EXPECT_EQ(d.director.limits, (core::Limits{10, 20, 100000}));
+    EXPECT_EQ(d.director.limits, (core::Limits{10, 20, 100000, 5000}));
 }
 
 TEST(NativeForm, EveryClusterKeywordReachesTheModel) {

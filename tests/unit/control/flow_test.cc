@@ -62,6 +62,17 @@ TEST(FollowFlow, says_whose_turn_it_is_or_where_the_hash_leads) {
               std::string::npos);
     EXPECT_NE(sentence_of(answer(By::source_hash)).find("the client's address"), std::string::npos);
     EXPECT_NE(sentence_of(answer(By::nobody)).find("no_server"), std::string::npos);
+    FlowAnswer kept = answer(By::remembered);
+    kept.choice->server = kept.choice->shares[0].server;
+    EXPECT_EQ(sentence_of(kept),
+              "198.51.100.10:4242 to 192.0.2.53:53/udp goes to ns1 203.0.113.11:53: this flow is "
+              "remembered with it; a new one would find no server");
+    kept.choice->by_table = kept.choice->shares[1].server;
+    EXPECT_NE(sentence_of(kept).find("a new one would go to ns2 203.0.113.12:53"),
+              std::string::npos);
+    kept.choice->by = By::previous;
+    EXPECT_NE(sentence_of(kept).find("goes to ns1 203.0.113.11:53: the table changed"),
+              std::string::npos);
 }
 
 TEST(FollowFlow, an_address_that_is_no_service_and_a_plane_that_forwards_nothing_are_told) {

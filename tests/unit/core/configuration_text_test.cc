@@ -60,6 +60,7 @@ TEST(ConfigurationText, DiffersWhereverTheConfigurationDoes) {
         [](Configuration& c) { c.director.limits.services = 1; },
         [](Configuration& c) { c.director.limits.real_servers = 1; },
         [](Configuration& c) { c.director.limits.slots = 1; },
+        [](Configuration& c) { c.director.limits.flows = 1; },
         [](Configuration& c) { c.services[0].key.port = 54; },
         [](Configuration& c) { c.services[0].cluster = ""; },
         [](Configuration& c) { c.services[0].group = "g"; },

@@ -12,9 +12,11 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "dataplane/xdp/flows.h"
 #include "dataplane/xdp/keys.h"
 #include "dataplane/xdp/services.h"
 #include "packets/host.h"
@@ -48,7 +50,7 @@ struct Outcome {
 class Bed {
 public:
     static constexpr core::Limits usual_limits{
-        .services = 4096, .real_servers = 256, .slots = 1 << 18};
+        .services = 4096, .real_servers = 256, .slots = 1 << 18, .flows = 1 << 14};
 
     explicit Bed(const std::string& pins, const core::Limits& with = usual_limits,
                  std::uint32_t flags = abi::INSTANCE_TRANSMIT)
@@ -63,10 +65,14 @@ public:
     /// What a new daemon does: opens the same pins with nothing in its memory.
     void restart() {
         services.reset();
+        flows.reset();
         maps.reset();
         auto opened = Maps::open(limits, pins_);
         ASSERT_TRUE(opened.has_value()) << opened.error().message;
         maps = std::move(*opened);
+        auto memory = xdp::Flows::open(*maps);
+        ASSERT_TRUE(memory.has_value()) << memory.error().message;
+        flows = std::move(*memory);
         services = std::make_unique<Services>(
             *maps, [this](const IpAddress& address) { return hop(address); });
         ASSERT_TRUE(services->read().has_value());
@@ -139,6 +145,7 @@ public:
     core::Limits limits;
     std::unique_ptr<Maps> maps;
     std::unique_ptr<Services> services;
+    std::optional<xdp::Flows> flows;
     Mac leaves_by{2, 0, 0, 0, 0, 2};
 
 private:

@@ -117,6 +117,13 @@ TEST(XdpServices, repair_what_somebody_else_changed) {
         {"whose counter",
          [&] { bed.maps->destinations()[abi::table_record(table())].counter += 1; }},
         {"how it selects", [&] { bed.maps->services()[record()].select = abi::SELECT_SOURCE; }},
+        {"a mark of flows where none are remembered",
+         [&] { bed.maps->slots()[abi::table_block(table())].position[1] |= abi::SLOT_MOVED; }},
+        {"where a server is reached",
+         [&] {
+             const std::uint32_t first = abi::table_record(table());
+             bed.maps->homes()[bed.maps->destinations()[first].counter].word += 1;
+         }},
         {"the directory", [&] { bed.maps->directory() = {}; }},
         {"a loop in the directory",
          [&] {
