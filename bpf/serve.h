@@ -20,7 +20,7 @@ ALWAYS_INLINE __u64 name_of_flow(const struct packet* packet, __u32 index) {
 
 /* A packet of a slot that changed hands, or of a service where nobody takes new flows. */
 ALWAYS_INLINE int serve_remembered(const struct packet* packet, struct service_state* state,
-                                   __u32 hash, __u32 index) {
+                                   __u32 hash, __u32 index, __u32 length) {
     __u32 tcp = TCP_NONE;
     const struct tcphdr* segment = packet->transport;
     if (segment) {
@@ -30,7 +30,8 @@ ALWAYS_INLINE int serve_remembered(const struct packet* packet, struct service_s
     __u64 name = name_of_flow(packet, index);
     __u32 record = recall(name, index, tcp);
     if (!record) record = place(name, hash, index, tcp);
-    return record ? forward(packet, state, record) : not_forwarded(REASON_no_server);
+    if (record) return forward(packet, state, record);
+    return length ? not_forwarded(REASON_broken_table) : not_forwarded(REASON_no_server);
 }
 
 /*
@@ -57,5 +58,5 @@ ALWAYS_INLINE int serve(const struct packet* packet, const struct service* servi
         if (!(*slot & SLOT_MOVED)) return forward(packet, state, record_of(table, *slot));
     }
     if (!(select & SELECT_REMEMBERS)) return not_forwarded(REASON_broken_table);
-    return serve_remembered(packet, state, hash, index);
+    return serve_remembered(packet, state, hash, index, length);
 }
