@@ -47,6 +47,7 @@ constexpr Row rows[] = {
     {"services", "max_services", &Limits::services, services},
     {"real servers over all services", "max_real_servers", &Limits::real_servers, servers},
     {"slots in the scheduling tables", "max_slots", &Limits::slots, slots},
+    {"remembered TCP flows", "max_flows", &Limits::flows, nullptr},
 };
 
 constexpr Position whole{0, 0, 0, 0};

@@ -171,7 +171,8 @@ struct Limits {
 
 /// The most that the limits may be on the xdp plane: what the layout of the kernel's
 /// tables can number (bpf/abi.h; src/dataplane/xdp/maps.cc is held to these).
-inline constexpr Limits xdp_most{.services = 32767, .real_servers = 1U << 19, .slots = 1U << 26};
+inline constexpr Limits xdp_most{
+    .services = 32767, .real_servers = 1U << 19, .slots = 1U << 26, .flows = 1U << 26};
 /// Real servers of one service there: a slot names its server in 16 bits.
 inline constexpr std::uint32_t xdp_most_destinations = 32768;
 

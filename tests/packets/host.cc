@@ -281,7 +281,7 @@ struct Fill {
                 .position[i % abi::SLOTS_PER_BLOCK] = static_cast<__u16>(table.slots[i]);
         const auto length = static_cast<std::uint32_t>(table.slots.size());
         publish(wish.key.address, dataplane::xdp::where_of(wish.key),
-                dataplane::xdp::select_of(wish.key, wish.scheduler, wish.other_hash),
+                dataplane::xdp::select_of(wish.key, wish.scheduler, wish.other_hash, false),
                 abi::table_word(block, record, length));
         record += static_cast<std::uint32_t>(wish.destinations.size());
         block += length / abi::SLOTS_PER_BLOCK + 1;

@@ -51,7 +51,8 @@ Result<void> fit_the_layout(const core::Limits& limits) {
     if (auto done = fits(limits.services, most.services, "services"); !done) return done;
     if (auto done = fits(limits.real_servers, most.real_servers, "real_servers"); !done)
         return done;
-    return fits(limits.slots, most.slots, "slots");
+    if (auto done = fits(limits.slots, most.slots, "slots"); !done) return done;
+    return fits(limits.flows, most.flows, "flows");
 }
 
 struct Description {

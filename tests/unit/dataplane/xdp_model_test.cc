@@ -127,7 +127,7 @@ private:
     }
     static bool by_turns(const Known& known) { return core::per_packet(known.wish); }
     static bool by_client(const Known& known) {
-        return xdp::select_of(known.wish.key, known.wish.scheduler, known.wish.other_hash) ==
+        return xdp::select_of(known.wish.key, known.wish.scheduler, known.wish.other_hash, false) ==
                abi::SELECT_SOURCE;
     }
 
