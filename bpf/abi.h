@@ -2,7 +2,8 @@
 /*
  * What the kernel program and user space (src/dataplane/xdp) share: the layout
  * of every map, and the list of reasons. A change of any layout raises
- * ABI_VERSION, which is part of the pins' path.
+ * ABI_VERSION, which is part of the pins' path: a start then takes over from the
+ * pins of the other layout, by what ledger.h has of them.
  *
  * Words that hold addresses and ports are in network byte order, as loaded from
  * the packet; only little-endian machines are supported (the flow hash must be
@@ -16,6 +17,8 @@
 #pragma once
 
 #include <linux/types.h>
+
+#include "ledger.h"
 
 #ifdef __cplusplus
 namespace dnsdirector::dataplane::xdp::abi {
@@ -216,32 +219,6 @@ struct flow_state {
 };
 
 /*
- * For user space only: what makes counters outlive weights, reloads and the
- * daemon, and lets a start know what is being forwarded.
- */
-struct member_key {
-    __u64 service_address[2];
-    __u64 server_address[2];
-    __u32 where; /* of the service */
-    __u16 port;  /* of the server, network order */
-    __u16 reserved;
-};
-struct member {
-    __u32 counter; /* index of server_counters */
-    __u32 weight;
-    __u32 forwarded; /* 1: a destination of the service; 0: only its counters are kept */
-    __u32 reserved;
-};
-
-/* For user space only, by interface index: what to put back at a clean stop. */
-struct attachment {
-    __u32 generic; /* 1: attached in generic mode */
-    __u32 gro_was_on;
-    __u32 lro_was_on;
-    __u32 reserved;
-};
-
-/*
  * Constants of one instance of the program; there is one for each interface.
  * Frozen before the program is loaded.
  */
@@ -291,8 +268,6 @@ ABI_SIZE(struct home, 8);
 ABI_SIZE(struct flow_bucket, 128);
 ABI_SIZE(struct flow_control, 80);
 ABI_SIZE(struct flow_state, 64);
-ABI_SIZE(struct member_key, 40);
-ABI_SIZE(struct member, 16);
 #undef ABI_SIZE
 #undef _Static_assert
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Maps that only user space uses: its memory beyond its own life. */
+/* Maps that only user space uses: its memory beyond its own life (ledger.h). */
 #pragma once
 
 #include "maps.h"
@@ -18,3 +18,10 @@ struct {
     __type(key, __u32);
     __type(value, struct attachment);
 } attachments SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct layout_text);
+} layout SEC(".maps");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 
@@ -14,8 +15,6 @@
 
 namespace dnsdirector::dataplane::xdp {
 namespace {
-
-constexpr const char* pin_prefix = "link_";
 
 /// The interface a link is attached to; 0 when that is gone or it was detached.
 int interface_of(const Fd& link) {
@@ -59,27 +58,38 @@ abi::instance instance_for(const netlink::Link& link, bool generic) {
 }  // namespace
 
 std::string Attachments::pin_of(int ifindex) const {
-    // By index: names may hold dots, which a bpffs refuses.
-    return maps_->directory_of_pins() + "/" + pin_prefix + std::to_string(ifindex);
+    return maps_->directory_of_pins() + "/" + link_prefix + std::to_string(ifindex);
 }
 
 void Attachments::adopt(const std::vector<netlink::Link>& links) {
-    for (const std::string& name : names_in(maps_->directory_of_pins())) {
-        if (!name.starts_with(pin_prefix)) continue;
-        const std::string path = maps_->directory_of_pins() + "/" + name;
+    for (const std::string& directory : sets_of_pins(maps_->pin_dir()))
+        adopt(directory, links);
+}
+
+void Attachments::adopt(const std::string& directory, const std::vector<netlink::Link>& links) {
+    const Fd attachments{bpf_obj_get((directory + "/attachments").c_str())};
+    for (const std::string& name : names_in(directory)) {
+        if (!name.starts_with(link_prefix)) continue;
+        const std::string path = directory + "/" + name;
         Fd link{bpf_obj_get(path.c_str())};
         const int ifindex = link ? interface_of(link) : 0;
         const auto found = std::find_if(links.begin(), links.end(), [&](const netlink::Link& each) {
             return each.index == ifindex;
         });
-        if (ifindex == 0 || found == links.end() || path != pin_of(ifindex)) {
+        if (ifindex == 0 || found == links.end() || name != link_prefix + std::to_string(ifindex)) {
             unlink(path.c_str());
             continue;
         }
+        // The same in every layout; what is there already is copied onto itself.
+        const auto index = static_cast<std::uint32_t>(ifindex);
+        abi::attachment what{};
+        if (attachments && bpf_map_lookup_elem(attachments.get(), &index, &what) == 0)
+            remember(ifindex, what);
         Attached& attached = attached_[ifindex];
         attached.name = found->name;
         attached.link = std::move(link);
-        attached.generic = remembered(ifindex).generic != 0;
+        attached.pin = path;
+        attached.generic = what.generic != 0;
     }
 }
 
@@ -110,6 +120,20 @@ Result<Fd> Attachments::load(const netlink::Link& link, bool generic) const {
     return Fd{dup(bpf_program__fd(program->progs.director))};
 }
 
+Result<void> Attachments::prepare(const netlink::Link& link) {
+    const auto found = attached_.find(link.index);
+    if (found == attached_.end() || changes_mode(found->second)) return {};
+    auto program = load(link, found->second.generic);
+    if (!program) return tl::unexpected(program.error());
+    found->second.prepared = std::move(*program);
+    return {};
+}
+
+bool Attachments::changes_mode(const Attached& attached) const {
+    return (mode_ == core::XdpMode::native && attached.generic) ||
+           (mode_ == core::XdpMode::generic && !attached.generic);
+}
+
 Result<void> Attachments::attach(const netlink::Link& link) {
     auto done = attach_or_replace(link);
     const auto found = attached_.find(link.index);
@@ -126,9 +150,7 @@ Result<void> Attachments::attach_or_replace(const netlink::Link& link) {
     if (found == attached_.end() || interface_of(found->second.link) != link.index)
         return attach_new(link);
     Attached& attached = found->second;
-    const bool other_mode = (mode_ == core::XdpMode::native && attached.generic) ||
-                            (mode_ == core::XdpMode::generic && !attached.generic);
-    if (other_mode) {
+    if (changes_mode(attached)) {
         // The kernel takes one mode at a time: for an instant packets pass to the
         // local stack.
         if (auto done = detach(link.index); !done) return done;
@@ -139,10 +161,17 @@ Result<void> Attachments::attach_or_replace(const netlink::Link& link) {
 
 Result<void> Attachments::replace(const netlink::Link& link, Attached& attached) {
     if (attached.current && attached.mac == link.mac && attached.name == link.name) return {};
-    auto program = load(link, attached.generic);
-    if (!program) return tl::unexpected(program.error());
-    if (bpf_link_update(attached.link.get(), program->get(), nullptr) != 0)
+    Fd program = std::move(attached.prepared);
+    if (!program) {
+        auto loaded = load(link, attached.generic);
+        if (!loaded) return tl::unexpected(loaded.error());
+        program = std::move(*loaded);
+    }
+    // Every packet meets the old program or the new one. That nobody else has
+    // changed it meanwhile is what the lock on the pin directory is for.
+    if (bpf_link_update(attached.link.get(), program.get(), nullptr) != 0)
         return fail_errno("cannot replace the forwarding program on " + link.name, errno);
+    if (auto moved = move_pin(link.index, attached); !moved) return moved;
     attached.name = link.name;
     attached.mac = link.mac;
     attached.current = true;
@@ -179,7 +208,18 @@ Result<void> Attachments::attach_new(const netlink::Link& link) {
     return {};
 }
 
-Result<void> Attachments::pin(int ifindex, const Attached& attached) const {
+/// A link's pin lies among the tables that its program uses: until it does, a
+/// start takes the tables for right that it came from, which are as good.
+Result<void> Attachments::move_pin(int ifindex, Attached& attached) const {
+    const std::string path = pin_of(ifindex);
+    if (attached.pin.empty() || attached.pin == path) return {};
+    if (std::rename(attached.pin.c_str(), path.c_str()) != 0)
+        return fail_errno("cannot move the pin " + attached.pin + " to " + path, errno);
+    attached.pin = path;
+    return {};
+}
+
+Result<void> Attachments::pin(int ifindex, Attached& attached) const {
     constexpr const char* consequence =
         "forwarding would stop for a moment when the director is started again: ";
     if (auto made = maps_->make_place_for_pins(); !made)
@@ -189,6 +229,7 @@ Result<void> Attachments::pin(int ifindex, const Attached& attached) const {
     if (bpf_obj_pin(attached.link.get(), path.c_str()) != 0)
         return fail("{}cannot pin the program's link at {}: {}", consequence, path,
                     std::strerror(errno));
+    attached.pin = path;
     return {};
 }
 
@@ -271,10 +312,12 @@ void Attachments::lost(int ifindex) {
 }
 
 void Attachments::forget(int ifindex) {
-    if (maps_->owns_pins()) unlink(pin_of(ifindex).c_str());
+    const auto found = attached_.find(ifindex);
+    if (maps_->owns_pins() && found != attached_.end() && !found->second.pin.empty())
+        unlink(found->second.pin.c_str());
     const auto index = static_cast<std::uint32_t>(ifindex);
     (void)bpf_map_delete_elem(maps_->fd(MapId::attachments), &index);
-    attached_.erase(ifindex);
+    if (found != attached_.end()) attached_.erase(found);
 }
 
 void Attachments::remember(int ifindex, const abi::attachment& what) const {

@@ -22,9 +22,13 @@ class Attachments {
 public:
     Attachments(Maps& maps, core::XdpMode mode) : maps_(&maps), mode_(mode) {}
 
-    /// Opens the links that a predecessor pinned, whose interfaces are `links`;
-    /// dead ones are removed. The programs on them are not touched yet.
+    /// Opens the links that a predecessor pinned, of whatever layout, whose
+    /// interfaces are `links`; dead ones are removed. The programs on them are not
+    /// touched yet.
     void adopt(const std::vector<netlink::Link>& links);
+    /// Loads the program that attach() will put on an adopted link: whatever the
+    /// kernel may refuse comes before the first link is changed.
+    Result<void> prepare(const netlink::Link& link);
     [[nodiscard]] std::vector<int> indices() const;
 
     /// Attaches this version's program, or puts it in the place of the one that
@@ -53,15 +57,20 @@ private:
         std::string warning;
         std::string unpinned;     ///< why the link is not pinned; "": it is
         std::string not_current;  ///< why the program could not be replaced
+        std::string pin;          ///< where the link is pinned; "": nowhere
         Fd link;
+        Fd prepared;           ///< the program that is to replace what is there
         bool current = false;  ///< runs this version's program
     };
 
     [[nodiscard]] std::string pin_of(int ifindex) const;
+    void adopt(const std::string& directory, const std::vector<netlink::Link>& links);
+    [[nodiscard]] bool changes_mode(const Attached& attached) const;
     [[nodiscard]] Result<Fd> load(const netlink::Link& link, bool generic) const;
     Result<void> attach_or_replace(const netlink::Link& link);
     Result<void> attach_new(const netlink::Link& link);
-    Result<void> pin(int ifindex, const Attached& attached) const;
+    Result<void> pin(int ifindex, Attached& attached) const;
+    Result<void> move_pin(int ifindex, Attached& attached) const;
     void forget(int ifindex);
     Result<void> try_mode(const netlink::Link& link, bool generic, Attached& attached);
     Result<void> replace(const netlink::Link& link, Attached& attached);

@@ -4,10 +4,12 @@
 #include <spdlog/spdlog.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "dataplane/xdp/flows.h"
+#include "dataplane/xdp/ledger.h"
 #include "dataplane/xdp/pin_dir.h"
 
 namespace dnsdirector::dataplane::xdp {
@@ -24,6 +26,10 @@ std::uint32_t service_records(const core::Limits& limits) {
 }
 std::uint32_t members(const core::Limits& limits) {
     return twice(limits.real_servers);
+}
+/// The services, too, stand among the members.
+std::uint32_t ledger_entries(const core::Limits& limits) {
+    return members(limits) + service_records(limits);
 }
 /// A table starts with a block of its own, and a new one stands beside the old
 /// until that has rested.
@@ -55,7 +61,7 @@ Result<void> fit_the_layout(const core::Limits& limits) {
     return fits(limits.flows, most.flows, "flows");
 }
 
-struct Description {
+struct MapDescription {
     const char* pin;
     bpf_map* (*in)(abi::director&);
     std::uint32_t (*size)(const core::Limits&);  ///< null: as compiled
@@ -64,7 +70,7 @@ struct Description {
 };
 
 #define MAP(name) #name, [](abi::director& program) { return program.maps.name; }
-const std::array<Description, map_count> descriptions{{
+const std::array<MapDescription, map_count> descriptions{{
     {"directory", [](abi::director& program) { return program.maps.bss; }, nullptr, "",
      sizeof(abi::directory)},
     {MAP(services), service_records, "services", sizeof(abi::service)},
@@ -74,7 +80,7 @@ const std::array<Description, map_count> descriptions{{
     {MAP(server_counters), members, "real_servers", sizeof(abi::count)},
     {MAP(reasons), nullptr, "", sizeof(std::uint64_t)},
     {MAP(egress), nullptr, "", sizeof(bpf_devmap_val)},
-    {MAP(members), members, "real_servers", sizeof(abi::member)},
+    {MAP(members), ledger_entries, "real_servers", sizeof(abi::member)},
     {MAP(attachments), nullptr, "", sizeof(abi::attachment)},
     {MAP(fragments), nullptr, "", sizeof(abi::fragment_ports)},
     {MAP(too_big), nullptr, "", 0},
@@ -84,8 +90,22 @@ const std::array<Description, map_count> descriptions{{
     {"flow_control", [](abi::director& program) { return program.maps.data_flows; }, nullptr, "",
      sizeof(abi::flow_control)},
     {MAP(flow_states), nullptr, "", sizeof(abi::flow_state)},
+    {MAP(layout), nullptr, "", sizeof(abi::layout_text)},
 }};
 #undef MAP
+
+Result<void> write_layout(int map) {
+    abi::layout_text layout{};
+    const std::string text = own_description();
+    if (text.size() >= sizeof layout.text) return fail("the description of the maps is too long");
+    std::copy(text.begin(), text.end(), layout.text);
+    const std::uint32_t first = 0;
+    if (bpf_map_update_elem(map, &first, &layout, BPF_ANY) != 0)
+        return fail_errno("cannot write the description of the maps", errno);
+    return {};
+}
+
+}  // namespace
 
 Result<bpf_map_info> info_of(int fd, const std::string& path) {
     bpf_map_info info{};
@@ -101,8 +121,6 @@ Result<Mapping> map_memory_of(int fd, std::size_t bytes) {
     return Mapping{memory, bytes};
 }
 
-}  // namespace
-
 Mapping::~Mapping() {
     if (memory_ != nullptr) munmap(memory_, bytes_);
 }
@@ -114,6 +132,7 @@ Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::
     maps->remembers_flows_ = limits.flows != 0;
     maps->pins_ = pin_dir + "/v" + std::to_string(abi::ABI_VERSION);
     if (auto made = maps->make_place_for_pins(); !made) return tl::unexpected(made.error());
+    if (auto done = maps->drop_what_was_taken_over(); !done) return tl::unexpected(done.error());
     if (auto found = maps->find_pinned(); !found) return tl::unexpected(found.error());
     auto ready = maps->adopted_ ? maps->check_sizes(limits) : maps->create(limits);
     if (!ready) {
@@ -121,11 +140,30 @@ Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::
         return tl::unexpected(ready.error());
     }
     if (auto mapped = maps->map_memory(); !mapped) return tl::unexpected(mapped.error());
+    auto base = BaseCounts::open(maps->pins_);
+    if (!base) return tl::unexpected(base.error());
+    maps->base_ = std::make_unique<BaseCounts>(std::move(*base));
     return maps;
 }
 
+/// A successor of another layout was stopped between two steps: it has our counts,
+/// and had not removed our pins yet. No link runs a program of theirs any more.
+Result<void> Maps::drop_what_was_taken_over() {
+    const Fd own{bpf_obj_get((pins_ + "/attachments").c_str())};
+    if (!own) return {};
+    const auto id = map_id(own.get());
+    if (!id) return tl::unexpected(id.error());
+    for (const std::string& other : sets_of_pins(pin_dir_)) {
+        if (other == pins_) continue;
+        const auto base = BaseCounts::open(other);
+        if (!base) return tl::unexpected(base.error());
+        if (base->included().contains(*id)) return remove_set_of_pins(pins_);
+    }
+    return {};
+}
+
 /// All of them, or none: they are pinned before any program is attached, so a
-/// part of them is the rest of a start that was interrupted.
+/// part of them is the rest of a start that was interrupted, or of a removal.
 Result<void> Maps::find_pinned() {
     std::size_t found = 0;
     for (std::size_t i = 0; i < map_count; ++i) {
@@ -142,16 +180,14 @@ Result<void> Maps::find_pinned() {
     if (adopted_ || found == 0) return {};
     spdlog::warn("{} holds only {} of {} tables; starting with empty ones", pins_, found,
                  map_count);
-    for (std::size_t i = 0; i < map_count; ++i) {
-        fds_[i] = Fd{};
-        unlink((pins_ + "/" + descriptions[i].pin).c_str());
-    }
-    return {};
+    for (Fd& fd : fds_)
+        fd = Fd{};
+    return remove_set_of_pins(pins_);
 }
 
 Result<void> Maps::check_sizes(const core::Limits& limits) {
     for (std::size_t i = 0; i < map_count; ++i) {
-        const Description& wanted = descriptions[i];
+        const MapDescription& wanted = descriptions[i];
         const std::string path = pins_ + "/" + wanted.pin;
         const auto info = info_of(fds_[i].get(), path);
         if (!info) return tl::unexpected(info.error());
@@ -177,14 +213,14 @@ Result<void> Maps::check_sizes(const core::Limits& limits) {
 }
 
 void Maps::set_sizes(abi::director& program, const core::Limits& limits) {
-    for (const Description& map : descriptions)
+    for (const MapDescription& map : descriptions)
         if (map.size != nullptr) bpf_map__set_max_entries(map.in(program), map.size(limits));
 }
 
 std::vector<std::pair<std::string, bpf_map*>> Maps::all(abi::director& program) {
     std::vector<std::pair<std::string, bpf_map*>> maps;
     maps.reserve(descriptions.size());
-    for (const Description& map : descriptions)
+    for (const MapDescription& map : descriptions)
         maps.emplace_back(map.pin, map.in(program));
     return maps;
 }
@@ -196,6 +232,7 @@ std::string Maps::name(MapId id) {
 /// Loads the object without its program, which makes the maps with their types,
 /// so that `bpftool map dump` prints fields by name.
 Result<void> Maps::create(const core::Limits& limits) {
+    if (auto made = make_place_for_pins(); !made) return made;
     keep_libbpf_log();
     const Program program{abi::director__open()};
     if (!program) return fail_errno("cannot open the embedded BPF object", errno);
@@ -208,6 +245,8 @@ Result<void> Maps::create(const core::Limits& limits) {
             std::strerror(-error), take_libbpf_log());
     for (std::size_t i = 0; i < map_count; ++i) {
         bpf_map* map = descriptions[i].in(*program);
+        if (static_cast<MapId>(i) == MapId::layout)
+            if (auto written = write_layout(bpf_map__fd(map)); !written) return written;
         const std::string path = pins_ + "/" + descriptions[i].pin;
         if (bpf_obj_pin(bpf_map__fd(map), path.c_str()) != 0)
             return fail_errno("cannot pin a BPF map at " + path, errno);
@@ -264,17 +303,15 @@ Result<std::vector<std::string>> Maps::restore_pins() {
             return fail_errno("cannot pin a BPF map again at " + path, errno);
         restored.push_back(path);
     }
+    auto base = base_->restore_pin();
+    if (!base) return tl::unexpected(base.error());
+    if (!base->empty()) restored.push_back(std::move(*base));
     return restored;
 }
 
 Result<void> Maps::unpin() {
     if (!owns_pins()) return {};  // removed, or another director's by now
-    for (const Description& map : descriptions) {
-        const std::string path = pins_ + "/" + map.pin;
-        if (unlink(path.c_str()) != 0 && errno != ENOENT)
-            return fail_errno("cannot remove the pinned BPF map " + path, errno);
-    }
-    remove_pin_dir(pins_);
+    if (auto done = remove_set_of_pins(pins_); !done) return done;
     remove_pin_dir(pin_dir_);
     return {};
 }

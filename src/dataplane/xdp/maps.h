@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "core/model.h"
+#include "dataplane/xdp/base_counts.h"
 #include "dataplane/xdp/fd.h"
 #include "dataplane/xdp/pin_dir.h"
 #include "dataplane/xdp/program.h"
@@ -36,8 +37,9 @@ enum class MapId : std::uint8_t {
     young_flows,
     flow_control,
     flow_states,
+    layout,  ///< the last to be pinned, the first to go: with it the set is whole
 };
-inline constexpr std::size_t map_count = 17;
+inline constexpr std::size_t map_count = 18;
 
 /// Memory of a map that the kernel program reads at the same time.
 class Mapping {
@@ -65,11 +67,17 @@ private:
     std::size_t bytes_ = 0;
 };
 
+/// What the kernel says of an open map; `path` is for the error.
+[[nodiscard]] Result<bpf_map_info> info_of(int fd, const std::string& path);
+/// Maps `bytes` of a memory-mappable map.
+[[nodiscard]] Result<Mapping> map_memory_of(int fd, std::size_t bytes);
+
 class Maps {
 public:
     /// Errors: no bpffs at `pin_dir`, no permission, pinned maps that are smaller
     /// than `limits` ask for, another director on the same directory. Larger maps
-    /// are used as they are.
+    /// are used as they are. Pins of another layout stay what they are; where one
+    /// of those has all that this layout's pins had counted, they are removed.
     static Result<std::unique_ptr<Maps>> open(const core::Limits& limits,
                                               const std::string& pin_dir);
 
@@ -111,10 +119,15 @@ public:
     /// Lets a program that is being opened use these maps instead of new ones.
     Result<void> lend_to(abi::director& program) const;
 
-    /// Where this layout's pins lie: PIN_DIR/v and the layout's version.
+    /// Where the pins of all layouts lie.
+    [[nodiscard]] const std::string& pin_dir() const { return pin_dir_; }
+    /// Where this layout's lie: PIN_DIR/vN.
     [[nodiscard]] const std::string& directory_of_pins() const { return pins_; }
     /// The maps were there already: a predecessor's tables are in them.
     [[nodiscard]] bool adopted() const { return adopted_; }
+
+    /// What is to be added to what these maps count.
+    [[nodiscard]] BaseCounts& base() const { return *base_; }
 
     /// Makes the directories again where somebody removed them. Errors: it can't
     /// be; another director has taken the place meanwhile.
@@ -130,6 +143,7 @@ public:
 private:
     Maps() = default;
     Result<void> find_pinned();
+    Result<void> drop_what_was_taken_over();
     Result<void> check_sizes(const core::Limits& limits);
     Result<void> create(const core::Limits& limits);
     Result<void> map_memory();
@@ -138,6 +152,7 @@ private:
     std::string pin_dir_;
     std::string pins_;
     bool adopted_ = false;
+    std::unique_ptr<BaseCounts> base_;
     Fd fds_[map_count];
     std::uint32_t capacity_[map_count] = {};
     Mapping directory_;

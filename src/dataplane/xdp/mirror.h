@@ -58,7 +58,8 @@ using Mirror = std::map<core::ServiceKey, MirrorService>;
 
 struct ReadBack {
     Mirror mirror;
-    std::set<core::ServiceKey> broken;  ///< their tables don't hold what the weights say
+    std::set<core::ServiceKey> broken;     ///< their tables don't hold what the weights say
+    std::set<core::ServiceKey> in_ledger;  ///< with an entry of their own in it
     std::vector<std::uint32_t> address_records;
 };
 

@@ -8,7 +8,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 
 namespace dnsdirector::dataplane::xdp {
@@ -52,6 +54,37 @@ std::vector<std::string> names_in(const std::string& path) {
     for (const auto& entry : std::filesystem::directory_iterator(path, error))
         names.push_back(entry.path().filename().string());
     return names;
+}
+
+std::uint32_t layout_of_pins(const std::string& path) {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    std::uint32_t layout = 0;
+    const char* end = name.data() + name.size();
+    if (!name.starts_with('v')) return 0;
+    const auto [rest, error] = std::from_chars(name.data() + 1, end, layout);
+    return error == std::errc{} && rest == end ? layout : 0;
+}
+
+std::vector<std::string> sets_of_pins(const std::string& pin_dir) {
+    std::vector<std::string> sets;
+    for (const std::string& name : names_in(pin_dir))
+        if (layout_of_pins(name) != 0) sets.push_back(pin_dir + "/" + name);
+    std::sort(sets.begin(), sets.end(), [](const std::string& left, const std::string& right) {
+        return layout_of_pins(left) < layout_of_pins(right);
+    });
+    return sets;
+}
+
+Result<void> remove_set_of_pins(const std::string& path) {
+    std::vector<std::string> names = names_in(path);
+    std::erase_if(names, [](const std::string& name) { return name.starts_with(link_prefix); });
+    std::stable_partition(names.begin(), names.end(),
+                          [](const std::string& name) { return name == "layout"; });
+    for (const std::string& name : names)
+        if (const std::string pin = path + "/" + name; unlink(pin.c_str()) != 0 && errno != ENOENT)
+            return fail_errno("cannot remove the pinned BPF map " + pin, errno);
+    remove_pin_dir(path);
+    return {};
 }
 
 Result<PinLock> PinLock::take(const std::string& path) {

@@ -3,6 +3,7 @@
 // Directories on a bpffs.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,18 @@ void remove_pin_dir(const std::string& path);
 [[nodiscard]] bool is_there(const std::string& path);
 /// The names in it.
 [[nodiscard]] std::vector<std::string> names_in(const std::string& path);
+
+/// The directories vN below it, each the pins of one layout; sorted.
+[[nodiscard]] std::vector<std::string> sets_of_pins(const std::string& pin_dir);
+/// Of vN: N. 0 when it has another name.
+[[nodiscard]] std::uint32_t layout_of_pins(const std::string& path);
+/// Removes the pinned maps, the description (`layout`) first: what an interrupted
+/// removal leaves is recognised by its lack. Links stay, and keep the directory.
+Result<void> remove_set_of_pins(const std::string& path);
+
+/// How pins of links are called: by interface index, since names may hold dots,
+/// which a bpffs refuses.
+inline constexpr const char* link_prefix = "link_";
 
 /// One director for one pin directory: an exclusive flock(2) on the directory
 /// itself. It ends with the process, also by a crash or an exec.

@@ -11,7 +11,9 @@
 #include "dataplane/xdp/flows.h"
 #include "dataplane/xdp/memory.h"
 #include "dataplane/xdp/next_hops.h"
+#include "dataplane/xdp/pin_dir.h"
 #include "dataplane/xdp/services.h"
+#include "dataplane/xdp/takeover.h"
 #include "dataplane/xdp/too_big.h"
 #include "dataplane/xdp/xdp.h"
 
@@ -43,9 +45,7 @@ public:
     Result<void> start();
     /// A start that was refused leaves nothing of its own; what a predecessor left
     /// goes on forwarding.
-    void undo_start() {
-        if (!maps_->adopted()) (void)detach();
-    }
+    void undo_start();
 
     Result<core::Forwarding> read() override;
     Result<void> apply(std::span<const core::Change> changes) override {
@@ -77,6 +77,7 @@ public:
     void on_deadline(TimePoint now) override;
 
 private:
+    Result<void> attach_at_start(const std::vector<netlink::Link>& links);
     void listen();
     void open_too_big();
     void link_changed(const netlink::Link& link, bool gone);
@@ -136,25 +137,41 @@ Result<void> Plane::start() {
                                 return names;
                             }(),
                             ", "));
+    const auto predecessors = Predecessor::find(maps_->pin_dir(), maps_->directory_of_pins());
+    if (!predecessors) return tl::unexpected(predecessors.error());
+    if (auto done = take_over_tables(*predecessors, *maps_, hops_, services_, time_now()); !done)
+        return done;
+    if (auto done = attach_at_start(*links); !done) return done;
+    // A predecessor's other interfaces go when all that are wanted forward.
+    for (const netlink::Link& link : *links)
+        if (attachments_.has(link.index) && !wanted_.empty() && !wanted_.contains(link.name))
+            if (auto done = attachments_.detach(link.index); !done) return done;
+    if (auto done = finish_takeover(*predecessors, *maps_); !done)
+        spdlog::error("{}; the next start tries again", done.error().message);
+    if (maps_->adopted()) {
+        if (auto found = services_.read(); !found) return tl::unexpected(found.error());
+        for (const auto& [address, hop] : services_.hops_in_use())
+            hops_.adopt(address, hop);
+    }
+    return {};
+}
+
+Result<void> Plane::attach_at_start(const std::vector<netlink::Link>& links) {
+    std::vector<netlink::Link> these;
+    for (const netlink::Link& link : links)
+        if (wanted_.contains(link.name) || (wanted_.empty() && attachments_.has(link.index)))
+            these.push_back(link);
+    for (const netlink::Link& link : these)
+        if (auto done = attachments_.prepare(link); !done) return done;
     std::vector<int> fresh;
-    for (const netlink::Link& link : *links) {
+    for (const netlink::Link& link : these) {
         const bool adopted = attachments_.has(link.index);
-        if (!wanted_.contains(link.name) && !(adopted && wanted_.empty())) continue;
         if (auto done = attachments_.attach(link); !done) {
             for (const int ifindex : fresh)
                 (void)attachments_.detach(ifindex);
             return done;
         }
         if (!adopted) fresh.push_back(link.index);
-    }
-    // A predecessor's other interfaces go when all that are wanted forward.
-    for (const netlink::Link& link : *links)
-        if (attachments_.has(link.index) && !wanted_.empty() && !wanted_.contains(link.name))
-            if (auto done = attachments_.detach(link.index); !done) return done;
-    if (maps_->adopted()) {
-        if (auto found = services_.read(); !found) return tl::unexpected(found.error());
-        for (const auto& [address, hop] : services_.hops_in_use())
-            hops_.adopt(address, hop);
     }
     return {};
 }
@@ -172,6 +189,15 @@ void Plane::open_too_big() {
     }
     no_too_big_ = opened ? "cannot wait for ICMP errors" : opened.error().message;
     spdlog::warn("{}", no_too_big_);
+}
+
+void Plane::undo_start() {
+    const std::vector<std::string> names = names_in(maps_->directory_of_pins());
+    const bool forwards = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+        return name.starts_with(link_prefix);
+    });
+    if (!maps_->adopted() && !forwards) (void)maps_->unpin();
+    detached_ = true;
 }
 
 Result<void> Plane::detach() {
@@ -206,6 +232,9 @@ Result<Counters> Plane::counters() {
     if (!sums) return tl::unexpected(sums.error());
     for (std::size_t i = 0; i < abi::REASON_COUNT; ++i)
         counters.drops[names[i]] = (*sums)[i];
+    // By name: another layout's list may have been longer.
+    for (const auto& [name, packets] : maps_->base().counts().drops)
+        counters.drops[name] += packets;
     auto flows = flows_.count();
     if (!flows) return tl::unexpected(flows.error());
     counters.flows = *flows;

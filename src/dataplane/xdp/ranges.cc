@@ -64,6 +64,12 @@ std::uint32_t Ranges::end() const {
     return last->first + last->second == capacity_ ? last->first : capacity_;
 }
 
+bool wait_for_programs() {
+    // MEMBARRIER_CMD_GLOBAL is synchronize_rcu() (kernel/sched/membarrier.c); XDP
+    // programs run under RCU. Refused with nohz_full CPUs.
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+}
+
 void Grace::give_back(Ranges& owner, Range range, TimePoint now) {
     if (range.length != 0) waiting_.push_back({now + period, &owner, range});
 }
@@ -82,9 +88,7 @@ std::optional<TimePoint> Grace::deadline() const {
 
 bool Grace::hurry() {
     if (waiting_.empty()) return true;
-    // MEMBARRIER_CMD_GLOBAL is synchronize_rcu() (kernel/sched/membarrier.c); XDP
-    // programs run under RCU. Refused with nohz_full CPUs.
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0) return false;
+    if (!wait_for_programs()) return false;
     release(waiting_.back().until);
     return true;
 }

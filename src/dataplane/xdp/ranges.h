@@ -43,6 +43,10 @@ private:
     std::map<std::uint32_t, std::uint32_t> free_;  ///< first → length
 };
 
+/// Waits (tens of milliseconds) until every run of a kernel program that had
+/// begun has ended. False where the kernel can't say.
+bool wait_for_programs();
+
 /// What was given back and waits. The program runs for microseconds, but the
 /// virtual machine around it may stand still for longer.
 class Grace {

@@ -1,54 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <optional>
 
+#include "dataplane/xdp/ledger.h"
 #include "dataplane/xdp/mirror.h"
 
 namespace dnsdirector::dataplane::xdp {
 namespace {
-
-struct Entry {
-    abi::member_key key;
-    abi::member value;
-};
-
-Result<std::vector<Entry>> all_members(const Maps& maps) {
-    const int fd = maps.fd(MapId::members);
-    std::vector<Entry> entries;
-    std::uint32_t room = 4096;
-    std::vector<abi::member_key> keys;
-    std::vector<abi::member> values;
-    std::uint64_t token[2] = {};  // the kernel says where it goes on; opaque
-    for (bool first = true;;) {
-        keys.resize(room);
-        values.resize(room);
-        std::uint32_t got = room;
-        const int result = bpf_map_lookup_batch(fd, first ? nullptr : token, token, keys.data(),
-                                                values.data(), &got, nullptr);
-        const int error = result == 0 ? 0 : errno;
-        if (error == ENOSPC) {  // a bucket has more entries than there is room
-            room *= 2;
-            continue;
-        }
-        if (error != 0 && error != ENOENT)
-            return fail_errno("cannot read which servers the XDP plane knows", error);
-        for (std::uint32_t i = 0; i < got; ++i)
-            entries.push_back({keys[i], values[i]});
-        if (error == ENOENT) return entries;
-        first = false;
-    }
-}
-
-/// Names of enumerators are a kernel map's bytes: whatever is in them.
-std::optional<core::Scheduler> scheduler_of(std::uint8_t number) {
-    if (number > static_cast<std::uint8_t>(core::Scheduler::nq)) return std::nullopt;
-    return static_cast<core::Scheduler>(number);
-}
-std::optional<core::ForwardingMethod> method_of(std::uint8_t number) {
-    if (number > static_cast<std::uint8_t>(core::ForwardingMethod::nat)) return std::nullopt;
-    return static_cast<core::ForwardingMethod>(number);
-}
 
 class Reader {
 public:
@@ -102,22 +62,26 @@ private:
     }
 
     Result<void> read_members() {
-        auto entries = all_members(maps_);
+        const auto entries = member_entries(maps_.fd(MapId::members));
         if (!entries) return tl::unexpected(entries.error());
         std::vector<bool> used(maps_.capacity(MapId::server_counters));
-        for (const Entry& entry : *entries) {
-            const auto key = service_key(entry.key.service_address, entry.key.where);
+        for (const auto& [name, entry] : *entries) {
+            const auto key = service_key(name.service_address, name.where);
             const auto service = key ? found_.mirror.find(*key) : found_.mirror.end();
-            const std::uint32_t counter = entry.value.counter;
-            if (service == found_.mirror.end() || counter == 0 || counter >= used.size() ||
-                used[counter]) {
-                (void)bpf_map_delete_elem(maps_.fd(MapId::members), &entry.key);
+            const bool known = service != found_.mirror.end();
+            const std::uint32_t counter = entry.counter;
+            if (known && !names_a_server(name)) {
+                if (is_entry_of(service->second, entry)) found_.in_ledger.insert(*key);
                 continue;
             }
-            Member& member = service->second.members[server_of(entry.key)];
+            if (!known || counter == 0 || counter >= used.size() || used[counter]) {
+                (void)bpf_map_delete_elem(maps_.fd(MapId::members), &name);
+                continue;
+            }
+            Member& member = service->second.members[server_of(name)];
             member.counter = counter;
-            member.weight = entry.value.weight;
-            member.forwarded = entry.value.forwarded != 0;
+            member.weight = entry.weight;
+            member.forwarded = entry.forwarded != 0;
             used[counter] = true;
         }
         return {};
@@ -190,6 +154,12 @@ private:
             }
         }
         std::atomic_ref<__u64>{in_kernel.previous}.store(0);
+    }
+
+    static bool is_entry_of(const MirrorService& service, const abi::member& entry) {
+        const abi::member right = ledger_entry(
+            {service.scheduler, service.method, service.other_hash, service.record, {}});
+        return std::memcmp(&right, &entry, sizeof right) == 0;
     }
 
     static bool lies_in(Range range, std::size_t size) {

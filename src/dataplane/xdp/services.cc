@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <variant>
+
+#include "dataplane/xdp/ledger.h"
 
 namespace dnsdirector::dataplane::xdp {
 namespace {
@@ -16,6 +19,23 @@ constexpr std::uint32_t impossible_weight = std::numeric_limits<std::uint32_t>::
 
 constexpr std::size_t words_of_state = sizeof(abi::service_state) / sizeof(std::uint64_t);
 constexpr std::size_t words_of_count = sizeof(abi::count) / sizeof(std::uint64_t);
+
+/// An element of these sums as the kernel program's struct.
+template <typename T>
+Count count_of(const std::vector<std::uint64_t>& sums, std::uint32_t index) {
+    T element;
+    std::memcpy(&element, sums.data() + std::size_t{index} * (sizeof(T) / sizeof(std::uint64_t)),
+                sizeof element);
+    return {element.packets, element.bytes};
+}
+
+template <typename Key>
+void add_base(Count& count, const std::map<Key, Count>& base, const Key& key) {
+    const auto found = base.find(key);
+    if (found == base.end()) return;
+    count.packets += found->second.packets;
+    count.bytes += found->second.bytes;
+}
 
 }  // namespace
 
@@ -71,6 +91,7 @@ void Services::adopt(ReadBack found) {
         visible_[service.record] = true;
         for (const auto& [server, member] : service.members)
             (void)counters_.take_exactly({member.counter, 1});
+        if (!found.in_ledger.contains(key)) (void)write_service(key, service);
     }
     // Ranges that two services name stay that one's whose table is sound.
     for (const bool sound : {true, false})
@@ -135,13 +156,17 @@ Result<void> Services::count(Counters& counters) const {
     const auto of_servers =
         sum_per_cpu(maps_->fd(MapId::server_counters), counters_.end(), words_of_count);
     if (!of_servers) return tl::unexpected(of_servers.error());
+    const Counters& base = maps_->base().counts();
     for (const auto& [key, service] : mirror_) {
-        const std::uint64_t* sums = of_services->data() + service.record * words_of_state;
-        counters.services.emplace_hint(counters.services.end(), key, Count{sums[0], sums[1]});
+        const auto of_service = counters.services.emplace_hint(
+            counters.services.end(), key,
+            count_of<abi::service_state>(*of_services, service.record));
+        add_base(of_service->second, base.services, key);
         for (const auto& [server, member] : service.members) {
-            sums = of_servers->data() + member.counter * words_of_count;
-            counters.servers.emplace_hint(counters.servers.end(), std::pair{key, server},
-                                          Count{sums[0], sums[1]});
+            const auto of_server =
+                counters.servers.emplace_hint(counters.servers.end(), std::pair{key, server},
+                                              count_of<abi::count>(*of_servers, member.counter));
+            add_base(of_server->second, base.servers, of_server->first);
         }
     }
     return {};
@@ -222,6 +247,9 @@ Result<void> Services::remove_service(const core::ServiceKey& key, TimePoint now
     visible_[service.record] = false;
     for (const auto& [server, member] : service.members)
         forget_member(key, server, member);
+    const abi::member_key name = ledger_key(key);
+    (void)bpf_map_delete_elem(maps_->fd(MapId::members), &name);
+    maps_->base().forget(key, std::nullopt);
     give_up(slots_, service.blocks);
     give_up(destinations_, service.records);
     end_previous(service);

@@ -82,7 +82,7 @@ private:
 
     [[nodiscard]] bool outdated(const IpAddress& server, const Member& member) const;
     Result<void> commit(Entry& entry, TimePoint now);
-    Result<Range> write_records(MirrorService& service, std::uint32_t count);
+    Result<Range> write_records(Entry& entry, std::uint32_t count);
     Result<Range> write_slots(const core::Table& table);
     [[nodiscard]] bool remembers(const core::ServiceKey& key) const;
     bool mark_moves(const MirrorService& service, Range records, Range blocks,
@@ -99,6 +99,7 @@ private:
 
     Result<void> write_member(const core::ServiceKey& key, const Endpoint& server,
                               const Member& member) const;
+    Result<void> write_service(const core::ServiceKey& key, const MirrorService& service) const;
     void forget_member(const core::ServiceKey& key, const Endpoint& server, const Member& member);
     Result<void> hold_address(const IpAddress& address);
     void release_address(const IpAddress& address);

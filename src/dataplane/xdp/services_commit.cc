@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "dataplane/xdp/ledger.h"
 #include "dataplane/xdp/services.h"
 
 namespace dnsdirector::dataplane::xdp {
@@ -25,7 +26,7 @@ Result<void> Services::commit(Entry& entry, TimePoint now) {
     before.reserve(service.members.size());
     for (const auto& [server, member] : service.members)
         before.push_back(member.record);
-    const auto records = write_records(service, count);
+    const auto records = write_records(entry, count);
     if (!records) return keep_old(records.error());
     const auto table = tables_.get(forwarding_of_table(key, service));
     const auto blocks = write_slots(*table);
@@ -48,7 +49,8 @@ Result<void> Services::commit(Entry& entry, TimePoint now) {
 
 /// One for each forwarded member, with its present next hop, or the last one.
 /// Records are never changed in place: the program may be copying one.
-Result<Range> Services::write_records(MirrorService& service, std::uint32_t count) {
+Result<Range> Services::write_records(Entry& entry, std::uint32_t count) {
+    auto& [key, service] = entry;
     if (count == 0) return Range{};
     const auto range = take(destinations_, count, "real_servers");
     if (!range) return range;
@@ -71,7 +73,9 @@ Result<Range> Services::write_records(MirrorService& service, std::uint32_t coun
                 hop = {};
             }
         destinations[record] = record_of(hop, member.counter);
+        const Hop before = member.record != 0 ? hop_of(destinations[member.record]) : Hop{};
         member.record = hop.ifindex != 0 ? record : 0;
+        if (hop != before) (void)write_member(key, server, member);
         ++record;
     }
     return range;
@@ -108,12 +112,17 @@ Result<void> Services::keep_old(Error error) {
 void Services::put_in_force(Entry& entry, Range records, Range blocks, std::uint32_t length) {
     auto& [key, service] = entry;
     abi::service& in_kernel = maps_->services()[service.record];
+    const abi::service before = in_kernel;
     in_kernel.scheduler = static_cast<std::uint8_t>(service.scheduler);
     in_kernel.method = static_cast<std::uint8_t>(service.method);
     in_kernel.select =
         select_of(key, service.scheduler, service.other_hash, maps_->remembers_flows());
     for (const auto& [server, member] : service.members)
         set_home(service, member);
+    if (!visible_[service.record] || before.scheduler != in_kernel.scheduler ||
+        before.method != in_kernel.method || before.select != in_kernel.select)
+        if (auto written = write_service(key, service); !written)
+            spdlog::error("{}", written.error().message);
     service.records = records;
     service.blocks = blocks;
     std::atomic_ref<__u64>{in_kernel.table}.store(
@@ -147,10 +156,23 @@ Result<Range> Services::take(Ranges& from, std::uint32_t length, const char* lim
 Result<void> Services::write_member(const core::ServiceKey& key, const Endpoint& server,
                                     const Member& member) const {
     const abi::member_key name = member_key(key, server);
-    const abi::member value{member.counter, member.weight, member.forwarded ? 1U : 0U, 0};
+    LedgerMember what{member.counter, member.weight, member.forwarded, std::nullopt};
+    if (member.record != 0) what.hop = hop_of(maps_->destinations()[member.record]);
+    const abi::member value = ledger_entry(what);
     if (bpf_map_update_elem(maps_->fd(MapId::members), &name, &value, BPF_ANY) != 0)
         return fail_errno("cannot remember " + server.to_string() + " of " + key.to_string() +
                               " in the kernel (limit real_servers)",
+                          errno);
+    return {};
+}
+
+Result<void> Services::write_service(const core::ServiceKey& key,
+                                     const MirrorService& service) const {
+    const abi::member_key name = ledger_key(key);
+    const abi::member value =
+        ledger_entry({service.scheduler, service.method, service.other_hash, service.record, {}});
+    if (bpf_map_update_elem(maps_->fd(MapId::members), &name, &value, BPF_ANY) != 0)
+        return fail_errno("cannot remember " + key.to_string() + " in the kernel (limit services)",
                           errno);
     return {};
 }
@@ -160,6 +182,7 @@ void Services::forget_member(const core::ServiceKey& key, const Endpoint& server
     const abi::member_key name = member_key(key, server);
     (void)bpf_map_delete_elem(maps_->fd(MapId::members), &name);
     std::atomic_ref<__u64>{maps_->homes()[member.counter].word}.store(0);
+    maps_->base().forget(key, server);
     give_up(counters_, {member.counter, 1});
 }
 

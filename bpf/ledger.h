@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The part of the pins that every version can read, whatever the layout of the
+ * rest (abi.h): who is served, with which weights, how a server is reached, and
+ * where the counters lie. A version that finds the pins of another layout, older
+ * or newer, takes over from it by this alone.
+ *
+ * The structs and the names of their maps (members, attachments, layout, base)
+ * are frozen since layout 2. What is reserved is zero, and may get a meaning that
+ * older versions can do without. Layout 1 had a smaller `member` and no
+ * description: src/dataplane/xdp/layout1.cc.
+ *
+ *   members      member_key -> member; the service itself has no server
+ *   attachments  interface index -> attachment
+ *   layout       one element: the description, text; a set of pins that has none
+ *                is the rest of an interrupted start or removal
+ *   base         member_key -> tally: what earlier sets of pins had counted;
+ *                missing where there was none
+ *   link_INDEX   the program's link on that interface; lies among the pins of
+ *                the layout whose program it runs
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+namespace dnsdirector::dataplane::xdp::abi {
+#endif
+
+/*
+ * Addresses and `where` as in struct service. A key without a server (address
+ * and port zero) is the service's own. In `base` alone, where == 0 marks what is
+ * no service: see BASE_REASON, BASE_INCLUDED.
+ */
+struct member_key {
+    __u64 service_address[2];
+    __u64 server_address[2];
+    __u32 where; /* of the service */
+    __u16 port;  /* of the server, network order */
+    __u16 reserved;
+};
+
+/* How frames reach a server, for a successor that can't look it up in time. */
+enum { HOP_UNKNOWN = 0, HOP_DIRECT = 1 /* on this interface, untagged, by these MACs */ };
+
+struct member {
+    __u32 counter; /* index of the counters that the description names */
+    __u32 weight;
+    __u32 forwarded; /* 1: a destination of the service; 0: only its counters are kept */
+    /* Of a service: core::Scheduler, core::ForwardingMethod, Service::other_hash. */
+    __u8 scheduler;
+    __u8 method;
+    __u8 other_hash;
+    /* Of a server. One that a version does not know is HOP_UNKNOWN to it. */
+    __u8 hop;
+    __u8 server_mac[6];
+    __u8 own_mac[6];
+    __u32 ifindex;
+    __u8 reserved[32];
+};
+
+/* By interface index: what to put back at a clean stop. */
+struct attachment {
+    __u32 generic; /* 1: attached in generic mode */
+    __u32 gro_was_on;
+    __u32 lro_was_on;
+    __u32 reserved;
+};
+
+/*
+ * Lines of words; lines whose first word is not known are skipped.
+ *
+ *   dnsdirector-layout VERSION
+ *   services MAP PACKETS BYTES   per-CPU array of a service's counters, and the
+ *   servers MAP PACKETS BYTES    offsets of the 64-bit words within an element
+ *   reasons MAP NAME...          per-CPU array of 64-bit words, in this order
+ */
+struct layout_text {
+    char text[4096];
+};
+
+struct tally {
+    __u64 packets;
+    __u64 bytes;
+};
+
+/*
+ * member_key.port of those whose `where` is zero.
+ *   BASE_REASON    the 32 bytes of the addresses are a reason's name; `packets`
+ *   BASE_INCLUDED  service_address[0] is the kernel's id of the map `attachments`
+ *                  of a set of pins whose counts are in this base
+ */
+enum { BASE_REASON = 0, BASE_INCLUDED = 1 };
+
+#ifdef __cplusplus
+static_assert(sizeof(member_key) == 40 && sizeof(member) == 64 && sizeof(attachment) == 16 &&
+              sizeof(layout_text) == 4096 && sizeof(tally) == 16);
+}  // namespace dnsdirector::dataplane::xdp::abi
+#endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/xdp/takeover.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "dataplane/xdp/pin_dir.h"
+
+namespace dnsdirector::dataplane::xdp {
+namespace {
+
+bool holds_links(const std::string& directory) {
+    const std::vector<std::string> names = names_in(directory);
+    return std::any_of(names.begin(), names.end(),
+                       [](const std::string& name) { return name.starts_with(link_prefix); });
+}
+
+/// Who forwards now, as far as the pins say; else who did last.
+const Predecessor* source_among(const std::vector<Predecessor>& predecessors) {
+    const Predecessor* source = nullptr;
+    for (const Predecessor& each : predecessors)
+        if (each.whole() && (source == nullptr || each.forwards() || !source->forwards()))
+            source = &each;
+    return source;
+}
+
+/// From what these tables hold to what the ledger says. Servers that only have
+/// counters come and go again, which leaves them these.
+std::vector<core::Change> changes_to(const Ledger& ledger, const core::Forwarding& held) {
+    core::Forwarding wanted;
+    for (const auto& [key, service] : ledger) {
+        core::ServiceForwarding& forwarding = wanted[key];
+        forwarding = {key, service.scheduler, service.method, {}, service.other_hash};
+        for (const auto& [server, member] : service.members)
+            if (member.forwarded) forwarding.destinations.push_back({server, member.weight});
+    }
+    std::vector<core::Change> changes = core::diff(held, wanted);
+    for (const auto& [key, service] : ledger)
+        for (const auto& [server, member] : service.members)
+            if (!member.forwarded) {
+                changes.emplace_back(core::AddDestination{key, {server, 0}});
+                changes.emplace_back(core::RemoveDestination{key, server});
+            }
+    return changes;
+}
+
+}  // namespace
+
+Result<void> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
+                              NextHops& hops, Services& services, TimePoint now) {
+    for (const Predecessor& each : predecessors)
+        if (each.forwards() && !each.whole())
+            return fail(
+                "{} holds the program that forwards, and does not say what its tables hold: stop "
+                "the director that made it cleanly, with its own version",
+                each.directory());
+    const Predecessor* source = source_among(predecessors);
+    if (source == nullptr || (maps.adopted() && holds_links(maps.directory_of_pins()))) return {};
+
+    const auto ledger = source->ledger();
+    if (!ledger) return tl::unexpected(ledger.error());
+    for (const auto& [key, service] : *ledger)
+        for (const auto& [server, member] : service.members)
+            if (member.forwarded && member.hop) hops.adopt(server.address, *member.hop);
+    const auto held = services.read();
+    if (!held) return tl::unexpected(held.error());
+    if (auto done = services.apply(changes_to(*ledger, *held), now); !done)
+        return fail("cannot take over from {}: {}", source->directory(), done.error().message);
+    spdlog::info("taking over {} services from {}", ledger->size(), source->directory());
+    return {};
+}
+
+Result<void> finish_takeover(const std::vector<Predecessor>& predecessors, Maps& maps) {
+    if (predecessors.empty()) return {};
+    for (const Predecessor& each : predecessors)
+        if (each.forwards())
+            return fail("a link of {} could not be taken over; its pins stay", each.directory());
+    if (!wait_for_programs()) std::this_thread::sleep_for(Grace::period);
+    BaseCounts& base = maps.base();
+    auto counts = counters_of(predecessors, base.included());
+    if (!counts) return tl::unexpected(counts.error());
+    std::set<std::uint32_t> included;
+    for (const Predecessor& each : predecessors)
+        if (each.whole()) included.insert(each.id());
+    add(*counts, base.counts());
+    if (auto done = base.replace(std::move(*counts), std::move(included)); !done) return done;
+    for (const Predecessor& each : predecessors)
+        if (auto done = remove_set_of_pins(each.directory()); !done) return done;
+    return {};
+}
+
+}  // namespace dnsdirector::dataplane::xdp
