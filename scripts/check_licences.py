@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Every source file says its licence at its top: the kernel program's two in
-bpf/ (and for C in tests/ and bench/, which runs in the kernel too), Apache-2.0
-elsewhere."""
+bpf/ (and for C in tests/ and bench/ and for the frozen bpf/ in tests/upgrade, which
+run in the kernel too), Apache-2.0 elsewhere."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,8 @@ def check_file(name: str, source: str) -> list[Problem]:
         return []
     if DATA.search(name):
         return []
-    in_kernel = name.startswith("bpf/") or re.match(r"(tests|bench)/.*\.c$", name)
+    in_kernel = (name.startswith(("bpf/", "tests/upgrade/layout1/"))
+                 or re.match(r"(tests|bench)/.*\.c$", name))
     wanted = KERNEL if in_kernel else "Apache-2.0"
     first_lines = source.splitlines()[:4]
     for number, line in enumerate(first_lines, 1):

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Versions with different layouts take over from each other (tests/upgrade): no
+// packet is lost and none is counted twice, whenever a takeover is killed.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "dataplane/xdp/pin_dir.h"
+#include "unit/dataplane/packets.h"
+#include "unit/dataplane/xdp_lab.h"
+#include "unit/support/traced.h"
+
+namespace dnsdirector::dataplane {
+namespace {
+
+using support::run_traced;
+using support::TracedRun;
+using test::Frame;
+using test::Mac;
+using test::PinDir;
+
+/// Built into the same directory as the tests.
+std::string beside_this_program(const std::string& name) {
+    return std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
+}
+const std::string layout1_director = beside_this_program("layout1_director");
+const std::string ours = beside_this_program("plane_tool");
+const std::string other = beside_this_program("plane_tool_other");
+
+constexpr const char* services =
+    "service udp 192.0.2.53:53 wrr\n"
+    "server 203.0.113.11:53 02:00:00:00:01:11 2\n"
+    "server 203.0.113.12:53 02:00:00:00:01:12 1\n"
+    "server 203.0.113.13:53 02:00:00:00:01:13 0\n"
+    "gone 203.0.113.14:53\n"
+    "service tcp [2001:db8::53]:53 mh\n"
+    "server [2001:db8:1::11]:53 02:00:00:00:01:11 1\n"
+    "server [2001:db8:1::12]:53 02:00:00:00:01:12 3\n";
+const std::vector<std::string> forwarded{
+    "weight 192.0.2.53:53/udp 203.0.113.11:53 wrr 2",
+    "weight 192.0.2.53:53/udp 203.0.113.12:53 wrr 1",
+    "weight 192.0.2.53:53/udp 203.0.113.13:53 wrr 0",
+    "weight [2001:db8::53]:53/tcp [2001:db8:1::11]:53 mh 1",
+    "weight [2001:db8::53]:53/tcp [2001:db8:1::12]:53 mh 3"};
+
+/// A director's two interfaces, near and near2, and the far end of their cables.
+/// Servers are reached by near alone: what comes in by near2 is redirected.
+class Wire {
+public:
+    Wire() {
+        for (const std::string end : {"", "2"}) {
+            support::ip("link add near" + end + " type veth peer name far" + end);
+            support::ip("link set near" + end + " up");
+            support::ip("link set far" + end + " up");
+        }
+        support::ip("link set near address 02:00:00:00:00:01");
+        support::ip("link set near2 address 02:00:00:00:00:01");
+        support::ip("address add 203.0.113.1/24 dev near");
+        support::ip("address add 2001:db8:1::1/64 dev near nodad");
+        for (const std::string server : {"11", "12", "13", "14"})
+            for (const std::string network : {"203.0.113.", "2001:db8:1::"})
+                support::ip("neighbour add " + network + server + " lladdr 02:00:00:00:01:" +
+                            server + " dev near nud permanent");
+        far_ = open_socket("far");
+        far2_ = open_socket("far2");
+    }
+    ~Wire() {
+        close(far_);
+        close(far2_);
+    }
+    Wire(const Wire&) = delete;
+    Wire& operator=(const Wire&) = delete;
+
+    /// A query of each kind to each interface, and a fragment, which is counted and
+    /// not forwarded. Every query must come back on its way to a server.
+    void traffic() {
+        for (const int by : {far_, far2_}) {
+            query("192.0.2.53:53/udp", "198.51.100.7:", "192.0.2.53:53", Protocol::udp, by);
+            query("[2001:db8::53]:53/tcp", "[2001:db8:c::7]:", "[2001:db8::53]:53", Protocol::tcp,
+                  by);
+        }
+        test::Packet packet{.source = *Endpoint::parse("198.51.100.7:4000"),
+                            .destination = *Endpoint::parse("192.0.2.53:53")};
+        packet.fragment = 0x2000;
+        send(test::frame_of(packet), far_);
+        ++fragments;
+    }
+
+    /// What a director that counted everything prints.
+    [[nodiscard]] std::map<std::string, std::string> expected() const {
+        std::map<std::string, std::string> counts;
+        const auto text = [](std::size_t packets, std::size_t size) {
+            return fmt::format("{} {}", packets, packets * size);
+        };
+        std::map<std::string, std::size_t> of_service;
+        for (const auto& [to, packets] : received) {
+            counts["server " + to.first + " " + server(to)] = text(packets, size_.at(to.first));
+            of_service[to.first] += packets;
+        }
+        for (const auto& [service, packets] : of_service)
+            counts["service " + service] = text(packets, size_.at(service));
+        counts["drop fragment"] = std::to_string(fragments);
+        return counts;
+    }
+
+    std::size_t lost = 0;
+    std::size_t fragments = 0;
+    std::map<std::pair<std::string, int>, std::size_t> received;  ///< by service and server
+
+private:
+    static int open_socket(const char* interface) {
+        const int socket =
+            ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
+        sockaddr_ll address{};
+        address.sll_family = AF_PACKET;
+        address.sll_protocol = htons(ETH_P_ALL);
+        address.sll_ifindex = static_cast<int>(if_nametoindex(interface));
+        EXPECT_EQ(bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0)
+            << std::strerror(errno);
+        return socket;
+    }
+    static void send(const Frame& frame, int by) {
+        EXPECT_EQ(::send(by, frame.data(), frame.size(), 0), static_cast<ssize_t>(frame.size()))
+            << std::strerror(errno);
+    }
+    static std::string server(const std::pair<std::string, int>& to) {
+        return fmt::format(fmt::runtime(to.first.starts_with('[') ? "[2001:db8:1::{:x}]:53"
+                                                                  : "203.0.113.{:x}:53"),
+                           to.second);
+    }
+
+    void query(const std::string& service, const std::string& client, const std::string& to,
+               Protocol protocol, int by) {
+        const Frame sent = test::frame_of(
+            {.source = *Endpoint::parse(client + std::to_string(1024 + next_port_++ % 60000)),
+             .destination = *Endpoint::parse(to),
+             .protocol = protocol});
+        size_[service] = sent.size();
+        send(sent, by);
+        if (const int server = wait_for(sent); server >= 0)
+            ++received[{service, server}];
+        else
+            ++lost;
+    }
+
+    /// The server that this frame was sent to; -1: none within a second.
+    int wait_for(const Frame& sent) const {
+        for (;;) {
+            Frame got(2048);
+            sockaddr_ll from{};
+            socklen_t length = sizeof from;
+            const ssize_t size = recvfrom(far_, got.data(), got.size(), 0,
+                                          reinterpret_cast<sockaddr*>(&from), &length);
+            if (size < 0) {
+                pollfd ready{far_, POLLIN, 0};
+                if (poll(&ready, 1, 1000) <= 0) return -1;
+                continue;
+            }
+            got.resize(static_cast<std::size_t>(size));
+            if (from.sll_pkttype != PACKET_OUTGOING && got.size() == sent.size() &&
+                std::equal(sent.begin() + 12, sent.end(), got.begin() + 12))
+                return got[5];
+        }
+    }
+
+    int far_ = -1;
+    int far2_ = -1;
+    unsigned next_port_ = 0;
+    std::map<std::string, std::size_t> size_;
+};
+
+/// Versions that follow each other on one wire.
+class Upgrade {
+public:
+    explicit Upgrade(const PinDir& pins) : pins_(pins) {}
+
+    TracedRun run(const std::string& tool, const std::string& input = "", std::size_t kill_at = 0) {
+        auto run = run_traced({tool, pins_.path(), "near", "near2"}, input, kill_at,
+                              [&] { wire.traffic(); });
+        wire.traffic();
+        if (kill_at == 0) {
+            EXPECT_EQ(run.status, 0) << run.output;
+        }
+        EXPECT_EQ(wire.lost, 0U) << tool << " killed at its step " << kill_at;
+        return run;
+    }
+    /// Begins with this version, which has forwarded something when it ends.
+    void begin_with(const std::string& tool) {
+        const auto begun = run_traced({tool, pins_.path(), "near", "near2"}, services);
+        ASSERT_EQ(begun.status, 0) << begun.output;
+        wire.traffic();
+        ASSERT_EQ(wire.lost, 0U);
+    }
+    void end() {
+        const auto stopped = run_traced({ours, "--stop", pins_.path(), "near", "near2"}, "");
+        EXPECT_EQ(stopped.status, 0) << stopped.output;
+        EXPECT_FALSE(pins_.exists());
+    }
+    /// A full start of this version: it holds what the first one did, and has
+    /// counted every packet since then once.
+    void expect_all_is_kept_by(const std::string& tool) {
+        // Printed at the end: no packets meanwhile that it could miss.
+        const auto run = run_traced({tool, pins_.path(), "near", "near2"}, "");
+        ASSERT_EQ(run.status, 0) << run.output;
+        std::vector<std::string> weights;
+        std::map<std::string, std::string> counts;
+        std::istringstream lines{run.output};
+        for (std::string line; std::getline(lines, line);) {
+            if (line.starts_with("weight ")) weights.push_back(line);
+            const bool is_drop = line.starts_with("drop ");
+            if (!is_drop && !line.starts_with("service ") && !line.starts_with("server "))
+                continue;
+            std::size_t cut = line.rfind(' ');
+            if (!is_drop) cut = line.rfind(' ', cut - 1);
+            if (!line.ends_with(" 0 0")) counts[line.substr(0, cut)] = line.substr(cut + 1);
+        }
+        EXPECT_EQ(weights, forwarded) << run.output;
+        EXPECT_EQ(counts, wire.expected()) << run.output;
+        EXPECT_EQ(xdp::sets_of_pins(pins_.path()).size(), 1U);
+    }
+
+    Wire wire;
+
+private:
+    const PinDir& pins_;
+};
+
+TEST(XdpUpgrade, takes_over_from_layout_1_and_loses_nothing) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    Upgrade upgrade{pins};
+    upgrade.begin_with(layout1_director);
+    upgrade.run(ours);
+    upgrade.expect_all_is_kept_by(ours);
+    upgrade.end();
+}
+
+TEST(XdpUpgrade, goes_to_a_later_layout_and_back_and_forth) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    Upgrade upgrade{pins};
+    upgrade.begin_with(ours);
+    for (const std::string& version : {other, ours, other, ours}) {
+        upgrade.run(version);
+        upgrade.expect_all_is_kept_by(version);
+    }
+    upgrade.end();
+}
+
+/// Kills a takeover at each of its steps. What follows is a start of `next`.
+void kill_everywhere(const PinDir& pins, const std::string& first, const std::string& killed,
+                     const std::string& next) {
+    std::size_t steps = 0;
+    std::string last;
+    for (std::size_t kill_at = 1; kill_at == 1 || kill_at <= steps; ++kill_at) {
+        Upgrade upgrade{pins};
+        upgrade.begin_with(first);
+        if (steps == 0) {
+            steps = upgrade.run(killed).steps.size();
+            ASSERT_GT(steps, 30U);
+        } else {
+            upgrade.run(killed, "", kill_at);
+        }
+        upgrade.expect_all_is_kept_by(next);
+        upgrade.end();
+        ASSERT_FALSE(::testing::Test::HasFailure()) << "step " << kill_at << " of " << steps;
+        for (const char* interface : {"near", "near2"})
+            support::ip(std::string{"link delete "} + interface);
+    }
+}
+
+TEST(XdpUpgrade, a_takeover_killed_at_any_step_is_finished_by_the_next_start) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    kill_everywhere(pins, layout1_director, ours, ours);
+}
+
+TEST(XdpUpgrade, a_takeover_killed_at_any_step_is_finished_by_a_later_version) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    kill_everywhere(pins, layout1_director, ours, other);
+}
+
+TEST(XdpUpgrade, a_takeover_killed_at_any_step_is_undone_by_the_version_before) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    kill_everywhere(pins, ours, other, ours);
+}
+
+}  // namespace
+}  // namespace dnsdirector::dataplane

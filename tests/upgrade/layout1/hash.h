@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The two hashes, for the kernel program and for user space. The constants are
+ * odd 64-bit numbers without structure (fractional parts of square roots, as
+ * SHA-512's initial values are); they are fixed, since every director must
+ * send a flow to the same server.
+ */
+#pragma once
+
+#include "abi.h"
+
+#ifdef __cplusplus
+namespace dnsdirector::dataplane::xdp::abi {
+#endif
+
+#define HASH_FUNCTION static inline __attribute__((always_inline))
+
+#define HASH_K0 0x6a09e667f3bcc909ULL
+#define HASH_K1 0xbb67ae8584caa73bULL
+#define HASH_K2 0x3c6ef372fe94f82bULL
+#define HASH_K3 0xa54ff53a5f1d36f1ULL
+#define HASH_K4 0x510e527fade682d1ULL
+#define HASH_MIX 0x9b05688c2b3e6c1fULL
+
+/*
+ * Bucket of the directory. Multiplicative hashing (Knuth, TAOCP 6.4): the top
+ * bits of a product. User space owns the keys, so nobody can choose them badly.
+ */
+HASH_FUNCTION __u32 directory_bucket(__u64 address0, __u64 address1, __u32 where) {
+    __u64 sum = (address0 ^ (__u64)where << 32) * HASH_K0 + address1 * HASH_K1;
+    return (__u32)(sum >> (64 - DIRECTORY_BITS));
+}
+
+/*
+ * 32 well mixed bits of a flow. A multilinear sum (its products don't wait for
+ * each other), then one round of multiply and fold, which is a bijection: flows
+ * collide only where their sums do.
+ */
+HASH_FUNCTION __u32 hash_finish(__u64 sum) {
+    sum ^= sum >> 32;
+    sum *= HASH_MIX;
+    return (__u32)(sum >> 32);
+}
+HASH_FUNCTION __u32 flow_hash4(__u32 source, __u32 destination, __u32 ports) {
+    return hash_finish((source | (__u64)destination << 32) * HASH_K0 + ports * HASH_K4);
+}
+HASH_FUNCTION __u32 flow_hash6(__u64 source0, __u64 source1, __u64 destination0, __u64 destination1,
+                               __u32 ports) {
+    return hash_finish(source0 * HASH_K0 + source1 * HASH_K1 + destination0 * HASH_K2 +
+                       destination1 * HASH_K3 + ports * HASH_K4);
+}
+
+/* Slot of a table of `length` slots: multiply and shift, no division. */
+HASH_FUNCTION __u32 slot_of_hash(__u32 hash, __u32 length) {
+    return (__u32)((__u64)hash * length >> 32);
+}
+
+#ifdef __cplusplus
+}  // namespace dnsdirector::dataplane::xdp::abi
+#endif
