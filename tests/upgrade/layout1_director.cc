@@ -99,10 +99,9 @@ public:
           destinations_(memory_of<abi::destination>(object.maps.destinations)) {}
 
     void add(Service service) {
-        std::sort(service.servers.begin(), service.servers.end(),
-                  [](const Server& left, const Server& right) {
-                      return left.endpoint < right.endpoint;
-                  });
+        std::sort(
+            service.servers.begin(), service.servers.end(),
+            [](const Server& left, const Server& right) { return left.endpoint < right.endpoint; });
         abi::service record{};
         copy_address(record.address, service.key.address);
         record.where = htons(service.key.port) | protocol(service) << abi::WHERE_PROTOCOL_SHIFT |
@@ -111,7 +110,7 @@ public:
         const bool cursor =
             service.key.protocol == Protocol::udp &&
             (service.scheduler == core::Scheduler::wrr || service.scheduler == core::Scheduler::rr);
-        record.select = cursor ? abi::SELECT_CURSOR
+        record.select = cursor                                     ? abi::SELECT_CURSOR
                         : service.scheduler == core::Scheduler::sh ? abi::SELECT_SOURCE
                                                                    : abi::SELECT_FLOW;
         record.table = table(service, record.where);
@@ -218,16 +217,15 @@ void attach(abi::layout1& tables, const std::string& pins, const std::string& in
     std::memcpy(&object->rodata->instance, &instance, sizeof instance);
     check(abi::layout1__load(object) == 0, "load the program");
     LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_SKB_MODE);
-    const int link =
-        bpf_link_create(bpf_program__fd(object->progs.director), static_cast<int>(instance.ifindex),
-                        BPF_XDP, &options);
+    const int link = bpf_link_create(bpf_program__fd(object->progs.director),
+                                     static_cast<int>(instance.ifindex), BPF_XDP, &options);
     check(link >= 0, "attach to " + interface);
     const std::string pin = pins + "/link_" + std::to_string(instance.ifindex);
     check(bpf_obj_pin(link, pin.c_str()) == 0, pin);
     const bpf_devmap_val way{instance.ifindex, {0}};
-    check(bpf_map_update_elem(bpf_map__fd(tables.maps.egress), &instance.ifindex, &way, BPF_ANY) ==
-              0,
-          "egress");
+    check(
+        bpf_map_update_elem(bpf_map__fd(tables.maps.egress), &instance.ifindex, &way, BPF_ANY) == 0,
+        "egress");
     const abi::attachment attachment{1, 1, 0, 0};
     check(bpf_map_update_elem(bpf_map__fd(tables.maps.attachments), &instance.ifindex, &attachment,
                               BPF_ANY) == 0,

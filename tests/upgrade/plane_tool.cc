@@ -38,7 +38,8 @@ void forward(dataplane::DataPlane& plane, const std::vector<Service>& services) 
             servers.emplace_back(service.key, server.endpoint);
     plane.track(servers);
     for (const auto& [key, server] : servers)
-        if (!support::drive(plane, [&, &to = server] { return plane.unreachable_reason(to).empty(); }))
+        if (!support::drive(plane,
+                            [&, &to = server] { return plane.unreachable_reason(to).empty(); }))
             die(plane.unreachable_reason(server));
     if (const auto applied = plane.apply(changes_for(services)); !applied)
         die(applied.error().message);

@@ -57,6 +57,7 @@ class Director:
         self.config = os.path.join(self.directory, "dnsdirector.conf")
         self.log = os.path.join(self.directory, "log")
         self.process = None
+        self.program = binary()
         os.makedirs(self.run_dir)
         self.write(config)
 
@@ -68,7 +69,7 @@ class Director:
 
     def argv(self, command: str, *arguments) -> list:
         """The command line of a subcommand that talks to this director."""
-        return self.host.argv(binary(), command, "--run-dir", self.run_dir, *arguments)
+        return self.host.argv(self.program, command, "--run-dir", self.run_dir, *arguments)
 
     def command(self, command: str, *arguments, check=True, timeout=30):
         """Runs such a subcommand and returns the finished process."""
@@ -76,7 +77,7 @@ class Director:
 
     def tool(self, *arguments, check=False, timeout=60):
         """Runs a subcommand that needs no director: check-config, probe."""
-        return self.host.run(binary(), *arguments, check=check, timeout=timeout)
+        return self.host.run(self.program, *arguments, check=check, timeout=timeout)
 
     def status(self) -> dict:
         """What `status --json` prints, asked as that asks: it is looked at too often to start
@@ -101,11 +102,11 @@ class Director:
 
     # Life and death.
     def start(self, wait: bool = True, timeout: float = 15.0) -> "Director":
-        if not os.access(binary(), os.X_OK):
-            raise LabError(f"no dnsdirector at {binary()}: build it (scripts/build), "
+        if not os.access(self.program, os.X_OK):
+            raise LabError(f"no dnsdirector at {self.program}: build it (scripts/build), "
                            "or say where it is with DNSDIRECTOR=PATH")
         self.process = self.host.start(
-            self.name, [binary(), "run", "-f", self.config, "--run-dir", self.run_dir,
+            self.name, [self.program, "run", "-f", self.config, "--run-dir", self.run_dir,
                         "--pin-dir", self.pin_dir], self.log)
         if wait:
             wait_for("the director to answer", self._answers, timeout)

@@ -43,13 +43,17 @@ std::string content_of(int file) {
 std::string step_of(const __ptrace_syscall_info& info) {
     static const std::map<std::uint64_t, const char*> calls{
 #ifdef SYS_unlink  // architectures that came later have the …at calls alone
-        {SYS_unlink, "unlink"}, {SYS_rename, "rename"}, {SYS_mkdir, "mkdir"}, {SYS_rmdir, "rmdir"},
+        {SYS_unlink, "unlink"},   {SYS_rename, "rename"},    {SYS_mkdir, "mkdir"},
+        {SYS_rmdir, "rmdir"},
 #endif
         {SYS_unlinkat, "unlink"}, {SYS_renameat2, "rename"}, {SYS_mkdirat, "mkdir"}};
     static const std::map<std::uint64_t, const char*> commands{
-        {BPF_MAP_UPDATE_ELEM, "BPF_MAP_UPDATE_ELEM"}, {BPF_MAP_DELETE_ELEM, "BPF_MAP_DELETE_ELEM"},
-        {BPF_OBJ_PIN, "BPF_OBJ_PIN"},                 {BPF_LINK_CREATE, "BPF_LINK_CREATE"},
-        {BPF_LINK_UPDATE, "BPF_LINK_UPDATE"},         {BPF_LINK_DETACH, "BPF_LINK_DETACH"}};
+        {BPF_MAP_UPDATE_ELEM, "BPF_MAP_UPDATE_ELEM"},
+        {BPF_MAP_DELETE_ELEM, "BPF_MAP_DELETE_ELEM"},
+        {BPF_OBJ_PIN, "BPF_OBJ_PIN"},
+        {BPF_LINK_CREATE, "BPF_LINK_CREATE"},
+        {BPF_LINK_UPDATE, "BPF_LINK_UPDATE"},
+        {BPF_LINK_DETACH, "BPF_LINK_DETACH"}};
     const bool is_bpf = info.entry.nr == SYS_bpf;
     const auto& names = is_bpf ? commands : calls;
     const auto found = names.find(is_bpf ? info.entry.args[0] : info.entry.nr);
