@@ -77,9 +77,9 @@ def test_an_upgrade_and_the_way_back_lose_no_query(lab, versions, take_over):
     with Machine(lab, versions["today"]) as director:
         all_up(director)
         layouts = [director.layouts()]
-        with lab.load(rate=RATE, seconds=10) as load, \
-                lab.load(plan.SERVICE_V6, rate=500, seconds=10) as load6, \
-                lab.load(rate=50, seconds=10, tcp=True) as load_tcp:
+        with lab.load(rate=RATE, seconds=60) as load, \
+                lab.load(plan.SERVICE_V6, rate=500, seconds=60) as load6, \
+                lab.load(rate=50, seconds=60, tcp=True) as load_tcp:
             for version in ("other", "today", "other", "today"):
                 director.install(versions[version])
                 take_over(director)
@@ -117,7 +117,7 @@ def test_a_start_takes_over_from_layout_1(lab, versions):
     try:
         director.host.run(tool("layout1_director"), director.pin_dir, "eth0", input=forwarding)
         assert director.layouts() == {"v1"}
-        with lab.load(rate=RATE, seconds=8) as load:
+        with lab.load(rate=RATE, seconds=60) as load:
             wait_for("queries to be under way", lambda: time.monotonic() > load.begun + 0.5, 5)
             director.start()
             assert set(director.states().values()) == {"up"}
@@ -133,7 +133,7 @@ def test_a_start_takes_over_from_layout_1(lab, versions):
 def test_takeovers_that_are_killed_halfway_lose_no_query(lab, versions):
     with Machine(lab, versions["today"]) as director:
         all_up(director)
-        with lab.load(rate=RATE, seconds=25) as load:
+        with lab.load(rate=RATE, seconds=90) as load:
             director.kill9()
             # Whenever it is killed (the unit tests do so at each step), what is left
             # forwards, and the next one goes on from there.
@@ -159,7 +159,7 @@ def test_drains_and_weights_hold_over_an_upgrade(lab, versions):
         director.command("drain", "s1")
         director.wait_states(s1="drained")
         director.install(versions["other"])
-        with lab.load(rate=1000, seconds=5) as load:
+        with lab.load(rate=1000, seconds=60) as load:
             director.kill_and_start()
             assert director.states() == {"s1": "drained", "s2": "up", "s3": "up"}
             load.stop()

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <thread>
 
 #include "dataplane/xdp/pin_dir.h"
@@ -46,6 +47,26 @@ std::vector<core::Change> changes_to(const Ledger& ledger, const core::Forwardin
     return changes;
 }
 
+/// The ways to its servers: those that were in use, or else, where the ledger has
+/// none that this version understands, what the kernel's neighbour table says.
+void find_ways(const Ledger& ledger, NextHops& hops, TimePoint now) {
+    std::set<IpAddress> servers;
+    bool complete = true;
+    for (const auto& [key, service] : ledger)
+        for (const auto& [server, member] : service.members) {
+            if (!member.forwarded) continue;
+            servers.insert(server.address);
+            if (member.hop)
+                hops.adopt(server.address, *member.hop);
+            else
+                complete = false;
+        }
+    if (complete) return;
+    hops.track(servers, now);
+    while (!hops.settled())
+        hops.on_deadline(now);
+}
+
 }  // namespace
 
 Result<void> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
@@ -61,9 +82,7 @@ Result<void> take_over_tables(const std::vector<Predecessor>& predecessors, cons
 
     const auto ledger = source->ledger();
     if (!ledger) return tl::unexpected(ledger.error());
-    for (const auto& [key, service] : *ledger)
-        for (const auto& [server, member] : service.members)
-            if (member.forwarded && member.hop) hops.adopt(server.address, *member.hop);
+    find_ways(*ledger, hops, now);
     const auto held = services.read();
     if (!held) return tl::unexpected(held.error());
     if (auto done = services.apply(changes_to(*ledger, *held), now); !done)

@@ -9,7 +9,7 @@
 //     keys         services and servers as the kernel program spells them
 //     ranges       who uses which slots, records and counters; the grace period
 //     directory    from a packet's destination to a service's record
-//     records      next hops as the kernel program reads them
+//     hop          next hops as the kernel program reads them
 //     services     what is forwarded; one new table for each change
 //     flows        remembered TCP flows: their clock, their end, their number
 //     choose       which server a client's packets get, by the maps
@@ -20,6 +20,11 @@
 //     counters     totals out of the per-CPU maps
 //     memory       what the maps take, predicted and counted
 //     survey       what this machine makes of the program: for doctor
+//     ledger       the part of the pins that every version shares
+//     base_counts  what pins that are gone had counted
+//     layout1      what stands in pins of layout 1, which had no ledger
+//     predecessor  pins of another layout
+//     takeover     from them to ours
 //     plane        puts them together
 #pragma once
 
@@ -34,7 +39,8 @@ namespace dnsdirector::dataplane {
 
 /// Opens the plane in the network namespace of the calling thread. What is
 /// pinned under `pin_dir` (on a bpffs) is adopted: the programs that forward
-/// already are replaced by this version's without a gap, the tables stay.
+/// already are replaced by this version's without a gap, the tables stay. From
+/// pins of another layout, older or newer, it takes over likewise (takeover.h).
 /// Named interfaces are attached at once. Errors: no permission, no bpffs, an
 /// interface that does not exist or has another XDP program, pinned tables that
 /// are smaller than the configuration's limits, another director on `pin_dir`

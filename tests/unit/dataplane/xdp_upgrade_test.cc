@@ -18,6 +18,8 @@
 #include <map>
 #include <sstream>
 
+#include "dataplane/xdp/fd.h"
+#include "dataplane/xdp/ledger.h"
 #include "dataplane/xdp/pin_dir.h"
 #include "unit/dataplane/packets.h"
 #include "unit/dataplane/xdp_lab.h"
@@ -255,6 +257,66 @@ TEST(XdpUpgrade, goes_to_a_later_layout_and_back_and_forth) {
         upgrade.run(version);
         upgrade.expect_all_is_kept_by(version);
     }
+    upgrade.end();
+}
+
+TEST(XdpUpgrade, looks_up_the_ways_that_the_predecessor_has_no_words_for) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    Upgrade upgrade{pins};
+    upgrade.begin_with(ours);
+    const std::string sets = xdp::sets_of_pins(pins.path()).at(0);
+    const xdp::Fd members{bpf_obj_get((sets + "/members").c_str())};
+    const auto entries = xdp::member_entries(members.get());
+    ASSERT_TRUE(entries.has_value());
+    for (auto [key, member] : *entries) {
+        if (!xdp::names_a_server(key)) continue;
+        member.hop = 99;  // of a version to come
+        ASSERT_EQ(bpf_map_update_elem(members.get(), &key, &member, BPF_ANY), 0);
+    }
+    upgrade.run(other);
+    upgrade.expect_all_is_kept_by(other);
+    upgrade.end();
+}
+
+TEST(XdpUpgrade, a_start_that_is_refused_leaves_the_predecessor_as_it_was) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    Upgrade upgrade{pins};
+    upgrade.begin_with(layout1_director);
+    const std::vector<std::string> before = xdp::names_in(pins.path() + "/v1");
+    const auto refused = run_traced({ours, pins.path(), "near", "near2", "eth7"}, "");
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_NE(refused.output.find("eth7 does not exist"), std::string::npos) << refused.output;
+    EXPECT_EQ(xdp::names_in(pins.path()), std::vector<std::string>{"v1"});
+    EXPECT_EQ(xdp::names_in(pins.path() + "/v1"), before);
+    upgrade.wire.traffic();
+    upgrade.run(ours);
+    upgrade.expect_all_is_kept_by(ours);
+    upgrade.end();
+}
+
+TEST(XdpUpgrade, does_not_replace_what_it_can_not_read) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    Upgrade upgrade{pins};
+    upgrade.begin_with(ours);
+    const std::string sets = xdp::sets_of_pins(pins.path()).at(0);
+    const xdp::Fd layout{bpf_obj_get((sets + "/layout").c_str())};
+    ASSERT_EQ(unlink((sets + "/layout").c_str()), 0);
+    const auto refused = run_traced({other, pins.path(), "near", "near2"}, "");
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_NE(refused.output.find(sets + " holds the program that forwards, and does not say what "
+                                         "its tables hold: stop the director that made it"),
+              std::string::npos)
+        << refused.output;
+    EXPECT_EQ(xdp::sets_of_pins(pins.path()), std::vector<std::string>{sets});
+    upgrade.wire.traffic();
+    EXPECT_EQ(upgrade.wire.lost, 0U);
+    // With its description again it is taken over.
+    ASSERT_EQ(bpf_obj_pin(layout.get(), (sets + "/layout").c_str()), 0);
+    upgrade.run(other);
+    upgrade.expect_all_is_kept_by(other);
     upgrade.end();
 }
 
