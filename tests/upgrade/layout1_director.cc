@@ -250,5 +250,6 @@ int run(const std::string& pin_dir, const std::vector<std::string>& interfaces) 
 int main(int count, char** arguments) {
     if (count < 3)
         dnsdirector::upgrade::die("usage: layout1_director PIN_DIR INTERFACE... < FORWARDING");
-    return dnsdirector::upgrade::run(arguments[1], {arguments + 2, arguments + count});
+    dnsdirector::upgrade::end(
+        dnsdirector::upgrade::run(arguments[1], {arguments + 2, arguments + count}));
 }

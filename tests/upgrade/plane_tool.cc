@@ -7,8 +7,6 @@
 // says (nothing said: what it found), prints what it forwards and counts, and ends
 // as if it was killed. With --stop it ends cleanly. It is built of today's sources,
 // and again of the same with another layout.
-#include <unistd.h>
-
 #include "dataplane/xdp/xdp.h"
 #include "unit/support/wait.h"
 #include "upgrade/forwarding_text.h"
@@ -71,23 +69,24 @@ int run(std::vector<std::string> words) {
     settings.interfaces.assign(words.begin() + 1, words.end());
     settings.xdp_mode = core::XdpMode::generic;
     settings.limits = {.services = 64, .real_servers = 256, .slots = 65536};
-    const auto plane = dataplane::make_xdp(settings, words.front());
-    if (!plane) die(plane.error().message);
+    auto made = dataplane::make_xdp(settings, words.front());
+    if (!made) die(made.error().message);
+    // Never destroyed: it ends as if it was killed.
+    dataplane::DataPlane& plane = *made->release();
     if (stop) {
-        const auto detached = (*plane)->detach();
+        const auto detached = plane.detach();
         if (!detached) die(detached.error().message);
         return 0;
     }
     if (const auto services = read_forwarding(std::cin); !services.empty())
-        forward(**plane, services);
-    print(**plane);
-    std::fflush(nullptr);
-    _exit(0);
+        forward(plane, services);
+    print(plane);
+    return 0;
 }
 
 }  // namespace
 }  // namespace dnsdirector::upgrade
 
 int main(int count, char** arguments) {
-    return dnsdirector::upgrade::run({arguments + 1, arguments + count});
+    dnsdirector::upgrade::end(dnsdirector::upgrade::run({arguments + 1, arguments + count}));
 }
