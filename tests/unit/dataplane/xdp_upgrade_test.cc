@@ -86,8 +86,9 @@ public:
     Wire(const Wire&) = delete;
     Wire& operator=(const Wire&) = delete;
 
-    /// A query of each kind to each interface, and a fragment, which is counted and
-    /// not forwarded. Every query must come back on its way to a server.
+    /// A query of each kind to each interface, and one whose lengths contradict each
+    /// other, which is counted and not forwarded. Every query must come back on its way to a
+    /// server.
     void traffic() {
         for (const int by : {far_, far2_}) {
             query("192.0.2.53:53/udp", "198.51.100.7:", "192.0.2.53:53", Protocol::udp, by);
@@ -96,9 +97,9 @@ public:
         }
         test::Packet packet{.source = *Endpoint::parse("198.51.100.7:4000"),
                             .destination = *Endpoint::parse("192.0.2.53:53")};
-        packet.fragment = 0x2000;
+        packet.ip_length = 1000;
         send(test::frame_of(packet), far_);
-        ++fragments;
+        ++malformed;
     }
 
     /// What a director that counted everything prints.
@@ -114,12 +115,12 @@ public:
         }
         for (const auto& [service, packets] : of_service)
             counts["service " + service] = text(packets, size_.at(service));
-        counts["drop fragment"] = std::to_string(fragments);
+        counts["drop malformed"] = std::to_string(malformed);
         return counts;
     }
 
     std::size_t lost = 0;
-    std::size_t fragments = 0;
+    std::size_t malformed = 0;
     std::map<std::pair<std::string, int>, std::size_t> received;  ///< by service and server
 
 private:
