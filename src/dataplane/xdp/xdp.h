@@ -17,7 +17,6 @@
 //     next_hops    routes and neighbours → interface and MACs of each server
 //     too_big      ICMP errors that every server of a service has to hear
 //     attachments  the program on the interfaces
-//     counters     totals out of the per-CPU maps
 //     memory       what the maps take, predicted and counted
 //     survey       what this machine makes of the program: for doctor
 //     ledger       the part of the pins that every version shares
