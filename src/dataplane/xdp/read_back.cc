@@ -103,7 +103,7 @@ private:
         const std::uint16_t* slots = maps_.slots().data()[blocks.first].position;
         // Marks of flows are nobody's business but theirs.
         const unsigned marks =
-            (in_kernel.select & abi::SELECT_REMEMBERS) != 0 ? abi::SLOT_MOVED : 0U;
+            (in_kernel.select & abi::SELECT_REMEMBERS) != 0 ? unsigned{abi::SLOT_MOVED} : 0U;
         if (wanted->slots.size() != length ||
             !std::equal(wanted->slots.begin(), wanted->slots.end(), slots,
                         [=](std::uint32_t position, std::uint16_t slot) {
