@@ -10,12 +10,16 @@ from dataclasses import dataclass
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def machine_busy() -> float:
-    """Seconds in which the processors did anything, all together, since boot:
-    user, nice, system, irq and softirq of proc(5); not what a hypervisor stole."""
+PROCESSORS = os.sysconf("SC_NPROCESSORS_ONLN")
+
+
+def machine_idle() -> tuple:
+    """(seconds in which the processors had nothing to do, seconds that a hypervisor took),
+    all processors together, since boot. Idle time is kept exactly where the tick stops in
+    it (NO_HZ); busy time is only sampled by the tick, so it is better had as the rest."""
     with open("/proc/stat", encoding="ascii") as stat:
-        user, nice, system, _idle, _iowait, irq, softirq = map(int, stat.readline().split()[1:8])
-    return (user + nice + system + irq + softirq) / TICKS
+        fields = list(map(int, stat.readline().split()[1:9]))
+    return (fields[3] + fields[4]) / TICKS, fields[7] / TICKS
 
 
 def of_process(pid: int) -> float:
@@ -75,8 +79,16 @@ class Usage:
 
     seconds: float   # how long it was
     machine: float   # of everything on the machine
+    stolen: float    # what a hypervisor gave to others
     groups: dict     # {name: seconds} of the processes asked about
     children: float  # of children that ended in it
+    self: float      # of the process that measures
+
+    @property
+    def foreign(self) -> float:
+        """Of what has nothing to do with all this, here and beside this machine."""
+        ours = sum(self.groups.values()) + self.children + self.self
+        return max(0.0, self.machine - ours) + self.stolen
 
 
 class Meter:
@@ -91,13 +103,18 @@ class Meter:
 
     def _read(self):
         processes = {name: sum(map(of_process, pids)) for name, pids in self.groups.items()}
-        return time.monotonic(), machine_busy(), processes, of_ended_children()
+        return (time.monotonic(), *machine_idle(), processes, of_ended_children(),
+                time.process_time())
 
     def usage(self) -> Usage:
-        now = self._read()
-        return Usage(now[0] - self.begun[0], now[1] - self.begun[1],
-                     {name: value - self.begun[2][name] for name, value in now[2].items()},
-                     now[3] - self.begun[3])
+        seconds, idle_time, stolen, processes, children, own = self._read()
+        began = self.begun
+        seconds -= began[0]
+        stolen -= began[2]
+        busy = PROCESSORS * seconds - (idle_time - began[1]) - stolen
+        return Usage(seconds, max(0.0, busy), stolen,
+                     {name: value - began[3][name] for name, value in processes.items()},
+                     children - began[4], own - began[5])
 
 
 def idle(seconds: float) -> float:

@@ -44,7 +44,7 @@ PARTS = [
     Part("checks", "what a check costs, next to a dig by fork", "checks_bench", 300,
          json=(), quick=("3", "2000", "20"), writes="stdout"),
     Part("verdict", "from a check's verdict to the table in the kernel", "verdict_bench", 180),
-    Part("dnsdist", "through the director, and through dnsdist", "versus_dnsdist", 240),
+    Part("dnsdist", "through the director, and through dnsdist", "versus_dnsdist", 900),
     Part("core", "decisions and tables, computed only", "core_bench", 180, root=False,
          json=("--benchmark_out={}", "--benchmark_out_format=json"),
          quick=("--benchmark_min_time=0.05",)),

@@ -38,7 +38,15 @@ def of_xdp(report: dict) -> list:
     return [at_most(what, ratio, limit, "times") for (what, limit), ratio in worst.items()]
 
 
-BY_PART = {"xdp": of_xdp, "checks": of_checks}
+def of_dnsdist(report: dict) -> list:
+    """What a query costs more through the director, of what it costs more through dnsdist."""
+    ratios = report["of_dnsdist"].get("udp", {})
+    return [at_most(f"CPU that {way} adds to a UDP query, of what {ratios['dnsdist']} adds",
+                    ratios[way]["median"], 0.2, "times")
+            for way in ("xdp-native", "xdp-generic") if way in ratios]
+
+
+BY_PART = {"xdp": of_xdp, "checks": of_checks, "dnsdist": of_dnsdist}
 
 
 def targets_of(part: str, report: dict) -> list:

@@ -219,6 +219,7 @@ server:
   identity: "{self.name}"
   nsid: "ascii_{self.name}"
   num-threads: 1
+  incoming-num-tcp: 1000
   so-rcvbuf: 4m
   infra-host-ttl: 1
   ip-freebind: yes

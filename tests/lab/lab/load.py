@@ -86,27 +86,33 @@ class Load:
     Rate and times are those of a machine of usual speed (rate_here, system.SLOWNESS).
     A count is a count everywhere; a load of so many seconds lasts as long as what the
     test does meanwhile, whose times are stretched too. own_rate: queries a second of
-    this very machine, in place of rate.
+    this very machine, in place of rate. target: one address or several, asked in turn.
+    even: each query at its own time, not those due within a millisecond in a burst.
     """
 
-    def __init__(self, host, tool: str, target: str = plan.SERVICE_V4, rate: float = 5000,
+    def __init__(self, host, tool: str, target=plan.SERVICE_V4, rate: float = 5000,
                  count: int = None, seconds: float = None, expect=(plan.WWW_V4,),
                  names=(plan.WWW_NAME,), timeout_ms: int = 1000, sockets: int = 64,
-                 tcp: bool = False, port: int = 53, rdtype: str = "A", own_rate: float = None):
+                 tcp: bool = False, port: int = 53, rdtype: str = "A", own_rate: float = None,
+                 even: bool = False):
         self.host = host
         self.rate = rate = own_rate or rate_here(rate)
         self.count = count if count is not None else int(rate * stretched(seconds))
         self.timeout_ms = timeout_ms = round(stretched(timeout_ms))
-        self.argv = [tool, "--target", target, "--port", port, "--rate", rate,
+        self.argv = [tool, "--port", port, "--rate", rate,
                      "--count", self.count, "--timeout", timeout_ms, "--sockets", sockets,
                      "--gap", round(stretched(50)),
                      "--type", rdtype]
+        for address in [target] if isinstance(target, str) else target:
+            self.argv += ["--target", address]
         for name in names:
             self.argv += ["--name", name]
         for address in expect:
             self.argv += ["--expect", address]
         if tcp:
             self.argv.append("--tcp")
+        if even:
+            self.argv.append("--even")
         self.result = None
         self.process = None
 

@@ -3,9 +3,12 @@
 // answered rightly, answered wrongly, refused by ICMP, or lost. Prints one JSON
 // line at the end.
 //
-//   dnsload --target ADDRESS [--port 53] --rate N --count N [--timeout MS]
+//   dnsload --target ADDRESS… [--port 53] --rate N --count N [--timeout MS]
 //           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--gap MS]
-//           [--tcp]
+//           [--tcp] [--even]
+//
+// Of several targets the sockets have one each, in turn. Queries that are due are looked
+// for once a millisecond, and whenever replies come; --even: each is sent at its own time.
 //
 // A reply is right when it comes from the target, with the query's ID and
 // question, rcode NOERROR and, where --expect is given, one of the addresses.
@@ -17,6 +20,7 @@
 // was out where it gave none to as many queries as are due in --gap (50), so that a
 // pause of the sender is no gap. SIGINT ends the sending early, not the accounting.
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -56,7 +60,7 @@ constexpr unsigned kSpreadInverse = inverse_of(kSpread);
 static_assert(((kSpread * kSpreadInverse) & 0xffff) == 1);
 
 struct Options {
-    std::string target;
+    std::vector<std::string> targets;
     unsigned port = 53;
     double rate = 1000;
     Nanoseconds gap = 50'000'000;
@@ -67,6 +71,7 @@ struct Options {
     std::vector<Bytes> expect;
     unsigned sockets = 64;
     bool tcp = false;
+    bool even = false;
 };
 
 enum class State : std::uint8_t { unsent, waiting, right, wrong, refused, lost };
@@ -91,8 +96,11 @@ Nanoseconds now() {
 class Load {
 public:
     explicit Load(Options options) : o_(std::move(options)), queries_(o_.count) {
-        target_ = Address::parse(o_.target, o_.port);
-        if (target_.length == 0) fail(o_.target + " is no address");
+        for (const std::string& target : o_.targets) {
+            targets_.push_back(Address::parse(target, o_.port));
+            if (targets_.back().length == 0) fail(target + " is no address");
+        }
+        if (o_.even) prctl(PR_SET_TIMERSLACK, 1UL);
         poll_ = epoll_create1(EPOLL_CLOEXEC);
         if (!o_.tcp)
             for (unsigned i = 0; i < o_.sockets; ++i)
@@ -113,7 +121,7 @@ public:
                 o_.count, std::uint64_t(double(time - start_) * o_.rate / 1e9) + 1);
             while (sent < due)
                 sent = o_.tcp ? send_tcp(sent) : send_udp(sent, due);
-            receive(sent < o_.count ? 1 : 20);
+            receive(patience(sent));
             expire(sent);
         }
     }
@@ -155,11 +163,13 @@ private:
     }
 
     void open_udp() {
-        const int fd = socket(target_.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        const std::size_t which = udp_.size() % targets_.size();
+        const Address& target = targets_[which];
+        const int fd = socket(target.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         const int buffer = 4 << 20;
         setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
         // Connected: the kernel drops what comes from elsewhere and hands us ICMP errors.
-        if (connect(fd, target_.get(), target_.length) != 0) fail("connect " + o_.target);
+        if (connect(fd, target.get(), target.length) != 0) fail("connect " + o_.targets[which]);
         epoll_event event{};
         event.events = EPOLLIN;
         event.data.fd = fd;
@@ -197,7 +207,8 @@ private:
     }
 
     std::uint64_t send_tcp(std::uint64_t number) {
-        const int fd = socket(target_.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        const Address& target = targets_[number % targets_.size()];
+        const int fd = socket(target.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0) fail("socket");
         sent(number, now());
         connections_[fd] = {number, false, {}};
@@ -205,7 +216,7 @@ private:
         event.events = EPOLLIN | EPOLLOUT;
         event.data.fd = fd;
         epoll_ctl(poll_, EPOLL_CTL_ADD, fd, &event);
-        if (connect(fd, target_.get(), target_.length) != 0 && errno != EINPROGRESS)
+        if (connect(fd, target.get(), target.length) != 0 && errno != EINPROGRESS)
             finish_tcp(fd, State::refused);
         return number + 1;
     }
@@ -218,9 +229,18 @@ private:
             std::max(latest_start_, time - start_ - Nanoseconds(double(number) * 1e9 / o_.rate));
     }
 
-    void receive(int wait_ms) {
+    /// How long to wait for replies once all queries that are due are sent.
+    Nanoseconds patience(std::uint64_t sent) const {
+        if (sent >= o_.count) return 20'000'000;
+        if (!o_.even) return 1'000'000;
+        const Nanoseconds due = start_ + Nanoseconds(double(sent) * 1e9 / o_.rate);
+        return std::max<Nanoseconds>(0, due - now());
+    }
+
+    void receive(Nanoseconds wait) {
         epoll_event events[64];
-        const int count = epoll_wait(poll_, events, 64, wait_ms);
+        const timespec limit{wait / 1'000'000'000, wait % 1'000'000'000};
+        const int count = epoll_pwait2(poll_, events, 64, &limit, nullptr);
         for (int i = 0; i < count; ++i)
             o_.tcp ? progress_tcp(events[i].data.fd) : receive_udp(events[i].data.fd);
     }
@@ -361,7 +381,7 @@ private:
 
     Options o_;
     std::vector<Query> queries_;
-    Address target_;
+    std::vector<Address> targets_;
     int poll_ = -1;
     std::vector<int> udp_;
     std::size_t next_socket_ = 0;
@@ -472,14 +492,14 @@ Options parse(int argc, char** argv) {
     Options o;
     for (int i = 1; i < argc; ++i) {
         const std::string option = argv[i];
-        if (option == "--tcp") {
-            o.tcp = true;
+        if (option == "--tcp" || option == "--even") {
+            (option == "--tcp" ? o.tcp : o.even) = true;
             continue;
         }
         if (i + 1 == argc) break;
         const std::string value = argv[++i];
         if (option == "--target")
-            o.target = value;
+            o.targets.push_back(value);
         else if (option == "--port")
             o.port = unsigned(std::atoi(value.c_str()));
         else if (option == "--rate")
@@ -505,8 +525,9 @@ Options parse(int argc, char** argv) {
     }
     if (o.names.empty()) o.names.push_back("www.example.com");
     // Bounded on purpose: this runs on machines that others use too.
-    if (o.target.empty() || o.count == 0 || o.count > 20'000'000 || o.rate <= 0 || o.sockets == 0) {
-        std::fprintf(stderr, "usage: dnsload --target ADDRESS --rate N --count N …\n");
+    if (o.targets.empty() || o.count == 0 || o.count > 20'000'000 || o.rate <= 0 ||
+        o.sockets == 0) {
+        std::fprintf(stderr, "usage: dnsload --target ADDRESS… --rate N --count N …\n");
         std::exit(2);
     }
     return o;

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways from the client to the servers that are compared (bench/README.md). Each is
+entered with a lab and yields what the client asks and which processes balance."""
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import cpu
+from lab import ipvs, plan, wait_for
+from lab.director import CALM_CHECK, Director, cluster, director_block
+from lab.system import LabError, find_program
+
+DNSDIST = """\
+setSecurityPollSuffix("")
+setACL({{"0.0.0.0/0"}})
+setMaxTCPClientThreads({processors})
+setUDPSocketBufferSizes(4194304, 4194304)
+{listeners}
+{servers}
+setServerPolicy({policy})
+"""
+
+
+@dataclass
+class Entered:
+    """What the client asks, the same number of addresses on every way, in turn."""
+
+    targets: list
+    balancer: list = field(default_factory=list)  # pids
+
+
+def own_addresses(lab) -> list:
+    return [plan.server_v4(number) for number, _ in enumerate(lab.servers, 1)]
+
+
+def service_ip(lab) -> list:
+    return [plan.SERVICE_V4] * len(lab.servers)
+
+
+@contextmanager
+def direct(lab):
+    """Nobody in between: the client itself asks the servers in turn."""
+    lab.network.set_native(False)
+    yield Entered(own_addresses(lab))
+
+
+@contextmanager
+def detour(lab):
+    """Queries pass the director's host, whose kernel only routes them; answers
+    go straight back, as with the director: what the longer way itself costs."""
+    host = lab.director_host
+    lab.network.set_native(False)
+    host.sysctl(ipv4__ip_forward=1, ipv4__conf__all__send_redirects=0,
+                ipv4__conf__eth0__send_redirects=0)
+    routes = [f"{to} via {plan.DIRECTOR_V4}" for to in own_addresses(lab)]
+    lab.router.ip(*[f"route add {route}" for route in routes])
+    try:
+        yield Entered(own_addresses(lab))
+    finally:
+        lab.router.ip(*[f"route del {route}" for route in routes])
+        host.sysctl(ipv4__ip_forward=0)
+
+
+def director(plane: str, mode: str = "auto"):
+    """The director, all servers with weight 1 (wrr), each checked four times a second."""
+    @contextmanager
+    def way(lab):
+        # What native XDP needs at the wire's other end only costs time for all others.
+        lab.network.set_native(mode == "native")
+        if plane == "ipvs":
+            ipvs.prepare(lab.director_host)
+        servers = {name: 1 for name in lab.servers}
+        config = director_block(plane, mode=mode) + cluster(servers, check=CALM_CHECK,
+                                                            service_ips=[plan.SERVICE_V4])
+        with Director(lab, config) as one:
+            one.wait_states(**{name: "up" for name in servers})
+            _has_mode(one, plane, mode)
+            yield Entered(service_ip(lab), [one.process.pid])
+        if plane == "ipvs":
+            ipvs.clear(lab.director_host)
+    return way
+
+
+def _has_mode(one: Director, plane: str, mode: str):
+    dataplane = one.status()["dataplane"]
+    got = dataplane["interfaces"][0]["mode"] if plane == "xdp" else mode
+    if (dataplane["kind"], got) != (plane, mode):
+        raise LabError(f"the director forwards by {dataplane['kind']} {got}, not {plane} {mode}")
+
+
+def dnsdist(policy: str, listeners: int = cpu.PROCESSORS, extra: str = ""):
+    """As its documentation advises for speed: a listener for each processor on a shared
+    port, as many TCP workers, no console, no web server; without root once it listens."""
+    @contextmanager
+    def way(lab):
+        lab.network.set_native(False)
+        host, directory = lab.director_host, lab.path("dnsdist")
+        os.makedirs(directory, exist_ok=True)
+        config, log = os.path.join(directory, "dnsdist.conf"), os.path.join(directory, "log")
+        local = f'addLocal("{plan.SERVICE_V4}:53", {{reusePort=true}})'
+        servers = [f'newServer({{address="{address}:53", name="{name}", '
+                   f'checkName="{plan.WWW_NAME}."}})'
+                   for name, address in zip(lab.servers, own_addresses(lab))]
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(DNSDIST.format(
+                processors=cpu.PROCESSORS, policy=policy, servers="\n".join(servers),
+                listeners="\n".join([local.replace("addLocal", "setLocal")]
+                                    + [local] * (listeners - 1))) + extra)
+        host.ip(f"addr add {plan.SERVICE_V4}/32 dev lo")
+        process = host.start("dnsdist", [
+            find_program("dnsdist"), "--supervised", "--disable-syslog", "-C", config,
+            "--uid", "nobody", "--gid", "nogroup"], log)
+        try:
+            wait_for("dnsdist to answer", lambda: _answers(lab, process, log))
+            yield Entered(service_ip(lab), [process.pid])
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(5)
+            host.ip(f"addr del {plan.SERVICE_V4}/32 dev lo")
+    return way
+
+
+def _answers(lab, process, log: str) -> bool:
+    if process.poll() is not None:
+        with open(log, encoding="utf-8", errors="replace") as lines:
+            raise RuntimeError(f"dnsdist ended with {process.returncode}: {lines.read()}")
+    return bool(lab.ask(plan.SERVICE_V4, timeout=0.5).answer)
+
+
+@dataclass
+class Way:
+    title: str
+    enter: callable  # with a lab: a context manager that yields an Entered
+
+
+DIRECT = "direct"
+DIRECTORS = ("xdp-native", "xdp-generic")
+DNSDISTS = ("dnsdist-rr", "dnsdist-lo")
+WAYS = {
+    DIRECT: Way("no balancer", direct),
+    "detour": Way("the same by a kernel router", detour),
+    "xdp-native": Way("director, XDP native", director("xdp", "native")),
+    "xdp-generic": Way("director, XDP generic", director("xdp", "generic")),
+    "dnsdist-rr": Way("dnsdist, roundrobin", dnsdist("roundrobin")),
+    "dnsdist-lo": Way("dnsdist, leastOutstanding", dnsdist("leastOutstanding")),
+    "ipvs": Way("director, IPVS", director("ipvs")),
+}
+
+
+def here() -> list:
+    """The ways that can be had on this machine: IPVS where its kernel has it, and there no
+    dnsdist, since such a machine is the emulated one, where only kernels are compared."""
+    emulated = os.path.exists("/proc/net/ip_vs")
+    return [name for name in WAYS
+            if name not in (DNSDISTS if emulated else ("ipvs",))]
