@@ -115,11 +115,3 @@ class Meter:
         return Usage(seconds, max(0.0, busy), stolen,
                      {name: value - began[3][name] for name, value in processes.items()},
                      children - began[4], own - began[5])
-
-
-def idle(seconds: float) -> float:
-    """The machine's use while this process only waits, as a share of one processor."""
-    meter = Meter()
-    time.sleep(seconds)
-    usage = meter.usage()
-    return usage.machine / usage.seconds

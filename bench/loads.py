@@ -3,7 +3,7 @@
 is still borne. All by tests/lab/tools/dnsload.cc."""
 
 import math
-import time
+import os
 from dataclasses import dataclass
 
 import cpu
@@ -14,7 +14,7 @@ from lab import LabError
 LATEST_MS = 100
 MOST_LOST = 0.001
 STEP = 1.07  # from one rate to the next
-IDLE_SECONDS = 0.4
+PROCESSORS = sorted(os.sched_getaffinity(0))
 
 
 @dataclass
@@ -31,66 +31,57 @@ KINDS = {"udp": Kind(False, 4000), "udp-bursts": Kind(False, 4000, even=False),
          "tcp": Kind(True, 500)}
 
 
-class Calm:
-    """Waits for others to use less than `most` of a processor, and has what they disturbed
-    done again, for `patience` seconds in all."""
-
-    def __init__(self, most: float, patience: float):
-        self.most, self.patience = most, patience
-        self.repeated = 0
-
-    def wait(self) -> float:
-        """What the machine uses, as a share of one processor, when it is calm or patience ends."""
-        while True:
-            seen = cpu.idle(IDLE_SECONDS)
-            if seen <= self.most or self.patience <= 0:
-                return seen
-            self.patience -= IDLE_SECONDS
-
-    def sample(self, measure) -> dict:
-        """measure(idle share) when nobody disturbs it, or as it is when patience has ended."""
-        while True:
-            idle = self.wait()
-            begun = time.monotonic()
-            found = {**measure(idle), "idle_share_of_one_cpu": idle}
-            if found["foreign_share_of_one_cpu"] <= self.most or self.patience <= 0:
-                return found
-            self.patience -= time.monotonic() - begun
-            self.repeated += 1
+def place(lab):
+    """Gives each server a processor, in turn; the client has the first, balancers all. Left to
+    the scheduler, who runs beside whom differs from load to load, and with it what it costs."""
+    for number, server in enumerate(lab.servers.values()):
+        for task in os.listdir(f"/proc/{server.process.pid}/task"):
+            os.sched_setaffinity(int(task), {PROCESSORS[number % len(PROCESSORS)]})
 
 
-def paced(lab, entered, kind: Kind, rate: float, seconds: float, idle: float) -> dict:
-    """A steady rate that nobody has trouble with: what does a query cost? idle: what the
-    machine uses without it, as a share of one processor."""
-    meter = _meter(lab, entered)
-    result = lab.load(entered.targets, own_rate=rate, count=int(rate * seconds),
-                      tcp=kind.tcp, even=kind.even).start().finish()
-    used = meter.usage()
+def paced(lab, entered, kind: Kind, rate: float, seconds: float) -> dict:
+    """A steady rate that nobody has trouble with: what does a query cost?"""
+    result, used = _measured(lab, entered, kind, rate, seconds)
     if result.right < 0.5 * result.sent:
         raise LabError(f"too few right answers from {' and '.join(entered.targets)}: {result}")
+    foreign, spun = used.foreign / used.seconds, used.groups.pop("spinners")
     per_query = 1e6 / result.right
     parts = {**used.groups, "client": used.children}
     return {
         "queries": result.sent, "right": result.right, "failed": result.failed,
-        "foreign_share_of_one_cpu": used.foreign / used.seconds,
-        "machine_us": (used.machine - idle * used.seconds) * per_query,
+        "foreign_share_of_one_cpu": foreign,
+        "machine_us": (used.machine - spun) * per_query,
         "processes_us": sum(parts.values()) * per_query,
         "parts_us": {name: seconds * per_query for name, seconds in parts.items()},
         "rtt_us": result.rtt_us, "by_server": result.counts()}
 
 
+def _measured(lab, entered, kind: Kind, rate: float, seconds: float, **options) -> tuple:
+    """(what became of a load, processor time that was used meanwhile)."""
+    load = lab.load(entered.targets, own_rate=rate, count=int(rate * seconds), tcp=kind.tcp,
+                    **{"even": kind.even, **options})
+    with entered.quiet() as spinners:
+        meter = cpu.Meter({"balancer": entered.balancer, "spinners": spinners,
+                           "servers": [s.process.pid for s in lab.servers.values()]})
+        load.start()
+        os.sched_setaffinity(load.process.pid, PROCESSORS[:1])
+        result = load.finish()
+        used = meter.usage()
+    return result, used
+
+
 def borne(lab, entered, kind: Kind, seconds: float) -> dict:
     """The highest rate at which at most MOST_LOST of the queries have no right answer within
     LATEST_MS, by bisection over steps of STEP. A step fails that fails twice."""
-    steps = [kind.lowest * STEP ** n for n in range(math.ceil(math.log(20, STEP)))]
-    tried = []
-    meter = _meter(lab, entered)
+    steps = [kind.lowest * STEP ** n for n in range(math.ceil(math.log(60, STEP)))]
+    tried, foreign = [], []
 
     def bears(rate: float) -> bool:
-        result = lab.load(entered.targets, own_rate=rate, count=int(rate * seconds),
-                          tcp=kind.tcp, even=True, timeout_ms=LATEST_MS).start().finish()
+        result, used = _measured(lab, entered, kind, rate, seconds, even=True,
+                                 timeout_ms=LATEST_MS)
         on_time = result.sending_ms <= 1.03 * 1000 * seconds
         tried.append([rate, result.failed / result.sent, on_time])
+        foreign.append(used.foreign / used.seconds)
         return on_time and result.failed <= MOST_LOST * result.sent
 
     low, high = -1, len(steps)  # low is borne, high is not
@@ -100,11 +91,5 @@ def borne(lab, entered, kind: Kind, seconds: float) -> dict:
             low = middle
         else:
             high = middle
-    used = meter.usage()
     return {"rate": steps[low] if low >= 0 else 0.0, "tried": tried,
-            "foreign_share_of_one_cpu": used.foreign / used.seconds}
-
-
-def _meter(lab, entered) -> cpu.Meter:
-    return cpu.Meter({"balancer": entered.balancer,
-                      "servers": [s.process.pid for s in lab.servers.values()]})
+            "foreign_share_of_one_cpu": max(foreign)}

@@ -40,9 +40,9 @@ def of_xdp(report: dict) -> list:
 
 def of_dnsdist(report: dict) -> list:
     """What a query costs more through the director, of what it costs more through dnsdist."""
-    ratios = report["of_dnsdist"].get("udp", {})
-    return [at_most(f"CPU that {way} adds to a UDP query, of what {ratios['dnsdist']} adds",
+    return [at_most(f"CPU that {way} adds to a query ({kind}), of what {ratios['dnsdist']} adds",
                     ratios[way]["median"], 0.2, "times")
+            for kind, ratios in report["of_dnsdist"].items() if kind != "tcp"
             for way in ("xdp-native", "xdp-generic") if way in ratios]
 
 

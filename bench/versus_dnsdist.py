@@ -8,16 +8,18 @@ import argparse
 import json
 import os
 import sys
+from contextlib import nullcontext
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "tests", "lab")]
 
 import versus_report  # noqa: E402
+from alone import LONGEST_SECONDS, prefer_us  # noqa: E402
 from lab import Lab, LabError, missing_privileges, plan  # noqa: E402
 from lab.director import binary  # noqa: E402
 from lab.system import find_program  # noqa: E402
-from loads import KINDS, Calm, borne, paced  # noqa: E402
+from loads import KINDS, borne, paced, place  # noqa: E402
 from ways import DIRECT, WAYS, here  # noqa: E402
 
 CANNOT = 77  # exit status: could not run here, the reason is on standard error
@@ -37,63 +39,64 @@ def obstacle() -> str:
     return ""
 
 
-def in_turn(lab, options, calm: Calm, count: int, kinds: list, measure) -> list:
-    """So many rounds of measure(lab, entered, kind, idle share) on each way, each round
-    starting with another way: [{way: {kind: figures}}, …]."""
-    rounds = []
+def in_turn(lab, options, rounds: list, count: int, kinds: list, measure):
+    """So many rounds of measure(lab, entered, kind) on each way, each round starting with
+    another way; rounds becomes [{way: {kind: figures}}, …]."""
     for number in range(count):
         shift = number % len(options.ways)
         one = {}
         for way in options.ways[shift:] + options.ways[:shift]:
             with WAYS[way].enter(lab) as entered:
+                if options.beside:
+                    entered.quiet = lambda: nullcontext(())
                 # Caches of servers and neighbours are warm after this.
                 lab.load(entered.targets, own_rate=1000, count=200).start().finish()
-                one[way] = {kind: calm.sample(lambda idle, kind=kind, entered=entered: measure(
-                    lab, entered, kind, idle)) for kind in kinds}
+                one[way] = {kind: measure(lab, entered, kind) for kind in kinds}
         rounds.append(one)
-    return rounds
 
 
-def measure_all(options, calm: Calm) -> tuple:
-    """(rounds of the steady loads, rounds of the search for what is borne)."""
+def measure_all(options, steady_rounds: list, searches: list):
+    """Rounds of the steady loads, then rounds of the search for what is borne."""
     rates = {kind: options.tcp_rate if KINDS[kind].tcp else options.rate
              for kind in options.kinds}
 
-    def steady(lab, entered, kind, idle):
-        return paced(lab, entered, KINDS[kind], rates[kind], options.seconds, idle)
+    def steady(lab, entered, kind):
+        return paced(lab, entered, KINDS[kind], rates[kind], options.seconds)
 
-    def search(lab, entered, kind, _idle):
-        return borne(lab, entered, KINDS[kind], options.seconds / 2)
+    def search(lab, entered, kind):
+        return borne(lab, entered, KINDS[kind], options.seconds)
 
+    if not options.beside:
+        prefer_us()
     with Lab(servers=SERVERS, services=(plan.SERVICE_V4,), native=False) as lab:
+        place(lab)
         # A TCP query is a connection: ports are used again at once, and there are enough.
         lab.client.sysctl(ipv4__tcp_tw_reuse=1, ipv4__ip_local_port_range="1024 65535")
         searched = [kind for kind in options.kinds if KINDS[kind].even]
-        return (in_turn(lab, options, calm, options.rounds, options.kinds, steady),
-                in_turn(lab, options, calm, options.searches, searched, search))
+        in_turn(lab, options, steady_rounds, options.rounds, options.kinds, steady)
+        in_turn(lab, options, searches, options.searches, searched, search)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE", help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="one short round, no search")
-    parser.add_argument("--rounds", type=int, help="of the steady loads, default 5")
+    parser.add_argument("--rounds", type=int, help="of the steady loads, default 8")
     parser.add_argument("--searches", type=int,
                         help="rounds of the search for the rate that is borne, default 2")
-    parser.add_argument("--seconds", type=float, help="of each steady load, default 1.5")
+    parser.add_argument("--seconds", type=float, default=0.75,
+                        help=f"of each load, default 0.75; with its start and end no more than "
+                        f"{LONGEST_SECONDS:g}, but with --beside")
     parser.add_argument("--rate", type=float, default=10000,
                         help="UDP queries a second of the steady load, default 10000")
     parser.add_argument("--tcp-rate", type=float, default=2000,
                         help="TCP connections a second of it, a query each, default 2000")
+    parser.add_argument("--beside", action="store_true",
+                        help="leave the processors to others too while measuring; for a machine "
+                        "that has nothing else to do")
     parser.add_argument("--most-foreign", type=float, default=0.1, metavar="SHARE",
-                        help="of one processor, that others may use in a sample that counts, "
+                        help="of one processor, that others may use in a round that counts, "
                         "default 0.1")
-    parser.add_argument("--patience", type=float, metavar="SECONDS",
-                        help="in all, to wait for others and to repeat what they disturbed, "
-                        "default 60")
-    parser.add_argument("--realtime", action="store_true",
-                        help="everything of the lab before all else of the machine (SCHED_RR): "
-                        "for machines that others keep busy")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=here())
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--emulated", metavar="FILE",
@@ -102,10 +105,7 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if DIRECT not in options.ways:
         parser.error(f"--ways: {DIRECT} is what the others are held against")
-    options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (1.0 if options.quick else 1.5)
-    if options.patience is None:
-        options.patience = 0 if options.quick else 60
+    options.rounds = options.rounds or (1 if options.quick else 8)
     if options.searches is None:
         options.searches = 0 if options.quick else 2
     return options
@@ -121,20 +121,22 @@ def main() -> int:
     if reason:
         print(f"versus_dnsdist: {reason}", file=sys.stderr)
         return CANNOT
-    if options.realtime:  # inherited by all that the lab starts
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    calm = Calm(options.most_foreign, options.patience)
+    steady, searches, interrupted = [], [], False
     try:
-        steady, searches = measure_all(options, calm)
+        measure_all(options, steady, searches)
+    except KeyboardInterrupt:
+        if not steady:
+            raise
+        interrupted = True  # the rounds that were whole are worth being told
     except (LabError, RuntimeError) as error:
         print(f"versus_dnsdist: {error}", file=sys.stderr)
         return 1
-    report = versus_report.make(steady, searches, calm, options)
+    report = versus_report.make(steady, searches, options)
     versus_report.show(report)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({**report, "rounds": steady, "searches": searches}, file, indent=2)
-    return 0
+    return 130 if interrupted else 0
 
 
 if __name__ == "__main__":

@@ -33,20 +33,19 @@ def counted(rounds: list, most: float) -> list:
     return calm if len(calm) >= min(FEWEST_CALM, len(rounds)) else rounds
 
 
-def make(steady: list, searches: list, calm, options) -> dict:
+def make(steady: list, searches: list, options) -> dict:
     """The report; "of_dnsdist" is what a director adds to a query as a part of what dnsdist
     adds in the same round, with the policy that adds less."""
     rounds, searched = counted(steady, options.most_foreign), counted(searches,
                                                                       options.most_foreign)
     report = {
         "part": "dnsdist", "rate": options.rate, "tcp_rate": options.tcp_rate,
-        "seconds": options.seconds, "emulated_here": SLOWNESS != 1,
+        "emulated_here": SLOWNESS != 1,
         "softirq_is_apart": cpu.softirq_is_apart(),
         "rounds_counted": len(rounds), "rounds_made": len(steady),
         "searches_counted": len(searched), "searches_made": len(searches),
         "foreign_share_of_one_cpu": max(map(foreign, rounds + searched)),
-        "most_foreign": options.most_foreign, "samples_repeated": calm.repeated,
-        "realtime": options.realtime,
+        "most_foreign": options.most_foreign, "beside": options.beside,
         "ways": {way: {kind: _of_way(rounds, searched, way, kind) for kind in options.kinds}
                  for way in options.ways},
         "of_dnsdist": {}}
@@ -158,11 +157,10 @@ def _show_emulated(report: dict):
 def _show_reserve(report: dict):
     made, counted_ = (report[f"rounds_{what}"] + report[f"searches_{what}"]
                       for what in ("made", "counted"))
-    print(f"\n  {report['samples_repeated']} samples were done again, and {made - counted_} of "
-          f"{made} rounds thrown away, because\n  others used more than "
-          f"{100 * report['most_foreign']:.0f}% of a processor meanwhile.")
-    if report["realtime"]:
-        print("  All of the lab ran before all else of the machine (SCHED_RR).")
+    print(f"\n  {made - counted_} of {made} rounds were thrown away because others used more than "
+          f"{100 * report['most_foreign']:.0f}% of a processor.")
+    if report["beside"]:
+        print("  Others could run meanwhile.")
     if report["softirq_is_apart"]:
         print("  This kernel accounts softirq time apart from processes (IRQ_TIME_ACCOUNTING): all "
               "columns\n  but machine lack the network's work and the director's.")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import cpu
+from alone import alone
 from lab import ipvs, plan, wait_for
 from lab.director import CALM_CHECK, Director, cluster, director_block
 from lab.system import LabError, find_program
@@ -28,6 +29,7 @@ class Entered:
 
     targets: list
     balancer: list = field(default_factory=list)  # pids
+    quiet: callable = alone  # a context manager: while it lasts others run or do not
 
 
 def own_addresses(lab) -> list:
