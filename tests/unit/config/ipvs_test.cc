@@ -13,21 +13,21 @@ std::string virtual_server_of(const std::string& head, const std::string& lines,
     return "director { dataplane ipvs }\nvirtual_server " + head + " {\nlb_kind DR\n" + lines +
            "\nreal_server 203.0.113.11 53 {\n" + server_lines + "\nTCP_CHECK {\n}\n}\n}\n";
 }
-core::Service service(const std::string& head, const std::string& lines,
-                      const std::string& server_lines = "") {
+core::Service service_of(const std::string& head, const std::string& lines,
+                         const std::string& server_lines = "") {
     return configuration_of(virtual_server_of(head, lines, server_lines)).services.at(0);
 }
 
 TEST(Ipvs, udp_is_spread_packet_by_packet_unless_something_keeps_the_flow) {
     const auto ops = [](const std::string& lines) {
-        return service("192.0.2.53 53", lines).ipvs.one_packet;
+        return service_of("192.0.2.53 53", lines).ipvs.one_packet;
     };
     EXPECT_TRUE(ops("lb_algo wrr"));
     EXPECT_FALSE(ops("protocol TCP"));
     EXPECT_FALSE(ops("persistence_timeout 60"));
     EXPECT_TRUE(ops("persistence_timeout 60\nops"));
-    EXPECT_FALSE(service("192.0.2.53 53", "", "lvs_method NAT").ipvs.one_packet);
-    EXPECT_TRUE(service("fwmark 7", "lb_algo wrr").ipvs.one_packet);
+    EXPECT_FALSE(service_of("192.0.2.53 53", "", "lvs_method NAT").ipvs.one_packet);
+    EXPECT_TRUE(service_of("fwmark 7", "lb_algo wrr").ipvs.one_packet);
     // What counts connections would find none, and take one server for all.
     for (const char* const scheduler : {"wlc", "lc", "sed", "nq"}) {
         EXPECT_FALSE(ops(std::string("lb_algo ") + scheduler)) << scheduler;
@@ -37,7 +37,7 @@ TEST(Ipvs, udp_is_spread_packet_by_packet_unless_something_keeps_the_flow) {
 
 TEST(Ipvs, persistence_has_a_time_and_a_granularity) {
     const auto options = [](const std::string& lines) {
-        return service("192.0.2.53 53", lines).ipvs;
+        return service_of("192.0.2.53 53", lines).ipvs;
     };
     EXPECT_EQ(options("persistence_timeout").persistence_timeout, 360U);
     EXPECT_EQ(options("persistence_timeout 0").persistence_timeout, 0U);
@@ -51,15 +51,15 @@ TEST(Ipvs, persistence_has_a_time_and_a_granularity) {
 }
 
 TEST(Ipvs, a_service_by_mark_or_for_all_ports_has_its_servers_at_port_0) {
-    const core::Service marked = service("fwmark 7", "lb_algo rr");
+    const core::Service marked = service_of("fwmark 7", "lb_algo rr");
     EXPECT_EQ(marked.key.to_string(), "fwmark 7");
     EXPECT_EQ(marked.real_servers[0].endpoint.to_string(), "203.0.113.11:0");
     EXPECT_EQ(marked.real_servers[0].name, "203.0.113.11:53");
-    EXPECT_EQ(service("fwmark 7", "ip_family inet", "lvs_method NAT")
+    EXPECT_EQ(service_of("fwmark 7", "ip_family inet", "lvs_method NAT")
                   .real_servers[0]
                   .endpoint.to_string(),
               "203.0.113.11:53");
-    const core::Service all = service("192.0.2.53", "");
+    const core::Service all = service_of("192.0.2.53", "");
     EXPECT_EQ(all.key.port, 0);
     EXPECT_EQ(all.ipvs.persistence_timeout, 360U);
     const core::Configuration configuration = configuration_of(virtual_server_of("192.0.2.53", ""));
@@ -79,11 +79,12 @@ TEST(Ipvs, groups_may_hold_marks_of_both_families) {
 
 TEST(Ipvs, servers_may_have_their_own_method_and_thresholds) {
     const core::Service mixed =
-        service("192.0.2.53 53", "", "lvs_method TUN\nuthreshold 100\nlthreshold 50");
+        service_of("192.0.2.53 53", "", "lvs_method TUN\nuthreshold 100\nlthreshold 50");
     EXPECT_EQ(mixed.method, ForwardingMethod::dr);
     EXPECT_EQ(mixed.real_servers[0].method, ForwardingMethod::tun);
     EXPECT_EQ(mixed.real_servers[0].thresholds, (core::Thresholds{100, 50}));
-    EXPECT_EQ(service("192.0.2.53 53", "", "lvs_method DR").real_servers[0].method, std::nullopt);
+    EXPECT_EQ(service_of("192.0.2.53 53", "", "lvs_method DR").real_servers[0].method,
+              std::nullopt);
     says(virtual_server_of("192.0.2.53 53", "lb_algo wrr", "uthreshold 5\nlthreshold 6"),
          "t.conf:7:1: error: lthreshold 6 must not be more than uthreshold, 5\n");
     says(virtual_server_of("192.0.2.53 54", "lb_algo wrr"),
@@ -98,8 +99,8 @@ TEST(Ipvs, tells_what_the_kernel_cannot_do) {
     says(virtual_server_of("192.0.2.53 53", "lb_algo sh"),
          "t.conf:4:9: warning: lb_algo sh without sh-fallback: the clients of a server with weight "
          "0 (drained, say) get no answer; add sh-fallback\n");
-    EXPECT_TRUE(service("192.0.2.53 53", "lb_algo sh\nflag-1").ipvs.fallback);
-    EXPECT_TRUE(service("192.0.2.53 53", "lb_algo sh\nsh-fallback\nflag-2").other_hash);
+    EXPECT_TRUE(service_of("192.0.2.53 53", "lb_algo sh\nflag-1").ipvs.fallback);
+    EXPECT_TRUE(service_of("192.0.2.53 53", "lb_algo sh\nsh-fallback\nflag-2").other_hash);
 }
 
 TEST(Ipvs, the_native_form_has_it_all) {

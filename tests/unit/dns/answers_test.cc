@@ -14,7 +14,7 @@ namespace {
 
 using core::AnswerMatch;
 using Message = std::vector<std::uint8_t>;
-constexpr std::uint16_t id = 0x1234;
+constexpr std::uint16_t query_id = 0x1234;
 
 core::DnsCheck expecting(AnswerMatch match, std::vector<std::string> answers,
                          std::uint16_t type = 1) {
@@ -29,7 +29,7 @@ core::DnsCheck expecting(AnswerMatch match, std::vector<std::string> answers,
 Message reply_with(const core::DnsCheck& check, const std::vector<Message>& answers,
                    std::uint16_t flags = 0x8080) {
     Query query = Query::make(check).value();
-    query.set_id(id);
+    query.set_id(query_id);
     Message reply(query.message().begin(),
                   query.message().begin() + header_size +
                       static_cast<std::ptrdiff_t>(query.question().size()));
@@ -57,7 +57,7 @@ Message reply_with(const core::DnsCheck& check, const std::vector<Message>& answ
 }
 
 std::string reason(const core::DnsCheck& check, const Message& reply) {
-    return judge(reply, Query::make(check).value(), id, Criteria::make(check).value(),
+    return judge(reply, Query::make(check).value(), query_id, Criteria::make(check).value(),
                  Protocol::udp)
         .reason;
 }

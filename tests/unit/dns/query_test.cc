@@ -13,7 +13,7 @@
 namespace dnsdirector::dns {
 namespace {
 
-core::DnsCheck question(std::string name) {
+core::DnsCheck check_of(std::string name) {
     core::DnsCheck check;
     check.name = std::move(name);
     check.type = 1;
@@ -26,7 +26,7 @@ std::string label_of(const Query& query) {
 }
 
 TEST(Query, CarriesAnOptRecordOnlyWithEdns) {
-    core::DnsCheck check = question("example.com");
+    core::DnsCheck check = check_of("example.com");
     const std::size_t bare = Query::make(check)->message().size();
     check.edns = core::Edns{.buffer_size = 4096, .dnssec_ok = true};
     const Query query = Query::make(check).value();
@@ -37,7 +37,7 @@ TEST(Query, CarriesAnOptRecordOnlyWithEdns) {
 }
 
 TEST(Query, AsksForAuthenticationByAdOrDo) {
-    core::DnsCheck check = question("example.com");
+    core::DnsCheck check = check_of("example.com");
     const auto ad = [&] { return Query::make(check)->message()[3] & core::header_flag::ad; };
     EXPECT_EQ(ad(), 0);
     check.required_flags = core::header_flag::ad;
@@ -47,7 +47,7 @@ TEST(Query, AsksForAuthenticationByAdOrDo) {
 }
 
 TEST(Query, PutsANewLabelInFrontOfTheName) {
-    core::DnsCheck check = question("example.com");
+    core::DnsCheck check = check_of("example.com");
     check.random_label = true;
     Query query = Query::make(check).value();
     std::set<std::string> labels;
@@ -74,7 +74,7 @@ TEST(Query, PutsANewLabelInFrontOfTheName) {
 /// Header and question can be read back, whatever is asked for, and the length
 /// in front is that of the message.
 RC_GTEST_PROP(Query, IsWellFormedWhateverIsAsked, ()) {
-    core::DnsCheck check = question("www.example.com");
+    core::DnsCheck check = check_of("www.example.com");
     check.type = *rc::gen::arbitrary<std::uint16_t>();
     check.klass = *rc::gen::arbitrary<std::uint16_t>();
     check.recursion_desired = *rc::gen::arbitrary<bool>();

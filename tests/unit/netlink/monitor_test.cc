@@ -15,7 +15,7 @@ namespace {
 using support::drive;
 using support::ip;
 
-IpAddress address(const char* text) {
+IpAddress parsed(const char* text) {
     return IpAddress::parse(text).value();
 }
 
@@ -47,7 +47,7 @@ TEST(NetlinkMonitor, follows_links_addresses_neighbours_and_routes) {
     ip("addr add 203.0.113.1/24 dev eth0");
     ASSERT_TRUE(drive(*monitor, [&] {
         return std::any_of(addresses.begin(), addresses.end(), [](const auto& seen) {
-            return seen.first.address == address("203.0.113.1") && seen.first.prefix_length == 24 &&
+            return seen.first.address == parsed("203.0.113.1") && seen.first.prefix_length == 24 &&
                    !seen.second;
         });
     }));
@@ -67,7 +67,7 @@ TEST(NetlinkMonitor, follows_links_addresses_neighbours_and_routes) {
     const auto known = std::find_if(neighbours.begin(), neighbours.end(),
                                     [](const Neighbour& seen) { return seen.mac.has_value(); });
     ASSERT_NE(known, neighbours.end());
-    EXPECT_EQ(known->address, address("203.0.113.11"));
+    EXPECT_EQ(known->address, parsed("203.0.113.11"));
     EXPECT_EQ(to_string(*known->mac), "02:00:00:00:00:11");
 
     ip("addr del 203.0.113.1/24 dev eth0");

@@ -21,18 +21,11 @@ using test::Recorder;
 using test::Replies;
 using test::reply_to;
 using test::Responder;
+using test::right;
+using test::truncated;
 
-Replies right(const Bytes& query) {
-    return {reply_to(query)};
-}
-Replies truncated(const Bytes& query) {
-    Bytes reply = reply_to(query);
-    reply[2] |= 0x02;
-    return {reply};
-}
-
-core::Check check_of(const Endpoint& target, Milliseconds timeout = Milliseconds{200},
-                     std::uint32_t tries = 1) {
+core::Check dig_check_of(const Endpoint& target, Milliseconds timeout = Milliseconds{200},
+                         std::uint32_t tries = 1) {
     core::DigCheck dig;
     dig.name = "www.example.com.";
     dig.edns = core::Edns{};
@@ -75,7 +68,7 @@ TEST(DigProbe, SendsWhatDigSends) {
         query = got;
         return right(got);
     });
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dig_check_of(server.endpoint());
     std::get<core::DigCheck>(check.what).edns = core::Edns{4096, true};
     EXPECT_EQ(dig_once(check).exit_status, 0);
     const Bytes head = {0x01, 0x20, 0, 1, 0, 0, 0, 0, 0, 1};  // RD, AD; question, OPT
@@ -87,16 +80,16 @@ TEST(DigProbe, SendsWhatDigSends) {
 
 TEST(DigProbe, AnyReplyPassesAndSilenceIsNine) {
     Responder server([](const Bytes& query) { return Replies{reply_to(query, 2)}; });
-    EXPECT_EQ(dig_once(check_of(server.endpoint())).exit_status, 0);
+    EXPECT_EQ(dig_once(dig_check_of(server.endpoint())).exit_status, 0);
     Responder silent({});
-    const DigReport report = dig_once(check_of(silent.endpoint(), Milliseconds{50}, 3));
+    const DigReport report = dig_once(dig_check_of(silent.endpoint(), Milliseconds{50}, 3));
     EXPECT_EQ(report.exit_status, 9);
     EXPECT_EQ(report.report.verdict.reason, "timeout");
     EXPECT_EQ(silent.udp_queries(), 3);
 }
 
 TEST(DigProbe, ARefusalIsAFailureLikeAnyOther) {
-    const DigReport report = dig_once(check_of(test::closed_port(), Milliseconds{200}, 3));
+    const DigReport report = dig_once(dig_check_of(test::closed_port(), Milliseconds{200}, 3));
     EXPECT_EQ(report.exit_status, 9);
     EXPECT_EQ(report.report.verdict.reason, "connection refused");
     EXPECT_EQ(report.report.verdict.failure, Failure::silence);
@@ -110,7 +103,7 @@ TEST(DigProbe, ALateReplyToAnEarlierTryIsLost) {
         std::this_thread::sleep_for(Milliseconds{150});
         return right(query);
     });
-    EXPECT_EQ(dig_once(check_of(server.endpoint(), Milliseconds{100}, 2)).exit_status, 9);
+    EXPECT_EQ(dig_once(dig_check_of(server.endpoint(), Milliseconds{100}, 2)).exit_status, 9);
 }
 
 TEST(DigProbe, AsksAgainWithTheServersCookieAndThenOverTcp) {
@@ -121,7 +114,7 @@ TEST(DigProbe, AsksAgainWithTheServersCookieAndThenOverTcp) {
             return Replies{bad_cookie(query)};
         },
         right);
-    EXPECT_EQ(dig_once(check_of(server.endpoint())).exit_status, 0);
+    EXPECT_EQ(dig_once(dig_check_of(server.endpoint())).exit_status, 0);
     ASSERT_EQ(cookies.size(), 2U);
     EXPECT_EQ(cookies[0].size(), 8U);
     EXPECT_EQ(cookies[1].size(), 16U);
@@ -132,7 +125,7 @@ TEST(DigProbe, AsksAgainWithTheServersCookieAndThenOverTcp) {
 
 TEST(DigProbe, TruncationGoesToTcpUnlessItIsIgnored) {
     Responder server(truncated, {}, Responder::Tcp::closes);
-    core::Check check = check_of(server.endpoint(), Milliseconds{200}, 2);
+    core::Check check = dig_check_of(server.endpoint(), Milliseconds{200}, 2);
     const DigReport report = dig_once(check);
     EXPECT_EQ(report.exit_status, 9);
     EXPECT_EQ(report.report.verdict.reason, "connection closed without an answer");
@@ -149,7 +142,7 @@ TEST(DigProbe, WhatIsPassedOverBeginsTheTimeAnew) {
         return Replies{other};
     });
     const auto start = test::Steady::now();
-    const DigReport report = dig_once(check_of(server.endpoint(), Milliseconds{120}));
+    const DigReport report = dig_once(dig_check_of(server.endpoint(), Milliseconds{120}));
     EXPECT_EQ(report.exit_status, 9);
     EXPECT_EQ(report.report.verdict.reason, "timeout; 1 reply ignored: wrong ID or question");
     EXPECT_GE(test::Steady::now() - start, Milliseconds{200});
@@ -157,7 +150,7 @@ TEST(DigProbe, WhatIsPassedOverBeginsTheTimeAnew) {
 
 TEST(DigProbe, TheLimitEndsTheRound) {
     Responder silent({});
-    core::Check check = check_of(silent.endpoint(), Milliseconds{100}, 100);
+    core::Check check = dig_check_of(silent.endpoint(), Milliseconds{100}, 100);
     check.timing.limit = Milliseconds{250};
     Recorder recorder;
     const auto start = test::Steady::now();
@@ -168,7 +161,7 @@ TEST(DigProbe, TheLimitEndsTheRound) {
 }
 
 TEST(DigProbe, AMissingSourceIsOurFaultAndDigsNine) {
-    core::Check check = check_of(test::closed_port(), Milliseconds{200}, 3);
+    core::Check check = dig_check_of(test::closed_port(), Milliseconds{200}, 3);
     std::get<core::DigCheck>(check.what).via.source = IpAddress::parse("192.0.2.99");
     const DigReport report = dig_once(check);
     EXPECT_EQ(report.exit_status, 9);
@@ -176,7 +169,7 @@ TEST(DigProbe, AMissingSourceIsOurFaultAndDigsNine) {
 }
 
 TEST(DigProbe, AQuestionIsPutAnewSixtyFourTimesAtMost) {
-    core::Check check = check_of(test::closed_port(), Milliseconds{200}, 100);
+    core::Check check = dig_check_of(test::closed_port(), Milliseconds{200}, 100);
     std::get<core::DigCheck>(check.what).tcp = true;
     EXPECT_EQ(dig_once(check).exit_status, 9);
     Responder closing({}, {}, Responder::Tcp::closes);
@@ -188,7 +181,7 @@ TEST(DigProbe, AQuestionIsPutAnewSixtyFourTimesAtMost) {
 TEST(DigProbe, ServesManyRoundsFromFewSockets) {
     Responder server(right);
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dig_check_of(server.endpoint());
     check.timing.every = Milliseconds{50};
     recorder.prober->add(1, check, true);
     ASSERT_TRUE(recorder.wait_for(30));

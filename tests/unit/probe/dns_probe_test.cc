@@ -16,17 +16,10 @@ using test::Recorder;
 using test::Replies;
 using test::reply_to;
 using test::Responder;
+using test::right;
+using test::truncated;
 
-Replies right(const Bytes& query) {
-    return {reply_to(query)};
-}
-Replies truncated(const Bytes& query) {
-    Bytes reply = reply_to(query);
-    reply[2] |= 0x02;
-    return {reply};
-}
-
-core::Check check_of(const Endpoint& target, Protocol transport = Protocol::udp) {
+core::Check dns_check_of(const Endpoint& target, Protocol transport = Protocol::udp) {
     core::Check check;
     check.target = target;
     core::DnsCheck dns;
@@ -48,7 +41,7 @@ core::DnsCheck& dns_of(core::Check& check) {
 TEST(UdpProbe, PassesWithTheAnswerTime) {
     Responder server(right);
     Recorder recorder;
-    const core::Verdict verdict = recorder.ask(check_of(server.endpoint()));
+    const core::Verdict verdict = recorder.ask(dns_check_of(server.endpoint()));
     EXPECT_EQ(verdict.failure, Failure::none);
     EXPECT_EQ(verdict.reason, "");
     EXPECT_GT(verdict.rtt.count(), 0);
@@ -58,7 +51,7 @@ TEST(UdpProbe, PassesWithTheAnswerTime) {
 TEST(UdpProbe, NamesTheStatusThatFails) {
     Responder server([](const Bytes& query) { return Replies{reply_to(query, 2)}; });
     Recorder recorder;
-    const core::Verdict verdict = recorder.ask(check_of(server.endpoint()));
+    const core::Verdict verdict = recorder.ask(dns_check_of(server.endpoint()));
     EXPECT_EQ(verdict.failure, Failure::answer);
     EXPECT_EQ(verdict.reason, "SERVFAIL");
 }
@@ -71,7 +64,7 @@ TEST(UdpProbe, IgnoresAWrongIdAndQuestionAndTakesTheRightReply) {
         return Replies{wrong_id, wrong_question, Bytes{1}, Bytes{}, reply_to(query)};
     });
     Recorder recorder;
-    EXPECT_EQ(recorder.ask(check_of(server.endpoint())).failure, Failure::none);
+    EXPECT_EQ(recorder.ask(dns_check_of(server.endpoint())).failure, Failure::none);
     EXPECT_EQ(recorder.prober->statistics().ignored_replies, 4);
 }
 
@@ -82,14 +75,14 @@ TEST(UdpProbe, OnlyWrongRepliesAreATimeoutThatSaysSo) {
         return Replies{reply};
     });
     Recorder recorder;
-    const core::Verdict verdict = recorder.ask(check_of(server.endpoint()));
+    const core::Verdict verdict = recorder.ask(dns_check_of(server.endpoint()));
     EXPECT_EQ(verdict.failure, Failure::silence);
     EXPECT_EQ(verdict.reason, "timeout; 1 reply ignored: wrong ID or question");
 }
 
 TEST(UdpProbe, AClosedPortIsRefusedAtOnce) {
     Recorder recorder;
-    core::Check check = check_of(test::closed_port());
+    core::Check check = dns_check_of(test::closed_port());
     check.timing.tries = 3;
     check.timing.timeout = Seconds{3};
     const core::Verdict verdict = recorder.ask(check, Milliseconds{1500});
@@ -100,7 +93,7 @@ TEST(UdpProbe, AClosedPortIsRefusedAtOnce) {
 TEST(UdpProbe, SilenceTimesOutAfterAllTriesAndNotBefore) {
     Responder server({});
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     check.timing.timeout = Milliseconds{100};
     check.timing.tries = 3;
     const auto start = test::Steady::now();
@@ -118,7 +111,7 @@ TEST(UdpProbe, ALaterTryPasses) {
     int queries = 0;
     Responder server([&](const Bytes& query) { return ++queries < 3 ? Replies{} : right(query); });
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     check.timing.timeout = Milliseconds{80};
     check.timing.tries = 3;
     const core::Verdict verdict = recorder.ask(check);
@@ -136,7 +129,7 @@ TEST(UdpProbe, ALateReplyToAnEarlierTryCounts) {
         return Replies{reply_to(first)};
     });
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     check.timing.timeout = Milliseconds{100};
     check.timing.tries = 2;
     const core::Verdict verdict = recorder.ask(check);
@@ -147,7 +140,7 @@ TEST(UdpProbe, ALateReplyToAnEarlierTryCounts) {
 TEST(UdpProbe, TruncationIsAskedAgainOverTcpUnlessTheCheckSaysOtherwise) {
     Responder server(truncated, right);
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     EXPECT_EQ(recorder.ask(check).failure, Failure::none);
     EXPECT_EQ(server.tcp_queries(), 1);
     dns_of(check).on_truncated = core::OnTruncated::fail;
@@ -160,13 +153,13 @@ TEST(UdpProbe, TruncationIsAskedAgainOverTcpUnlessTheCheckSaysOtherwise) {
 TEST(UdpProbe, TheVerdictOfATruncatedReplyIsThatOfTheWholeOne) {
     Responder server(truncated, [](const Bytes& query) { return Replies{reply_to(query, 5)}; });
     Recorder recorder;
-    EXPECT_EQ(recorder.ask(check_of(server.endpoint())).reason, "REFUSED");
+    EXPECT_EQ(recorder.ask(dns_check_of(server.endpoint())).reason, "REFUSED");
 }
 
 TEST(UdpProbe, SendsFromTheSourceAddress) {
     Responder server(right, {}, Responder::Tcp::answers, "127.0.0.9");
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     dns_of(check).via.source = IpAddress::parse("127.0.0.5");
     EXPECT_EQ(recorder.ask(check).failure, Failure::none);
     dns_of(check).via.source = IpAddress::parse("203.0.113.1");
@@ -181,7 +174,7 @@ TEST(UdpProbe, SendsFromTheSourceAddress) {
 TEST(UdpProbe, AFixedSourcePortServesRoundAfterRound) {
     Responder server(truncated, right);
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     dns_of(check).via.source_port = 40253;
     for (int round = 1; round <= 3; ++round) {
         const core::Verdict verdict = recorder.ask(check);
@@ -192,7 +185,7 @@ TEST(UdpProbe, AFixedSourcePortServesRoundAfterRound) {
 
 TEST(UdpProbe, AnImpossibleQuestionFailsLocallyAndSaysWhy) {
     Recorder recorder;
-    core::Check check = check_of(test::closed_port());
+    core::Check check = dns_check_of(test::closed_port());
     dns_of(check).expect_answers = {"not-an-address"};
     const core::Verdict verdict = recorder.ask(check);
     EXPECT_EQ(verdict.failure, Failure::local);
@@ -202,13 +195,13 @@ TEST(UdpProbe, AnImpossibleQuestionFailsLocallyAndSaysWhy) {
 TEST(UdpProbe, AsksOverIpv6Too) {
     Responder server(truncated, right, Responder::Tcp::answers, "::1");
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     dns_of(check).via.source = IpAddress::parse("::1");
     EXPECT_EQ(recorder.ask(check).failure, Failure::none);
     EXPECT_EQ(server.udp_queries(), 1);
     EXPECT_EQ(server.tcp_queries(), 1);
     for (const Protocol transport : {Protocol::udp, Protocol::tcp})
-        EXPECT_EQ(recorder.ask(check_of(test::closed_port("::1"), transport)).reason,
+        EXPECT_EQ(recorder.ask(dns_check_of(test::closed_port("::1"), transport)).reason,
                   "connection refused");
 }
 
@@ -218,7 +211,7 @@ TEST(UdpProbe, AReplyThatTookTooLongIsLate) {
         return right(query);
     });
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     check.timing.timeout = Milliseconds{2000};
     dns_of(check).max_time = Milliseconds{20};
     const core::Verdict verdict = recorder.ask(check);
@@ -238,7 +231,7 @@ TEST(UdpProbe, AsksForAnotherNameInEachRound) {
         return questions.size() == 1 ? Replies{} : right(query);
     });
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     check.timing.timeout = Milliseconds{80};
     check.timing.tries = 2;
     dns_of(check).random_label = true;
@@ -258,12 +251,12 @@ TEST(UdpProbe, KeepsTheReplyThatFailedAndNoOther) {
         return Replies{sent};
     });
     Recorder recorder;
-    const core::Verdict failed = recorder.ask(check_of(server.endpoint()));
+    const core::Verdict failed = recorder.ask(dns_check_of(server.endpoint()));
     ASSERT_TRUE(failed.reply);
     EXPECT_EQ(*failed.reply, sent);
     status = 0;
-    EXPECT_FALSE(recorder.ask(check_of(server.endpoint())).reply);
-    EXPECT_FALSE(recorder.ask(check_of(test::closed_port())).reply);
+    EXPECT_FALSE(recorder.ask(dns_check_of(server.endpoint())).reply);
+    EXPECT_FALSE(recorder.ask(dns_check_of(test::closed_port())).reply);
 }
 
 TEST(UdpProbe, SendsEdnsWhereToldAndJudgesTheFlags) {
@@ -273,7 +266,7 @@ TEST(UdpProbe, SendsEdnsWhereToldAndJudgesTheFlags) {
         return Replies{reply};
     });
     Recorder recorder;
-    core::Check check = check_of(server.endpoint());
+    core::Check check = dns_check_of(server.endpoint());
     dns_of(check).fail_on = {1};
     EXPECT_EQ(recorder.ask(check).reason, "FORMERR");
     dns_of(check).edns = core::Edns{.buffer_size = 1232, .dnssec_ok = true};
@@ -287,7 +280,8 @@ TEST(TcpProbe, PassesAlsoWhenTheAnswerComesInPieces) {
     for (const auto how : {Responder::Tcp::answers, Responder::Tcp::in_pieces}) {
         Responder server({}, right, how);
         Recorder recorder;
-        EXPECT_EQ(recorder.ask(check_of(server.endpoint(), Protocol::tcp)).failure, Failure::none);
+        EXPECT_EQ(recorder.ask(dns_check_of(server.endpoint(), Protocol::tcp)).failure,
+                  Failure::none);
         EXPECT_EQ(server.udp_queries(), 0);
     }
 }
@@ -303,17 +297,18 @@ TEST(TcpProbe, IgnoresWrongIdsWhileTimeIsLeft) {
             },
             how);
         Recorder recorder;
-        EXPECT_EQ(recorder.ask(check_of(server.endpoint(), Protocol::tcp)).failure, Failure::none);
+        EXPECT_EQ(recorder.ask(dns_check_of(server.endpoint(), Protocol::tcp)).failure,
+                  Failure::none);
         EXPECT_EQ(recorder.prober->statistics().ignored_replies, 2);
     }
 }
 
 TEST(TcpProbe, ARefusalAndAResetAreRefusals) {
     Recorder recorder;
-    EXPECT_EQ(recorder.ask(check_of(test::closed_port(), Protocol::tcp)).reason,
+    EXPECT_EQ(recorder.ask(dns_check_of(test::closed_port(), Protocol::tcp)).reason,
               "connection refused");
     Responder server({}, right, Responder::Tcp::resets);
-    const core::Verdict verdict = recorder.ask(check_of(server.endpoint(), Protocol::tcp));
+    const core::Verdict verdict = recorder.ask(dns_check_of(server.endpoint(), Protocol::tcp));
     EXPECT_EQ(verdict.failure, Failure::refused);
     EXPECT_EQ(verdict.reason, "connection reset");
 }
@@ -321,7 +316,7 @@ TEST(TcpProbe, ARefusalAndAResetAreRefusals) {
 TEST(TcpProbe, AConnectionClosedWithoutAnAnswerFailsAfterAllTries) {
     Responder server({}, right, Responder::Tcp::closes);
     Recorder recorder;
-    core::Check check = check_of(server.endpoint(), Protocol::tcp);
+    core::Check check = dns_check_of(server.endpoint(), Protocol::tcp);
     check.timing.tries = 2;
     const core::Verdict verdict = recorder.ask(check);
     EXPECT_EQ(verdict.failure, Failure::answer);
@@ -332,7 +327,7 @@ TEST(TcpProbe, AConnectionClosedWithoutAnAnswerFailsAfterAllTries) {
 TEST(TcpProbe, SilenceTimesOut) {
     Responder server({}, [](const Bytes&) { return Replies{}; });
     Recorder recorder;
-    const core::Verdict verdict = recorder.ask(check_of(server.endpoint(), Protocol::tcp));
+    const core::Verdict verdict = recorder.ask(dns_check_of(server.endpoint(), Protocol::tcp));
     EXPECT_EQ(verdict.failure, Failure::silence);
     EXPECT_EQ(verdict.reason, "timeout");
 }

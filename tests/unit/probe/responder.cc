@@ -40,6 +40,16 @@ Bytes reply_to(const Bytes& query, std::uint8_t rcode) {
     return reply;
 }
 
+Replies right(const Bytes& query) {
+    return {reply_to(query)};
+}
+
+Replies truncated(const Bytes& query) {
+    Bytes reply = reply_to(query);
+    reply[2] |= 0x02;
+    return {reply};
+}
+
 Responder::Responder(Answer udp, Answer tcp, Tcp how, const char* address)
     : udp_answer_(std::move(udp)), tcp_answer_(std::move(tcp)), how_(how) {
     endpoint_.address = *IpAddress::parse(address);

@@ -23,6 +23,10 @@ using Answer = std::function<Replies(const Bytes& query)>;
 /// The query turned into a reply with this status and no records.
 Bytes reply_to(const Bytes& query, std::uint8_t rcode = 0);
 
+/// Answers: the reply alone; and the reply with TC set, without records.
+Replies right(const Bytes& query);
+Replies truncated(const Bytes& query);
+
 /// A server on a loopback address in a thread of its own, over UDP and TCP on one port.
 class Responder {
 public:

@@ -12,14 +12,11 @@ using test::Bytes;
 using test::Recorder;
 using test::Replies;
 using test::reply_to;
+using test::right;
 using test::TlsServer;
 using How = TlsServer::How;
 
-Replies right(const Bytes& query) {
-    return {reply_to(query)};
-}
-
-core::Check check_of(const Endpoint& target) {
+core::Check tls_check_of(const Endpoint& target) {
     core::Check check;
     check.target = target;
     core::DnsCheck dns;
@@ -40,7 +37,7 @@ TEST(TlsProbe, PassesWhateverTheCertificateAndHoweverTheAnswerComes) {
         TlsServer server(right, how);
         Recorder recorder;
         for (int round = 1; round <= 3; ++round) {
-            const core::Verdict verdict = recorder.ask(check_of(server.endpoint()));
+            const core::Verdict verdict = recorder.ask(tls_check_of(server.endpoint()));
             EXPECT_EQ(verdict.failure, Failure::none) << verdict.reason;
             EXPECT_GT(verdict.rtt.count(), 0);
             EXPECT_EQ(server.queries(), round);
@@ -57,7 +54,7 @@ TEST(TlsProbe, TakesAReplyOfManyRecords) {
                                        static_cast<std::uint8_t>(record)});
         return Replies{reply};
     });
-    core::Check check = check_of(server.endpoint());
+    core::Check check = tls_check_of(server.endpoint());
     std::get<core::DnsCheck>(check.what).min_answers = 1024;
     Recorder recorder;
     const core::Verdict verdict = recorder.ask(check);
@@ -71,7 +68,7 @@ TEST(TlsProbe, JudgesTheReplyAndIgnoresWrongIds) {
         return Replies{wrong, reply_to(query, 2)};
     });
     Recorder recorder;
-    const core::Verdict verdict = recorder.ask(check_of(server.endpoint()));
+    const core::Verdict verdict = recorder.ask(tls_check_of(server.endpoint()));
     EXPECT_EQ(verdict.failure, Failure::answer);
     EXPECT_EQ(verdict.reason, "SERVFAIL");
     EXPECT_EQ(recorder.prober->statistics().ignored_replies, 1);
@@ -93,7 +90,7 @@ TEST(TlsProbe, SaysHowTheServerMisbehaves) {
     for (const auto& [how, failure, reason] : cases) {
         TlsServer server(right, how);
         Recorder recorder;
-        core::Check check = check_of(server.endpoint());
+        core::Check check = tls_check_of(server.endpoint());
         if (how == How::silent) check.timing.timeout = Milliseconds{200};
         const core::Verdict verdict = recorder.ask(check);
         EXPECT_EQ(verdict.failure, failure) << reason;
@@ -103,7 +100,7 @@ TEST(TlsProbe, SaysHowTheServerMisbehaves) {
 
 TEST(TlsProbe, AClosedPortIsRefused) {
     Recorder recorder;
-    const core::Verdict verdict = recorder.ask(check_of(test::closed_port()));
+    const core::Verdict verdict = recorder.ask(tls_check_of(test::closed_port()));
     EXPECT_EQ(verdict.failure, Failure::refused);
     EXPECT_EQ(verdict.reason, "connection refused");
 }
@@ -112,7 +109,7 @@ TEST(TlsProbe, ManySessionsGoOnSideBySide) {
     TlsServer good(right), other(right, How::speaks_plain);
     Recorder recorder;
     for (CheckId id = 0; id < 20; ++id)
-        recorder.prober->add(id, check_of((id % 2 == 0 ? good : other).endpoint()), true);
+        recorder.prober->add(id, tls_check_of((id % 2 == 0 ? good : other).endpoint()), true);
     ASSERT_TRUE(recorder.wait_for(20, Seconds{10}));
     for (const Recorder::Entry& entry : recorder.verdicts)
         EXPECT_EQ(entry.verdict.passed(), entry.id % 2 == 0) << entry.verdict.reason;
