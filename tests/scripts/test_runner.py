@@ -35,7 +35,7 @@ class Tree:
         self.program("bin/id", "echo 0")
         for name in ("unshare", "bpftool", "clang++-19"):
             self.program("bin/" + name, "true")
-        self.program("build/fuzz/fuzz_config", f"echo '{FUZZ_FINE}'")
+        self.program("build/debug/fuzz_config", f"echo '{FUZZ_FINE}'")
         self.file("tests/fuzz/corpus/config/seed", "x")
         self.file("tests/scripts/test_it.py", "def test_scripts(): pass")
         self.file("tests/lab/test_it.py", IN_BOTH)
@@ -89,7 +89,7 @@ def test_a_part_can_be_run_alone(tree, options, absent):
     ("scripts/build", "exit 1"),
     ("scripts/lab-vm", "[ $1 = --check ] || { echo the kernel panicked; exit 125; }"),
     ("scripts/lab-vm", "exit 1"),
-    ("build/fuzz/fuzz_config", "echo 'SUMMARY: libFuzzer: deadly signal'; exit 77"),
+    ("build/debug/fuzz_config", "echo 'SUMMARY: libFuzzer: deadly signal'; exit 77"),
 ])
 def test_a_failing_runner_fails_the_whole(tree, name, body):
     tree.program(name, body)
@@ -114,7 +114,7 @@ def test_no_tests_is_a_failure(tree):
 
 
 def test_no_fuzzer_is_a_failure(tree):
-    (tree.path / "build/fuzz/fuzz_config").unlink()
+    (tree.path / "build/debug/fuzz_config").unlink()
     assert tree.run()[0] == 1
 
 

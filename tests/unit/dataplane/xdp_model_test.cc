@@ -25,7 +25,7 @@ namespace host = packets::host;
 using test::frame_of;
 using test::Packet;
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef DNSDIRECTOR_SANITIZED
 constexpr int many_packets = 100'000;
 #else
 constexpr int many_packets = 1'000'000;
