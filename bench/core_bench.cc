@@ -84,9 +84,8 @@ void decision(benchmark::State& state) {
     }
     const std::function<const CheckState&(CheckIndex)> check_state =
         [&](CheckIndex check) -> const CheckState& { return checks[check]; };
-    const std::function<std::string(const Endpoint&)> unreachable = [](const Endpoint&) {
-        return std::string();
-    };
+    const std::function<std::string(const Endpoint&, ForwardingMethod)> unreachable =
+        [](const Endpoint&, ForwardingMethod) { return std::string(); };
     const Overrides overrides;
     ServiceDecision before;
     for (auto _ : state) {

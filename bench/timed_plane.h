@@ -39,11 +39,12 @@ public:
     [[nodiscard]] Result<dataplane::Choice> choose(const dataplane::Flow& flow) const override {
         return plane_->choose(flow);
     }
-    void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) override {
+    void track(std::span<const dataplane::TrackedServer> servers) override {
         plane_->track(servers);
     }
-    [[nodiscard]] std::string unreachable_reason(const Endpoint& server) const override {
-        return plane_->unreachable_reason(server);
+    [[nodiscard]] std::string unreachable_reason(const Endpoint& server,
+                                                 core::ForwardingMethod method) const override {
+        return plane_->unreachable_reason(server, method);
     }
     [[nodiscard]] std::vector<dataplane::AttachedInterface> interfaces() const override {
         return plane_->interfaces();

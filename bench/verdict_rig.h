@@ -95,17 +95,17 @@ private:
     /// The plane forwards to every server before the engine starts, which then
     /// adopts this: all checks are up without 10,000 verdicts.
     Result<void> fill() {
-        std::vector<std::pair<core::ServiceKey, Endpoint>> members;
+        std::vector<dataplane::TrackedServer> members;
         for (const core::Service& service : configuration_.services)
             for (const core::RealServer& server : service.real_servers)
-                members.emplace_back(service.key, server.endpoint);
+                members.push_back({service.key, server.endpoint, service.method});
         plane_.track(members);
         const TimePoint limit = monotonic_now() + patience;
-        for (const auto& [service, server] : members)
-            while (!plane_.unreachable_reason(server).empty()) {
+        for (const auto& [service, server, method] : members)
+            while (!plane_.unreachable_reason(server, method).empty()) {
                 if (monotonic_now() > limit)
                     return fail("{} stays unreachable: {}", server.to_string(),
-                                plane_.unreachable_reason(server));
+                                plane_.unreachable_reason(server, method));
                 pump(Milliseconds{10});
             }
         auto found = plane_.read();

@@ -33,8 +33,24 @@ enum { ABI_VERSION = 2 };
  * load. With 4,096 services a quarter of the buckets is in use.
  */
 enum { DIRECTORY_BITS = 14, DIRECTORY_SIZE = 1 << DIRECTORY_BITS };
+
+/*
+ * Which machines' frames are never forwarded (again): a bit for each hash of a
+ * MAC, and the MACs themselves in the map `insiders`, asked only where the bit
+ * is set. The frames of a network come from a router or two: one cache line.
+ */
+enum { INSIDER_BITS = 17, INSIDER_WORDS = 1 << (INSIDER_BITS - 6) };
+
 struct directory {
-    __u16 first[DIRECTORY_SIZE]; /* swapped */
+    __u16 first[DIRECTORY_SIZE];       /* swapped */
+    __u64 insider_bits[INSIDER_WORDS]; /* swapped */
+};
+
+/* Value of `insiders`: whose MAC it is. */
+enum insider {
+    INSIDER_SERVER = 1,
+    INSIDER_DIRECTOR = 2, /* another one */
+    INSIDER_SELF = 3,     /* an interface of this machine */
 };
 
 /* Longest chain of service records in one bucket; user space keeps to it. */
@@ -69,7 +85,8 @@ struct service {
     __u8 method;
     __u8 reserved[2];
     __u64 previous; /* swapped; the table before a recent change, 0 for none */
-    __u8 reserved_too[16];
+    __u32 local;    /* counter of the server that is this machine's own; 0: none is */
+    __u8 reserved_too[12];
 };
 
 /*
@@ -99,13 +116,37 @@ struct slot_block {
  */
 enum { SLOT_MOVED = 1 << 15 };
 
+/*
+ * destination.way: 0 where an untagged frame with other MACs is all it takes,
+ * which is what the path is fast for; else the number of tags, and flags.
+ */
+enum {
+    WAY_TAGS = 3,   /* mask: VLAN tags that the frame leaves with, 0 to 2 */
+    WAY_LOCAL = 4,  /* the server is this machine: the packet passes to its stack */
+    WAY_TUNNEL = 8, /* IP in IP; see struct tunnel */
+    WAY_IPV6 = 16,  /* with WAY_TUNNEL: both headers */
+};
+
 /* Where a packet goes. The MACs stand as in the frame, to be copied at once. */
 struct destination {
-    __u8 server_mac[6];
-    __u8 own_mac[6]; /* of the interface it leaves by */
-    __u32 ifindex;   /* of that interface; 0: no way is known, and no slot leads here */
-    __u32 counter;   /* index of server_counters */
-    __u32 reserved[3];
+    __u8 server_mac[6]; /* or the router's on the way to it */
+    __u8 own_mac[6];    /* of the interface it leaves by */
+    __u32 ifindex;      /* of that interface; 0: no way is known, and no slot leads here */
+    __u32 counter;      /* index of server_counters */
+    __u32 way;
+    __u32 tags[2]; /* the outermost first, each as in the frame: protocol, control information */
+};
+
+/*
+ * The outer header of a destination with WAY_TUNNEL, at the same index. A map
+ * of its own, so that direct routing among a thousand servers has half the
+ * cache lines to fetch.
+ */
+struct tunnel {
+    __u64 source[2]; /* IPv4: first four bytes of source[0], as in struct service */
+    __u64 server[2];
+    __u32 entropy; /* bits of the source's last word that follow the flow's hash */
+    __u32 mtu;     /* of the link, bytes: the largest packet, outer header included */
 };
 
 /* Per CPU. `cursor` counts up to the table's length and starts again. */
@@ -233,14 +274,16 @@ struct instance {
 /* name, verdict, what it says */
 #define FOR_EACH_REASON(REASON)                                                                   \
     REASON(no_server, PASS, "no server can take it: left to the local stack")                     \
-    REASON(loop, DROP, "came from the server that it would go to")                                \
+    REASON(loop, DROP, "came from a real server, another director or this machine")               \
     REASON(malformed, DROP, "lengths or version of its headers contradict each other")            \
     REASON(fragment, DROP, "fragment whose first one, which has the ports, was not seen")         \
     REASON(ipv6_extension, PASS, "IPv6 headers that cannot be followed: left to the local stack") \
     REASON(icmp_error, DROP, "ICMP error, and nobody knows which server it is for")               \
     REASON(icmp_too_big, DROP, "too big for the way to a client: the daemon tells all servers")   \
     REASON(icmp_lost, DROP, "the same, but the daemon has more of them than it can tell")         \
-    REASON(vlan, PASS, "VLAN tag: left to the local stack")                                       \
+    REASON(tunnel_mtu, DROP, "too big for the tunnel: answered by ICMP, not too often")           \
+    REASON(tunnel_ttl, DROP, "time to live 1 before a tunnel: answered by ICMP")                  \
+    REASON(no_headroom, DROP, "no room in the driver's buffer for tags or a tunnel")              \
     REASON(no_egress, DROP, "the server's interface is gone")                                     \
     REASON(broken_table, DROP, "a table names a slot or record that does not exist")
 
@@ -259,6 +302,7 @@ enum reason {
 ABI_SIZE(struct service, 64);
 ABI_SIZE(struct slot_block, 64);
 ABI_SIZE(struct destination, 32);
+ABI_SIZE(struct tunnel, 40);
 ABI_SIZE(struct service_state, 24);
 ABI_SIZE(struct count, 16);
 ABI_SIZE(struct fragment_key, 40);

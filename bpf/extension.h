@@ -67,7 +67,8 @@ ALWAYS_INLINE __u32 extension_length(__u32 next, const __u8* header) {
 }
 
 /* Follows the headers of the IPv6 packet that begins at `at`. */
-NEVER_INLINE __u64 walk6(struct xdp_md* context, __u32 at) {
+VERIFIED_ONCE __u64 walk6(struct xdp_md* context, __u32 at) {
+    KEEP_MASKED(at, HEADERS_END);
     struct packet packet = packet_of(context);
     const struct ipv6hdr* ip = bytes_at(&packet, at, sizeof(*ip));
     if (!ip) return CHAIN_SHORT;

@@ -80,7 +80,7 @@ ALWAYS_INLINE struct flow_bucket* bucket_of(void* map, __u64 name, __u32 buckets
 }
 
 /* Place of the flow with this tag in a bucket; FLOWS_PER_BUCKET where it is not. */
-SEPARATE __u32 find_flow(const struct flow_bucket* bucket, __u32 tag) {
+VERIFIED_ONCE __u32 find_flow(const struct flow_bucket* bucket, __u32 tag) {
     if (!bucket) return FLOWS_PER_BUCKET;
     __u32 i = 0;
     while (i < FLOWS_PER_BUCKET && bucket->flow[i] >> FLOW_TAG_SHIFT != tag)
@@ -152,7 +152,7 @@ ALWAYS_INLINE int put(__u64* at, __u64 old, __u64 flow) {
 }
 
 /* In its own place, if that is free, or in another one: no living flow gives way. */
-SEPARATE int learn(__u64 name, __u32 counter) {
+VERIFIED_ONCE int learn(__u64 name, __u32 counter) {
     struct flow_state* state = flow_state_now();
     struct flow_bucket* bucket = bucket_of(&flows, name, flow_control.buckets);
     if (!state || !bucket) return 0;
@@ -177,7 +177,7 @@ SEPARATE int learn(__u64 name, __u32 counter) {
 }
 
 /* In the place of none, or of the oldest. */
-SEPARATE int remember_young(__u64 name, __u32 counter) {
+VERIFIED_ONCE int remember_young(__u64 name, __u32 counter) {
     struct flow_bucket* bucket = bucket_of(&young_flows, name, flow_control.young_buckets);
     if (!bucket) return 0;
     __u32 epoch = flow_control.epoch;
@@ -265,7 +265,7 @@ ALWAYS_INLINE __u32 place_anew(const struct service* service, __u64 name, __u32 
  * The record of the server for a packet of a marked slot that recall() knows
  * nothing of; 0 for nobody.
  */
-SEPARATE __u32 place(__u64 name, __u32 hash, __u32 index, __u32 tcp) {
+VERIFIED_ONCE __u32 place(__u64 name, __u32 hash, __u32 index, __u32 tcp) {
     struct service* service = bpf_map_lookup_elem(&services, &index);
     if (!service) return 0;
     __u64* stale = 0;

@@ -1,48 +1,63 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Direct routing: the MACs change and nothing else. */
+/* The way to a server: mostly the MACs change and nothing else. */
 #pragma once
 
 #include "count.h"
 #include "maps.h"
 #include "parse.h"
 #include "select.h"
+#include "send.h"
+#include "tunnel.h"
+#include "vlan.h"
 
 /*
- * Layer-2 forwarding lowers no hop count: a frame that a server bounced (it
- * lacks the service IP and routes) would circle for ever.
+ * Every other way: VLAN tags that come or go, a tunnel, this machine's own stack.
+ * A verdict, perhaps with NOT_FORWARDED.
  */
-ALWAYS_INLINE int comes_from(const struct ethhdr* frame, const struct destination* to) {
-    return load32(frame->h_source) == load32(to->server_mac) &&
-           load16(frame->h_source + 4) == load16(to->server_mac + 4);
+VERIFIED_ONCE int by_another_way(struct xdp_md* context, const struct destination* to,
+                                 __u32 record) {
+    if (!to) return XDP_ABORTED;
+    if (to->way & WAY_LOCAL) return XDP_PASS;
+    if (to->way & WAY_TUNNEL) return send_by_tunnel(context, to, record, 0);
+    int verdict = send_by(to->ifindex);
+    if (verdict == XDP_ABORTED) return NOT_FORWARDED | not_forwarded(REASON_no_egress);
+    if (!write_link(context, to, 0, 0)) return NOT_FORWARDED | not_forwarded(REASON_no_headroom);
+    return verdict;
 }
 
-ALWAYS_INLINE void write_macs(void* frame, const struct destination* to) {
-    *(__u64*)frame = load64(to->server_mac);
-    *(__u32*)(frame + 8) = load32(to->own_mac + 2);
-}
-
-ALWAYS_INLINE int send(const struct destination* to) {
-    if (to->ifindex == instance.ifindex && instance.flags & INSTANCE_TRANSMIT) return XDP_TX;
-    /* The low bits of the flags are what it returns where there is no entry. */
-    return bpf_redirect_map(&egress, to->ifindex, XDP_ABORTED);
+/*
+ * A tunnel without tags, of a packet without tags and options. In line, since a
+ * call costs as much as the outer header where returns are guarded against
+ * speculation.
+ */
+ALWAYS_INLINE int is_plain_tunnel(const struct packet* packet, const struct destination* to) {
+    if (packet->plain == 4) return to->way == WAY_TUNNEL;
+    return packet->plain == 6 && to->way == (WAY_TUNNEL | WAY_IPV6);
 }
 
 /* Hands the packet to the server of this record. */
-ALWAYS_INLINE int forward(const struct packet* packet, struct service_state* state, __u32 record) {
+ALWAYS_INLINE int forward(struct xdp_md* context, const struct packet* packet,
+                          struct service_state* state, __u32 record) {
     struct destination* to = bpf_map_lookup_elem(&destinations, &record);
     if (!to || record == 0) return not_forwarded(REASON_broken_table);
     __u32 index = to->counter;
     struct count* count = bpf_map_lookup_elem(&server_counters, &index);
     if (!count) return not_forwarded(REASON_broken_table);
-    if (comes_from(packet->data, to)) return not_forwarded(REASON_loop);
 
-    int verdict = send(to);
-    if (verdict == XDP_ABORTED) return not_forwarded(REASON_no_egress);
     __u64 bytes = packet->end - packet->data;
+    int verdict;
+    if (to->way == 0 && !packet->tagged) {
+        verdict = send_by(to->ifindex);
+        if (verdict == XDP_ABORTED) return not_forwarded(REASON_no_egress);
+        write_macs(packet->data, to);
+    } else {
+        verdict = is_plain_tunnel(packet, to) ? send_by_tunnel(context, to, record, packet->plain)
+                                              : by_another_way(context, to, record);
+        if (verdict & NOT_FORWARDED) return verdict & ~NOT_FORWARDED;
+    }
     ++state->packets;
     state->bytes += bytes;
     ++count->packets;
     count->bytes += bytes;
-    write_macs(packet->data, to);
     return verdict;
 }

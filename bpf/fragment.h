@@ -27,18 +27,18 @@ ALWAYS_INLINE struct fragment_key fragment_key(const struct packet* packet, __u3
     return key;
 }
 
-ALWAYS_INLINE int serve_fragment(const struct packet* packet, const struct service* service,
-                                 __u32 index, __u32 identification) {
+ALWAYS_INLINE int serve_fragment(struct xdp_md* context, const struct packet* packet,
+                                 const struct service* service, __u32 index, __u32 identification) {
     __u32 datagram = hash_with(packet, identification);
-    return serve(packet, service, index, &datagram);
+    return serve(context, packet, service, index, &datagram);
 }
 
 /*
  * packet->ports and packet->where are known. `named`: all fragments say the
  * protocol, so that later ones find the same service without the map.
  */
-ALWAYS_INLINE int first_fragment(const struct packet* packet, const struct fragment_key* key,
-                                 __u32 protocol, int named) {
+ALWAYS_INLINE int first_fragment(struct xdp_md* context, const struct packet* packet,
+                                 const struct fragment_key* key, __u32 protocol, int named) {
     __u32 index;
     const struct service* service = find_service(packet, &index);
     if (named && service && selects_by(service) != SELECT_FLOW && packet->ports >> 16 == DNS_PORT) {
@@ -50,24 +50,25 @@ ALWAYS_INLINE int first_fragment(const struct packet* packet, const struct fragm
     }
     /* The local stack's, and by the map so are the others. */
     if (!service) return XDP_PASS;
-    return serve_fragment(packet, service, index, key->identification);
+    return serve_fragment(context, packet, service, index, key->identification);
 }
 
 /* `protocol` is what its header names. */
-ALWAYS_INLINE int later_fragment(struct packet* packet, const struct fragment_key* key,
-                                 __u32 protocol, __u32 family) {
+ALWAYS_INLINE int later_fragment(struct xdp_md* context, struct packet* packet,
+                                 const struct fragment_key* key, __u32 protocol, __u32 family) {
     __u32 index;
     const struct fragment_ports* said = bpf_map_lookup_elem(&fragments, key);
     if (said && bpf_ktime_get_coarse_ns() - said->seen < FRAGMENTS_LIVE_NS) {
         packet->ports = said->ports;
         packet->where = where_of(said->ports >> 16, said->protocol & 0xff, family);
         const struct service* service = find_service(packet, &index);
-        return service ? serve_fragment(packet, service, index, key->identification) : XDP_PASS;
+        return service ? serve_fragment(context, packet, service, index, key->identification)
+                       : XDP_PASS;
     }
     packet->where = where_of(DNS_PORT, protocol, family);
     const struct service* service = find_service(packet, &index);
     if (!service || selects_by(service) == SELECT_FLOW) return not_forwarded(REASON_fragment);
-    return serve_fragment(packet, service, index, key->identification);
+    return serve_fragment(context, packet, service, index, key->identification);
 }
 
 /* A first fragment has a whole transport header (RFC 1858, RFC 7112), or is no honest one. */
@@ -76,8 +77,9 @@ ALWAYS_INLINE __u32 transport_least(__u32 protocol) {
 }
 
 /* UDP or TCP in IPv4; the header at `at` has been looked at. */
-NEVER_INLINE int fragment4(struct xdp_md* context, __u32 at) {
-    struct packet packet = packet_of(context);
+VERIFIED_ONCE int fragment4(struct xdp_md* context, __u32 at) {
+    KEEP_MASKED(at, LINK_BITS);
+    struct packet packet = rare_packet(context);
     const struct iphdr* ip = bytes_at(&packet, at, sizeof(*ip));
     if (!ip || ip->version != 4 || ip->ihl < 5) return XDP_PASS;
     packet.address[0] = ip->daddr;
@@ -89,13 +91,14 @@ NEVER_INLINE int fragment4(struct xdp_md* context, __u32 at) {
     if (total <= header_length || packet.data + at + total > packet.end)
         return not_forwarded(REASON_malformed);
     struct fragment_key key = fragment_key(&packet, ip->id, where_of(0, protocol, 4));
-    if (ip->frag_off & bpf_htons(0x1fff)) return later_fragment(&packet, &key, protocol, 4);
+    if (ip->frag_off & bpf_htons(0x1fff))
+        return later_fragment(context, &packet, &key, protocol, 4);
     const __u32* ports = bytes_at(&packet, at + header_length, sizeof(*ports));
     if (!ports || total - header_length < transport_least(protocol))
         return not_forwarded(REASON_malformed);
     packet.ports = *ports;
     packet.where = where_of(packet.ports >> 16, protocol, 4);
-    return first_fragment(&packet, &key, protocol, 1);
+    return first_fragment(context, &packet, &key, protocol, 1);
 }
 
 /*
@@ -103,13 +106,13 @@ NEVER_INLINE int fragment4(struct xdp_md* context, __u32 at) {
  * header that says more than "whole". `end`: offset at which it ends by its own
  * account; that much is there.
  */
-ALWAYS_INLINE int fragment6(struct packet* packet, const struct fragment_header* part, __u64 chain,
-                            __u32 end) {
+ALWAYS_INLINE int fragment6(struct xdp_md* context, struct packet* packet,
+                            const struct fragment_header* part, __u64 chain, __u32 end) {
     __u32 next = chain_next(chain);
     struct fragment_key key = fragment_key(packet, part->identification, where_of(0, 0, 6));
     if (chain & CHAIN_LATER) {
         if (next != IPPROTO_UDP && next != IPPROTO_TCP && !is_extension(next)) return XDP_PASS;
-        return later_fragment(packet, &key, next, 6);
+        return later_fragment(context, packet, &key, next, 6);
     }
     if (next != IPPROTO_UDP && next != IPPROTO_TCP) return XDP_PASS;
     __u32 offset = chain_offset(chain);
@@ -117,5 +120,5 @@ ALWAYS_INLINE int fragment6(struct packet* packet, const struct fragment_header*
     if (!ports || offset + transport_least(next) > end) return not_forwarded(REASON_malformed);
     packet->ports = *ports;
     packet->where = where_of(packet->ports >> 16, next, 6);
-    return first_fragment(packet, &key, next, part->next == next);
+    return first_fragment(context, packet, &key, next, part->next == next);
 }

@@ -31,6 +31,11 @@ HASH_FUNCTION __u32 directory_bucket(__u64 address0, __u64 address1, __u32 where
     return (__u32)(sum >> (64 - DIRECTORY_BITS));
 }
 
+/* Bit of the directory's insider_bits; the MAC in the first six bytes, the rest zero. */
+HASH_FUNCTION __u32 insider_bit(__u64 mac) {
+    return (__u32)(mac * HASH_K1 >> (64 - INSIDER_BITS));
+}
+
 /*
  * 32 well mixed bits of a flow. A multilinear sum (its products don't wait for
  * each other), then one round of multiply and fold, which is a bijection: flows

@@ -34,9 +34,11 @@ ALWAYS_INLINE int is_error4(__u32 type) {
 }
 
 /* Hands the packet at `at`, `bytes` long, which are there, to the daemon. */
-NEVER_INLINE int hand_over(struct xdp_md* context, const struct packet* of, __u32 at, __u32 bytes) {
+NEVER_INLINE int hand_over(struct xdp_md* context, const struct packet* of, __u32 at, __u32 bytes,
+                           __u32 local) {
     struct packet packet = packet_of(context);
     const struct ethhdr* frame = packet.data;
+    if ((const void*)(frame + 1) > packet.end) return not_forwarded(REASON_icmp_error);
     const void* from = bytes_at(&packet, at, sizeof(struct iphdr));
     if (!from || bytes > TOO_BIG_BYTES_MAX) return not_forwarded(REASON_icmp_error);
     struct too_big* message = bpf_ringbuf_reserve(&too_big, sizeof(*message), 0);
@@ -62,7 +64,9 @@ NEVER_INLINE int hand_over(struct xdp_md* context, const struct packet* of, __u3
         message->packet[done++] = *(const __u8*)from++;
     }
     bpf_ringbuf_submit(message, 0);
-    return not_forwarded(REASON_icmp_too_big);
+    /* This machine's own server hears it from its stack. */
+    int verdict = not_forwarded(REASON_icmp_too_big);
+    return local ? XDP_PASS : verdict;
 }
 
 /* An error for the flow in `packet`, or for a flow of which only the service is known. */
@@ -72,9 +76,10 @@ ALWAYS_INLINE int serve_error(struct xdp_md* context, struct packet* packet, int
     const struct service* service = find_service(packet, &index);
     if (!service) return XDP_PASS; /* of a connection of the director's own */
     if (service->select == SELECT_CURSOR)
-        return says_size ? hand_over(context, packet, at, bytes) : not_forwarded(REASON_icmp_error);
+        return says_size ? hand_over(context, packet, at, bytes, service->local)
+                         : not_forwarded(REASON_icmp_error);
     if (selects_by(service) == SELECT_FLOW && !has_ports) return not_forwarded(REASON_icmp_error);
-    return serve(packet, service, index, 0);
+    return serve(context, packet, service, index, 0);
 }
 
 /* The quoted packet went the other way: from the service to the client. */
@@ -83,8 +88,9 @@ ALWAYS_INLINE __u32 turned(__u32 ports) {
 }
 
 /* ICMP in IPv4, at `at`. */
-NEVER_INLINE int icmp4(struct xdp_md* context, __u32 at) {
-    struct packet packet = packet_of(context);
+VERIFIED_ONCE int icmp4(struct xdp_md* context, __u32 at) {
+    KEEP_MASKED(at, LINK_BITS);
+    struct packet packet = rare_packet(context);
     const struct iphdr* ip = bytes_at(&packet, at, sizeof(*ip));
     if (!ip || ip->version != 4 || ip->ihl < 5 || is_fragment4(ip)) return XDP_PASS;
     __u32 quoted_at = at + ip->ihl * 4 + sizeof(struct icmp_header);

@@ -40,31 +40,47 @@ struct member_key {
     __u16 reserved;
 };
 
-/* How frames reach a server, for a successor that can't look it up in time. */
-enum { HOP_UNKNOWN = 0, HOP_DIRECT = 1 /* on this interface, untagged, by these MACs */ };
+/*
+ * How frames reach a server, for a successor that can't look it up in time: from
+ * this interface by these MACs, unless it is this machine itself. A way that a
+ * version does not know is HOP_UNKNOWN to it.
+ */
+enum {
+    HOP_UNKNOWN = 0,
+    HOP_DIRECT = 1, /* untagged */
+    HOP_TAGGED = 2, /* with `tags` */
+    HOP_TUNNEL = 3, /* the same, or untagged; an outer header of the server's family */
+    HOP_LOCAL = 4,  /* the packet passes to this machine's own stack */
+};
 
 struct member {
     __u32 counter; /* index of the counters that the description names */
     __u32 weight;
     __u32 forwarded; /* 1: a destination of the service; 0: only its counters are kept */
-    /* Of a service: core::Scheduler, core::ForwardingMethod, Service::other_hash. */
+    /* Of a service: core::Scheduler, Service::other_hash. Of both: core::ForwardingMethod. */
     __u8 scheduler;
     __u8 method;
     __u8 other_hash;
-    /* Of a server. One that a version does not know is HOP_UNKNOWN to it. */
+    /* The rest is of a server. */
     __u8 hop;
-    __u8 server_mac[6];
-    __u8 own_mac[6];
-    __u32 ifindex;
-    __u8 reserved[32];
+    __u8 server_mac[6]; /* or the router's on the way to it */
+    __u8 own_mac[6];    /* of the interface it is routed to */
+    __u32 ifindex;      /* of the port, below all VLAN devices */
+    __u32 tags[2];      /* the outermost first, as in the frame; 0: none */
+    /* HOP_TUNNEL: to the server's address. */
+    __u64 source[2];  /* as in struct service, zero where it follows the flow */
+    __u32 mtu;        /* of the link, bytes: the largest packet, outer header included */
+    __u8 source_bits; /* the last so many bits of the source follow the flow; 0 to 32 */
+    __u8 reserved[3];
 };
 
 /* By interface index: what to put back at a clean stop. */
+enum { VLAN_WAS_ON_CTAG = 1, VLAN_WAS_ON_STAG = 2 }; /* taken off frames by the card */
 struct attachment {
     __u32 generic; /* 1: attached in generic mode */
     __u32 gro_was_on;
     __u32 lro_was_on;
-    __u32 reserved;
+    __u32 vlan_was_on; /* VLAN_WAS_ON_* */
 };
 
 /*

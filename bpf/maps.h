@@ -14,8 +14,12 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE static __attribute__((noinline))
-/* A function that the verifier looks at once, whoever calls it with what. */
-#define SEPARATE __attribute__((noinline))
+/*
+ * A global function: the verifier looks at it once, and not again from each place
+ * that calls it. Pointers other than the context must be tested for 0; what it
+ * returns may be anything, as far as the caller's verification goes.
+ */
+#define VERIFIED_ONCE __attribute__((noinline))
 
 /* A build for user space (tests/packets) sets them itself. */
 #ifdef __bpf__
@@ -53,6 +57,24 @@ struct {
     __type(key, __u32);
     __type(value, struct destination);
 } destinations SEC(".maps");
+
+/* Beside the destinations, index by index. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct tunnel);
+} tunnels SEC(".maps");
+
+/* MAC, in the first six bytes -> enum insider. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1);
+    __type(key, __u64);
+    __type(value, __u32);
+} insiders SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -106,6 +128,18 @@ struct {
     __type(key, __u32);
     __type(value, __u64);
 } reasons SEC(".maps");
+
+/* Answers by ICMP that each CPU may still send; see tunnel.h. */
+struct icmp_budget {
+    __u64 refilled; /* ns, of bpf_ktime_get_ns() */
+    __u64 answers;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct icmp_budget);
+} icmp_budgets SEC(".maps");
 
 /* Interface index -> interface, for servers behind another one. */
 struct {

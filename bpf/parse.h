@@ -57,6 +57,10 @@ ALWAYS_INLINE __u32 length_of(__be16 field) {
 struct packet {
     void* data;
     void* end;
+    void* network;         /* IP header */
+    __u32 at;              /* its offset */
+    __u64 tagged;          /* it may have VLAN tags; a constant where that matters */
+    __u64 plain;           /* likewise: 4 or 6, where the headers are those two alone; else 0 */
     const void* transport; /* of a whole packet of the flow; else 0 */
     __u64 address[2];      /* the service's */
     __u64 source[2];       /* the client's address, as `address` is written */
@@ -67,10 +71,24 @@ struct packet {
 ALWAYS_INLINE struct packet packet_of(const struct xdp_md* context) {
     struct packet packet = {.data = (void*)(long)context->data,
                             .end = (void*)(long)context->data_end,
+                            .network = (void*)(long)context->data + sizeof(struct ethhdr),
+                            .at = sizeof(struct ethhdr),
+                            .tagged = 0,
+                            .plain = 0,
                             .address = {0, 0},
                             .source = {0, 0}};
     return packet;
 }
+
+/* Of rare kinds, which all take the general way out: it looks for tags itself. */
+ALWAYS_INLINE struct packet rare_packet(const struct xdp_md* context) {
+    struct packet packet = packet_of(context);
+    packet.tagged = 1;
+    return packet;
+}
+
+/* The offset of a network header, 14, 18 or 22, fits into these bits. */
+enum { LINK_BITS = 31 };
 
 /*
  * `bytes` (a constant) of the frame from `offset` on; 0 where it ends before. No

@@ -8,6 +8,7 @@
 #include "count.h"
 #include "flow.h"
 #include "forward.h"
+#include "insider.h"
 #include "select.h"
 #include "service.h"
 
@@ -18,45 +19,55 @@ ALWAYS_INLINE __u64 name_of_flow(const struct packet* packet, __u32 index) {
     return flow_name6(flow_control.key, packet->source[0], packet->source[1], port, index);
 }
 
-/* A packet of a slot that changed hands, or of a service where nobody takes new flows. */
-ALWAYS_INLINE int serve_remembered(const struct packet* packet, struct service_state* state,
-                                   __u32 hash, __u32 index, __u32 length) {
-    __u32 tcp = TCP_NONE;
+/* A whole segment of which not even the header is there. */
+ALWAYS_INLINE int is_cut_short(const struct packet* packet) {
     const struct tcphdr* segment = packet->transport;
-    if (segment) {
-        if ((const void*)(segment + 1) > packet->end) return not_forwarded(REASON_malformed);
-        tcp = ((const __u8*)segment)[13];
-    }
+    return segment && (const void*)(segment + 1) > packet->end;
+}
+
+/*
+ * A packet of a slot that changed hands, or of a service where nobody takes new
+ * flows: the record of the server that has its flow, 0 for nobody.
+ */
+ALWAYS_INLINE __u32 record_of_flow(const struct packet* packet, __u32 hash, __u32 index) {
+    __u32 tcp = packet->transport ? ((const __u8*)packet->transport)[13] : TCP_NONE;
     __u64 name = name_of_flow(packet, index);
     __u32 record = recall(name, index, tcp);
-    if (!record) record = place(name, hash, index, tcp);
-    if (record) return forward(packet, state, record);
-    return length ? not_forwarded(REASON_broken_table) : not_forwarded(REASON_no_server);
+    return record ? record : place(name, hash, index, tcp);
 }
 
 /*
  * A packet of a service whose headers are sound. `datagram`: where the service goes
  * by turns, a hash that its fragments have in common; 0 for a packet that is whole.
  */
-ALWAYS_INLINE int serve(const struct packet* packet, const struct service* service, __u32 index,
-                        const __u32* datagram) {
+ALWAYS_INLINE int serve(struct xdp_md* context, const struct packet* packet,
+                        const struct service* service, __u32 index, const __u32* datagram) {
+    if (comes_from_insider(packet)) return serve_here(service, index, packet->end - packet->data);
     __u64 table = *(const volatile __u64*)&service->table;
     __u32 length = table_length(table), select = service->select, hash = 0;
     if (length == 0 && !(select & SELECT_REMEMBERS)) return not_forwarded(REASON_no_server);
     struct service_state* state = bpf_map_lookup_elem(&service_states, &index);
     if (!state) return not_forwarded(REASON_broken_table);
-    __u32 at;
+    __u32 record, at;
     if (select == SELECT_CURSOR) {
         at = datagram ? slot_of_hash(*datagram, length) : next_of_cursor(state, length);
     } else {
         hash = select & SELECT_SOURCE ? hash_of_source(packet) : hash_with(packet, packet->ports);
         at = slot_of_hash(hash, length);
     }
+    const __u16* slot = 0;
     if (length) {
-        const __u16* slot = slot_at(table, at);
+        slot = slot_at(table, at);
         if (!slot) return not_forwarded(REASON_broken_table);
-        if (!(*slot & SLOT_MOVED)) return forward(packet, state, record_of(table, *slot));
     }
-    if (!(select & SELECT_REMEMBERS)) return not_forwarded(REASON_broken_table);
-    return serve_remembered(packet, state, hash, index, length);
+    if (slot && !(*slot & SLOT_MOVED)) {
+        record = record_of(table, *slot);
+    } else {
+        if (!(select & SELECT_REMEMBERS)) return not_forwarded(REASON_broken_table);
+        if (is_cut_short(packet)) return not_forwarded(REASON_malformed);
+        record = record_of_flow(packet, hash, index);
+        if (!record && length) return not_forwarded(REASON_broken_table);
+        if (!record) return not_forwarded(REASON_no_server);
+    }
+    return forward(context, packet, state, record);
 }

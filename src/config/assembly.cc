@@ -245,12 +245,11 @@ void Assembly::check_scheduler(core::Scheduler scheduler, const Position& at,
 
 void Assembly::check_method(core::ForwardingMethod method, const Position& at,
                             std::string_view hint) {
-    if (!xdp() || method == core::ForwardingMethod::dr) return;
-    diagnostics_.error(
-        at,
-        "lb_kind {} is nothing that the xdp plane does{}; write lb_kind DR, or dataplane ipvs, "
-        "which can",
-        method == core::ForwardingMethod::nat ? "NAT" : "TUN", hint);
+    if (!xdp() || method != core::ForwardingMethod::nat) return;
+    diagnostics_.error(at,
+                       "NAT is nothing that the xdp plane does{}; write DR (same network) or TUN "
+                       "(behind routers), or dataplane ipvs, which can",
+                       hint);
 }
 
 void Assembly::check_director() {

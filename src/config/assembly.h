@@ -31,9 +31,10 @@ public:
     /// Whether a server that is reached in this way keeps the port that was asked: only the
     /// kernel's address translation changes it. Planes that forward nothing do not mind.
     [[nodiscard]] bool keeps_port(core::ForwardingMethod method) const {
-        return xdp() ? method == core::ForwardingMethod::dr
-                     : ipvs() && method != core::ForwardingMethod::nat;
+        return (xdp() || ipvs()) && method != core::ForwardingMethod::nat;
     }
+    /// Whether each server of a service may be reached in a way of its own.
+    [[nodiscard]] bool methods_may_differ() const { return xdp() || ipvs(); }
 
     /// Warns that a keyword has no effect on this plane; in a file of a thousand servers once
     /// is enough.

@@ -51,7 +51,7 @@ private:
     using Method = std::optional<Placed<core::ForwardingMethod>>;
     /// Of a server or the sorry server.
     [[nodiscard]] core::ForwardingMethod method_of(const Method& own) const {
-        return own && assembly_.ipvs() ? own->value : method();
+        return own && assembly_.methods_may_differ() ? own->value : method();
     }
     [[nodiscard]] core::ForwardingMethod sorry_method() const {
         return method_of(draft_.sorry_method);
@@ -147,16 +147,16 @@ void VirtualServerBuilder::judge_heads() {
 /// What only the ipvs plane can do.
 void VirtualServerBuilder::judge_options() {
     judge_persistence(draft_.persistence, false, assembly_);
+    if (assembly_.methods_may_differ() && !draft_.encapsulation.value.empty())
+        diagnostics_.error(draft_.encapsulation.position,
+                           "TUN type {} is not supported: write TUN, which is IPIP",
+                           draft_.encapsulation.value);
     constexpr std::string_view own = "the scheduler's own default holds";
     if (!assembly_.ipvs()) {
         if (draft_.flag_1_at) assembly_.no_effect(*draft_.flag_1_at, "flag-1", own);
         if (draft_.flag_2_at) assembly_.no_effect(*draft_.flag_2_at, "flag-2", own);
         return;
     }
-    if (!draft_.encapsulation.value.empty())
-        diagnostics_.error(draft_.encapsulation.position,
-                           "TUN type {} is not supported: write TUN, which is IPIP",
-                           draft_.encapsulation.value);
     const auto nat = [&](const Method& each) {
         return method_of(each) == core::ForwardingMethod::nat;
     };
@@ -239,10 +239,12 @@ void VirtualServerBuilder::judge_quorum() {
             weights);
 }
 
-/// A service's servers are all reached in one way, but by the kernel's IPVS.
+/// A server's own way. Where nothing is forwarded all have the service's.
 void VirtualServerBuilder::judge_method(const std::optional<Placed<core::ForwardingMethod>>& own,
                                         std::string_view keyword) {
-    if (own && !assembly_.ipvs() && own->value != method())
+    if (own && assembly_.methods_may_differ() && own->value != method())
+        assembly_.check_method(own->value, own->position, "");
+    if (own && !assembly_.methods_may_differ() && own->value != method())
         diagnostics_.error(own->position,
                            "{} {} differs from the virtual_server's lb_kind, {}; a service reaches "
                            "all its servers in one way here",
@@ -258,7 +260,7 @@ void VirtualServerBuilder::judge_endpoint(const Endpoint& endpoint, core::Forwar
         const auto found = std::find_if(addresses_.begin(), addresses_.end(), fits);
         return found == addresses_.end() ? nullptr : &*found;
     };
-    if (by != core::ForwardingMethod::tun)
+    if (by != core::ForwardingMethod::tun || assembly_.xdp())
         if (const auto* other = find([&](const Placed<core::ServiceKey>& service) {
                 return service.value.address.family() != address.family();
             }))

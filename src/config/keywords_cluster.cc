@@ -143,8 +143,8 @@ const Keyword keywords[] = {
      .name = "lb_kind",
      .kind = Kind::one_of,
      .help = "How packets reach the server: DR (direct routing, in one network, the server holds "
-             "the service IP too); the xdp plane has no other, the ipvs plane TUN (IPIP) and NAT, "
-             "too",
+             "the service IP too), or TUN (in an IP tunnel, behind routers); the ipvs plane has "
+             "NAT, too",
      .standard = "DR",
      .choices = "DR TUN NAT",
      .handle = set_method},

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include <fmt/format.h>
+
+#include "config/address_range.h"
 #include "config/keywords.h"
 
 namespace dnsdirector::config {
@@ -54,6 +57,39 @@ void set_xdp_mode(const Call& call) {
     settings(call).xdp_mode = modes[call.arguments.choices.front()];
 }
 
+void add_other_directors(const Call& call) {
+    auto& directors = settings(call).other_directors;
+    for (const auto& address : call.arguments.addresses)
+        if (std::find(directors.begin(), directors.end(), address.value) != directors.end())
+            call.diagnostics.error(address.position, "other_directors: {} is named twice",
+                                   address.value.to_string());
+        else
+            directors.push_back(address.value);
+}
+
+void add_tunnel_source(const Call& call) {
+    const std::string& text = call.arguments.text;
+    const auto slash = text.find('/');
+    const auto range = parse_address_range(text);
+    if (!range || slash == std::string::npos) {
+        call.diagnostics.error(
+            call.arguments.argument_at, "tunnel_source: {}; write a network, as in 198.51.100.0/24",
+            range ? fmt::format("`{}` has no length", text) : range.error().message);
+        return;
+    }
+    auto& sources = settings(call).tunnel_sources;
+    if (std::any_of(sources.begin(), sources.end(), [&](const core::Prefix& each) {
+            return each.address.family() == range->first.family();
+        }))
+        call.diagnostics.error(call.arguments.argument_at,
+                               "tunnel_source: {} is the second {} network; one of each family is "
+                               "all there may be",
+                               text, to_string(range->first.family()));
+    else
+        sources.push_back(
+            {range->first, static_cast<unsigned>(std::stoul(text.substr(slash + 1)))});
+}
+
 void set_script_user(const Call& call) {
     warn_of_group(call);
     settings(call).script_user = call.arguments.text;
@@ -96,6 +132,24 @@ const Keyword keywords[] = {
      .standard = "auto",
      .choices = "auto native generic",
      .handle = set_xdp_mode},
+    {.in = Block::director,
+     .name = "other_directors",
+     .kind = Kind::addresses,
+     .help = "Directors on the same networks that are not real servers here: on the xdp plane what "
+             "they forward is not forwarded again, so that no wiring makes a packet circle. The "
+             "director's own addresses may be among them",
+     .repeats = true,
+     .handle = add_other_directors},
+    {.in = Block::director,
+     .name = "tunnel_source",
+     .kind = Kind::text,
+     .help =
+         "A network, as in `198.51.100.0/24`, whose addresses the xdp plane's tunnels (`lb_kind "
+         "TUN`) start at, another one for each flow, so that a server's card spreads them over "
+         "its queues; it must be routed to the director. One of each family",
+     .standard = "the address that the route to the server has",
+     .repeats = true,
+     .handle = add_tunnel_source},
     {.in = Block::director,
      .name = "service_interface",
      .kind = Kind::interface,

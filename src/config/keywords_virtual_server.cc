@@ -202,8 +202,8 @@ const Keyword keywords[] = {
     {.in = Block::virtual_server,
      .name = "lb_kind",
      .kind = Kind::method,
-     .help = "How packets reach the server; the xdp plane has DR, so that the default has to be "
-             "replaced there; the ipvs plane has all three (TUN as IPIP)",
+     .help = "How packets reach the server; the xdp plane has DR and TUN (IPIP), so that the "
+             "default has to be replaced there; the ipvs plane has all three",
      .standard = "NAT",
      .choices = "DR TUN NAT",
      .handle = set_method},
@@ -276,8 +276,7 @@ const Keyword keywords[] = {
     {.in = Block::virtual_server,
      .name = "sorry_server_lvs_method",
      .kind = Kind::method,
-     .help = "How packets reach the sorry server; as lb_kind, or it is an error, but under "
-             "dataplane ipvs",
+     .help = "How packets reach the sorry server, where it is not by lb_kind",
      .standard = "the lb_kind",
      .choices = "DR TUN NAT",
      .handle = set_sorry_method},

@@ -317,6 +317,8 @@ std::string needs_restart(const core::DirectorSettings& present,
     const Fixed fixed[] = {
         {"interface", present.interfaces != next.interfaces, reexecute},
         {"xdp_mode", present.xdp_mode != next.xdp_mode, reexecute},
+        {"other_directors", present.other_directors != next.other_directors, reexecute},
+        {"tunnel_source", present.tunnel_sources != next.tunnel_sources, reexecute},
         {"script_user", present.script_user != next.script_user, reexecute},
         {"http listen", present.http_listen != next.http_listen, reexecute},
         {"max_services, max_real_servers, max_slots or max_flows", !(present.limits == next.limits),

@@ -70,15 +70,18 @@ Result<void> Engine::configure(core::Configuration next) {
     }
     index_services();
 
-    std::vector<std::pair<core::ServiceKey, Endpoint>> tracked;
+    std::vector<dataplane::TrackedServer> tracked;
     for (const core::Service& service : configuration_.services) {
         for (const core::RealServer& server : service.real_servers)
-            tracked.emplace_back(service.key, server.endpoint);
-        if (service.sorry_server) tracked.emplace_back(service.key, service.sorry_server->endpoint);
+            tracked.push_back(
+                {service.key, server.endpoint, server.method.value_or(service.method)});
+        if (const auto& sorry = service.sorry_server)
+            tracked.push_back(
+                {service.key, sorry->endpoint, sorry->method.value_or(service.method)});
         // Servers that leave may have to bridge the time until the new ones are judged.
         if (const core::ServiceForwarding* actual = find(actual_, service.key))
             for (const core::Destination& destination : actual->destinations)
-                tracked.emplace_back(service.key, destination.server);
+                tracked.push_back({service.key, destination.server, destination.method});
     }
     std::sort(tracked.begin(), tracked.end());
     tracked.erase(std::unique(tracked.begin(), tracked.end()), tracked.end());
@@ -234,9 +237,10 @@ core::ServiceDecision Engine::decide_one(ServiceIndex index, const Now& now,
     const core::Service& service = configuration_.services[index];
     const std::function<const core::CheckState&(core::CheckIndex)> check_state =
         [this](core::CheckIndex check) -> const core::CheckState& { return checks_[check].state; };
-    const std::function<std::string(const Endpoint&)> unreachable = [this](const Endpoint& server) {
-        return plane_.unreachable_reason(server);
-    };
+    const std::function<std::string(const Endpoint&, core::ForwardingMethod)> unreachable =
+        [this](const Endpoint& server, core::ForwardingMethod method) {
+            return plane_.unreachable_reason(server, method);
+        };
 
     core::ServiceDecision before = std::move(runtime.decision);
     runtime.decision = core::decide({.service = service,

@@ -127,7 +127,8 @@ ServerStanding Engine::standing(const core::Service& service, std::size_t at,
     standing.quorum = decided.quorum;
     standing.decision = decided.servers[at];
     standing.share = share_of(decided.forwarding, server.endpoint);
-    standing.unreachable = plane_.unreachable_reason(server.endpoint);
+    standing.unreachable =
+        plane_.unreachable_reason(server.endpoint, server.method.value_or(service.method));
     const auto acting = core::acting_rule(
         server, standing.decision,
         [this](core::CheckIndex check) -> const core::CheckState& { return checks_[check].state; });

@@ -82,14 +82,18 @@ void Writer::command(std::size_t depth, std::string_view name,
 }
 
 void Writer::director(const DirectorSettings& settings) {
-    const auto& [dataplane, interfaces, xdp_mode, service_interface, script_user, drain_time, hooks,
-                 http_listen, limits] = settings;
+    const auto& [dataplane, interfaces, xdp_mode, other_directors, tunnel_sources,
+                 service_interface, script_user, drain_time, hooks, http_listen, limits] = settings;
     const auto& [services, real_servers, slots, flows] = limits;
     const DirectorSettings standard;
     Parts parts;
     parts.add_if(dataplane != standard.dataplane, "dataplane {}", to_string(dataplane));
     parts.add_if(!interfaces.empty(), "interfaces {}", quoted(interfaces));
     parts.add_if(xdp_mode != standard.xdp_mode, "xdp_mode {}", to_string(xdp_mode));
+    for (const IpAddress& director : other_directors)
+        parts.add_if(true, "other_director {}", director.to_string());
+    for (const auto& [address, length] : tunnel_sources)
+        parts.add_if(true, "tunnel_source {}/{}", address.to_string(), length);
     parts.add_if(service_interface != standard.service_interface, "service_interface {}",
                  quoted(service_interface));
     parts.add_if(!script_user.empty(), "script_user {}", quoted(script_user));

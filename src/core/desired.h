@@ -132,9 +132,9 @@ struct DecisionInput {
     /// State of a check by its index in Configuration::checks.
     const std::function<const CheckState&(CheckIndex)>& check_state;
     const Overrides& overrides;
-    /// Why packets cannot be handed to a server ("" = they can): the data
-    /// plane's word (no neighbour entry, no route).
-    const std::function<std::string(const Endpoint&)>& unreachable_reason;
+    /// Why packets cannot be handed to a server in this way ("" = they can): the
+    /// data plane's word (no neighbour entry, no route).
+    const std::function<std::string(const Endpoint&, ForwardingMethod)>& unreachable_reason;
     const ServiceMemory& memory;
     TimePoint now;
     WallTime wall_now;

@@ -176,11 +176,21 @@ inline constexpr Limits xdp_most{
 /// Real servers of one service there: a slot names its server in 16 bits.
 inline constexpr std::uint32_t xdp_most_destinations = 32768;
 
+/// Addresses that begin alike; the bits behind `length` are zero.
+struct Prefix {
+    IpAddress address;
+    unsigned length = 0;
+
+    friend bool operator==(const Prefix&, const Prefix&) = default;
+};
+
 struct DirectorSettings {
     DataPlaneKind dataplane = DataPlaneKind::xdp;
     std::vector<std::string> interfaces;  ///< where clients' packets arrive
     XdpMode xdp_mode = XdpMode::automatic;
-    std::string service_interface = "lo";  ///< holds the service IPs
+    std::vector<IpAddress> other_directors;  ///< on the same networks; their frames stay here
+    std::vector<Prefix> tunnel_sources;      ///< at most one of each family
+    std::string service_interface = "lo";    ///< holds the service IPs
     std::string
         script_user;  ///< "": keepalived_script if there is such a user, else the director's
     Nanoseconds drain_time{0};            ///< forwarding lingers this long at a clean stop

@@ -30,7 +30,9 @@ void follow_health(ServiceMemory::Seen& seen, const Draft& draft) {
 bool reachable(Deciding& deciding, std::size_t at) {
     Draft& draft = deciding.drafts[at];
     if (draft.unreachable.empty())
-        draft.unreachable = deciding.input.unreachable_reason(deciding.server(at).endpoint);
+        draft.unreachable = deciding.input.unreachable_reason(
+            deciding.server(at).endpoint,
+            deciding.server(at).method.value_or(deciding.service.method));
     return draft.unreachable.empty();
 }
 
@@ -185,8 +187,9 @@ QuorumDecision quorum_of(const Deciding& deciding) {
 SorryDecision turn_to_sorry_server(Deciding& deciding, const QuorumDecision& quorum) {
     SorryDecision decision;
     if (quorum.met) return decision;
-    const std::string unreachable =
-        deciding.input.unreachable_reason(deciding.service.sorry_server->endpoint);
+    const SorryServer& sorry = *deciding.service.sorry_server;
+    const std::string unreachable = deciding.input.unreachable_reason(
+        sorry.endpoint, sorry.method.value_or(deciding.service.method));
     decision.reachable = unreachable.empty();
     decision.in_use = decision.reachable;
     decision.reason = decision.in_use ? "quorum not met, " + shortfall(quorum) : unreachable;

@@ -8,7 +8,7 @@ using core::ForwardingMethod;
 using core::Scheduler;
 
 const Capabilities xdp{.schedulers = {Scheduler::wrr, Scheduler::rr, Scheduler::mh, Scheduler::sh},
-                       .methods = {ForwardingMethod::dr},
+                       .methods = {ForwardingMethod::dr, ForwardingMethod::tun},
                        .needs_next_hop = true};
 
 // Everything of the kernel's net/netfilter/ipvs that the configuration can say.

@@ -96,6 +96,16 @@ struct AttachedInterface {
     std::string warning;  ///< why it is not what was asked for; "" when it is
 };
 
+/// A server that the configuration knows, and how packets are to be handed to it.
+struct TrackedServer {
+    core::ServiceKey service;
+    Endpoint server;
+    core::ForwardingMethod method = core::ForwardingMethod::dr;
+
+    friend auto operator<=>(const TrackedServer&, const TrackedServer&) = default;
+    friend bool operator==(const TrackedServer&, const TrackedServer&) = default;
+};
+
 struct Capabilities {
     std::vector<core::Scheduler> schedulers;
     std::vector<core::ForwardingMethod> methods;
@@ -133,14 +143,15 @@ public:
     /// changed. Errors: this plane does not know, with the reason.
     [[nodiscard]] virtual Result<Choice> choose(const Flow& flow) const = 0;
 
-    /// The servers that the configuration knows: the plane resolves their next
+    /// The servers that the configuration knows, each once: the plane resolves their next
     /// hops in the background and keeps their counters; what is not listed any
     /// more may be forgotten.
-    virtual void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) = 0;
+    virtual void track(std::span<const TrackedServer> servers) = 0;
 
-    /// Why packets can't be handed to this server now; "" when they can, or
-    /// when this plane needs no next hop.
-    [[nodiscard]] virtual std::string unreachable_reason(const Endpoint& server) const = 0;
+    /// Why packets can't be handed to this server in this way now; "" when they
+    /// can, or when this plane needs no next hop.
+    [[nodiscard]] virtual std::string unreachable_reason(const Endpoint& server,
+                                                         core::ForwardingMethod method) const = 0;
 
     /// Called from on_readable()/on_deadline() when unreachable_reason() of
     /// these servers may have changed.

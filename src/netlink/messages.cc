@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "netlink/messages.h"
 
+#include <arpa/inet.h>
 #include <fmt/core.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -146,6 +147,7 @@ std::optional<Link> parse_link(const nlmsghdr& header) {
         link.mac = mac_of(attributes[IFLA_ADDRESS]).value_or(Mac{});
     const Nested<IFLA_INFO_MAX> info{attributes[IFLA_LINKINFO]};
     link.kind = text(info[IFLA_INFO_KIND]);
+    link.port_kind = text(info[IFLA_INFO_SLAVE_KIND]);
     // A veth's IFLA_LINK is its peer, and with a namespace id it is a device of
     // another namespace: neither lies below this one.
     if (link.kind != "veth" && attributes[IFLA_LINK_NETNSID] == nullptr)
@@ -153,6 +155,7 @@ std::optional<Link> parse_link(const nlmsghdr& header) {
     if (link.kind == "vlan") {
         const Nested<IFLA_VLAN_MAX> vlan{info[IFLA_INFO_DATA]};
         link.vlan_id = number<std::uint16_t>(vlan[IFLA_VLAN_ID]).value_or(0);
+        link.vlan_protocol = ntohs(number<std::uint16_t>(vlan[IFLA_VLAN_PROTOCOL]).value_or(0));
     }
     link.xdp_program_id = xdp_program(attributes[IFLA_XDP]);
     return link;
@@ -214,6 +217,8 @@ std::optional<Route> parse_route(const nlmsghdr& header) {
     route.out_interface = number<int>(attributes[RTA_OIF]).value_or(0);
     route.gateway = gateway_of(fixed.rtm_family, attributes[RTA_GATEWAY], attributes[RTA_VIA]);
     route.preferred_source = address_of(fixed.rtm_family, attributes[RTA_PREFSRC]);
+    const Nested<RTAX_MAX> metrics{attributes[RTA_METRICS]};
+    route.mtu = number<std::uint32_t>(metrics[RTAX_MTU]).value_or(0);
     return route;
 }
 

@@ -32,9 +32,11 @@ struct Link {
     bool up = false;       ///< IFF_UP
     bool running = false;  ///< IFF_RUNNING: has carrier
     bool loopback = false;
-    int master = 0;                    ///< ifindex of bond or bridge, 0 for none
-    int lower = 0;                     ///< IFLA_LINK: the device below a VLAN; 0 for none
-    std::uint16_t vlan_id = 0;         ///< of a VLAN device; 0 for none
+    int master = 0;             ///< ifindex of bond or bridge, 0 for none
+    std::string port_kind;      ///< IFLA_INFO_SLAVE_KIND: "bridge", "bond" of its master; or ""
+    int lower = 0;              ///< IFLA_LINK: the device below a VLAN; 0 for none
+    std::uint16_t vlan_id = 0;  ///< of a VLAN device; 0 for none
+    std::uint16_t vlan_protocol = 0;   ///< of its tag: 0x8100 (802.1Q), 0x88a8 (802.1ad)
     std::uint32_t xdp_program_id = 0;  ///< attached XDP program, 0 for none
 
     friend bool operator==(const Link&, const Link&) = default;
@@ -45,6 +47,7 @@ struct Route {
     int out_interface = 0;
     std::optional<IpAddress> gateway;  ///< absent: on-link
     std::optional<IpAddress> preferred_source;
+    std::uint32_t mtu = 0;  ///< bytes; of the route where it has one (`mtu` of ip-route), else 0
 
     friend bool operator==(const Route&, const Route&) = default;
 };

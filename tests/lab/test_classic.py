@@ -45,7 +45,7 @@ def check_shares(result, tolerance: float):
         assert abs(result.shares().get(name, 0) - wanted) <= tolerance, result
 
 
-@pytest.mark.parametrize("dataplane", ["ipvs"])
+@pytest.mark.parametrize("dataplane", ["ipvs", "xdp"])
 def test_two_processes_of_one_machine_are_told_apart_by_their_vlan(classic, dataplane):
     classic.network.set_native(dataplane == "xdp")
     text = f"director {{\n {PLANES[dataplane]}\n}}\ninclude {CONFIG}\n"

@@ -26,9 +26,10 @@ struct host_map {
      0,      0}
 
 const struct host_map host_maps[] = {
-    MAP(services), MAP(slots),       MAP(destinations), MAP(service_states), MAP(server_counters),
-    MAP(reasons),  MAP(egress),      MAP(fragments),    RING(too_big),       MAP(homes),
-    MAP(flows),    MAP(young_flows), MAP(flow_states),
+    MAP(services),     MAP(slots),          MAP(destinations),    MAP(tunnels),
+    MAP(insiders),     MAP(service_states), MAP(server_counters), MAP(reasons),
+    MAP(icmp_budgets), MAP(egress),         MAP(fragments),       RING(too_big),
+    MAP(homes),        MAP(flows),          MAP(young_flows),     MAP(flow_states),
 };
 const __u32 host_maps_count = sizeof(host_maps) / sizeof(host_maps[0]);
 

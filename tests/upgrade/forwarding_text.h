@@ -4,6 +4,7 @@
 //
 //     service udp 192.0.2.53:53 wrr
 //     server 203.0.113.11:53 02:00:00:00:01:0b 2
+//     server 203.0.114.11:53 02:00:00:00:01:fe 1 tun
 //     gone 203.0.113.13:53        a server that has counters only
 #pragma once
 
@@ -26,6 +27,7 @@ struct Server {
     std::array<std::uint8_t, 6> mac{};
     std::uint32_t weight = 0;
     bool forwarded = true;
+    core::ForwardingMethod method = core::ForwardingMethod::dr;
 };
 struct Service {
     core::ServiceKey key;
@@ -64,11 +66,13 @@ inline std::vector<Service> read_forwarding(std::istream& input) {
             words >> address;
             const auto endpoint = Endpoint::parse(address);
             if (!endpoint || services.empty()) die("no server: " + line);
-            Server server{*endpoint, {}, 0, kind == "server"};
+            Server server{*endpoint, {}, 0, kind == "server", core::ForwardingMethod::dr};
             if (server.forwarded && words >> mac >> server.weight)
                 std::sscanf(mac.c_str(), "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &server.mac[0],
                             &server.mac[1], &server.mac[2], &server.mac[3], &server.mac[4],
                             &server.mac[5]);
+            if (std::string method; words >> method && method == "tun")
+                server.method = core::ForwardingMethod::tun;
             services.back().servers.push_back(server);
         } else if (!kind.empty()) {
             die("not understood: " + line);

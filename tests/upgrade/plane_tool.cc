@@ -21,7 +21,7 @@ std::vector<core::Change> changes_for(const std::vector<Service>& services) {
             core::AddService{service.key, service.scheduler, core::ForwardingMethod::dr});
         for (const Server& server : service.servers)
             changes.emplace_back(
-                core::AddDestination{service.key, {server.endpoint, server.weight}});
+                core::AddDestination{service.key, {server.endpoint, server.weight, server.method}});
         for (const Server& server : service.servers)
             if (!server.forwarded)
                 changes.emplace_back(core::RemoveDestination{service.key, server.endpoint});
@@ -30,15 +30,15 @@ std::vector<core::Change> changes_for(const std::vector<Service>& services) {
 }
 
 void forward(dataplane::DataPlane& plane, const std::vector<Service>& services) {
-    std::vector<std::pair<core::ServiceKey, Endpoint>> servers;
+    std::vector<dataplane::TrackedServer> servers;
     for (const Service& service : services)
         for (const Server& server : service.servers)
-            servers.emplace_back(service.key, server.endpoint);
+            servers.push_back({service.key, server.endpoint, server.method});
     plane.track(servers);
-    for (const auto& [key, server] : servers)
-        if (!support::drive(plane,
-                            [&, &to = server] { return plane.unreachable_reason(to).empty(); }))
-            die(plane.unreachable_reason(server));
+    for (const dataplane::TrackedServer& each : servers)
+        if (!support::drive(
+                plane, [&] { return plane.unreachable_reason(each.server, each.method).empty(); }))
+            die(plane.unreachable_reason(each.server, each.method));
     if (const auto applied = plane.apply(changes_for(services)); !applied)
         die(applied.error().message);
 }
@@ -48,8 +48,9 @@ void print(dataplane::DataPlane& plane) {
     if (!forwarding) die(forwarding.error().message);
     for (const auto& [key, service] : *forwarding)
         for (const core::Destination& destination : service.destinations)
-            fmt::print("weight {} {} {} {}\n", key.to_string(), destination.server.to_string(),
-                       core::to_string(service.scheduler), destination.weight);
+            fmt::print("weight {} {} {} {}{}\n", key.to_string(), destination.server.to_string(),
+                       core::to_string(service.scheduler), destination.weight,
+                       destination.method == core::ForwardingMethod::tun ? " tun" : "");
     const auto counters = plane.counters();
     if (!counters) die(counters.error().message);
     for (const auto& [key, count] : counters->services)

@@ -33,8 +33,11 @@ public:
     Result<void> apply(std::span<const core::Change> changes) override;
     Result<Counters> counters() override;
     [[nodiscard]] Result<Choice> choose(const Flow& flow) const override;
-    void track(std::span<const std::pair<core::ServiceKey, Endpoint>> /*servers*/) override {}
-    [[nodiscard]] std::string unreachable_reason(const Endpoint&) const override { return {}; }
+    void track(std::span<const TrackedServer> /*servers*/) override {}
+    [[nodiscard]] std::string unreachable_reason(const Endpoint&,
+                                                 core::ForwardingMethod) const override {
+        return {};
+    }
     [[nodiscard]] std::vector<AttachedInterface> interfaces() const override { return {}; }
     [[nodiscard]] std::vector<std::string> warnings() const override { return warnings_; }
     [[nodiscard]] const Capabilities& capabilities() const override {

@@ -22,8 +22,11 @@ public:
         if (!forwarding_.contains(flow.service)) return Choice{};
         return fail("`dataplane none` forwards nothing: this director only checks and announces");
     }
-    void track(std::span<const std::pair<core::ServiceKey, Endpoint>>) override {}
-    [[nodiscard]] std::string unreachable_reason(const Endpoint&) const override { return {}; }
+    void track(std::span<const TrackedServer>) override {}
+    [[nodiscard]] std::string unreachable_reason(const Endpoint&,
+                                                 core::ForwardingMethod) const override {
+        return {};
+    }
     [[nodiscard]] std::vector<AttachedInterface> interfaces() const override { return {}; }
     [[nodiscard]] const Capabilities& capabilities() const override {
         return capabilities_of(core::DataPlaneKind::none);

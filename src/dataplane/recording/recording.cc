@@ -48,11 +48,12 @@ Result<void> RecordingPlane::apply(std::span<const core::Change> changes) {
     return {};
 }
 
-void RecordingPlane::track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) {
+void RecordingPlane::track(std::span<const TrackedServer> servers) {
     tracked_.assign(servers.begin(), servers.end());
 }
 
-std::string RecordingPlane::unreachable_reason(const Endpoint& server) const {
+std::string RecordingPlane::unreachable_reason(const Endpoint& server,
+                                               core::ForwardingMethod /*method*/) const {
     const auto known = unreachable_.find(server.address);
     return known == unreachable_.end() ? "" : known->second;
 }

@@ -44,9 +44,7 @@ public:
     void forget_applied() { applied_.clear(); }
     [[nodiscard]] std::size_t reads() const { return reads_; }
     [[nodiscard]] std::size_t apply_calls() const { return apply_calls_; }
-    [[nodiscard]] const std::vector<std::pair<core::ServiceKey, Endpoint>>& tracked() const {
-        return tracked_;
-    }
+    [[nodiscard]] const std::vector<TrackedServer>& tracked() const { return tracked_; }
     [[nodiscard]] bool detached() const { return detached_; }
 
     // ---- DataPlane ----
@@ -61,8 +59,9 @@ public:
     [[nodiscard]] Result<Choice> choose(const Flow&) const override {
         return fail("nothing is really forwarded here");
     }
-    void track(std::span<const std::pair<core::ServiceKey, Endpoint>> servers) override;
-    [[nodiscard]] std::string unreachable_reason(const Endpoint& server) const override;
+    void track(std::span<const TrackedServer> servers) override;
+    [[nodiscard]] std::string unreachable_reason(const Endpoint& server,
+                                                 core::ForwardingMethod method) const override;
     [[nodiscard]] std::vector<AttachedInterface> interfaces() const override { return interfaces_; }
     [[nodiscard]] const Capabilities& capabilities() const override {
         return capabilities_of(kind_);
@@ -79,7 +78,7 @@ private:
     std::size_t reads_ = 0;
     std::size_t apply_calls_ = 0;
     std::map<IpAddress, std::string> unreachable_;
-    std::vector<std::pair<core::ServiceKey, Endpoint>> tracked_;
+    std::vector<TrackedServer> tracked_;
     Counters counters_;
     std::vector<AttachedInterface> interfaces_;
     bool detached_ = false;

@@ -145,6 +145,11 @@ Result<void> Attachments::attach(const netlink::Link& link) {
     return done;
 }
 
+Result<void> Attachments::refuse(const netlink::Link& link, const std::string& why) {
+    down_[link.name] = "the program is not attached: " + why;
+    return tl::unexpected(Error{why});
+}
+
 Result<void> Attachments::attach_or_replace(const netlink::Link& link) {
     const auto found = attached_.find(link.index);
     if (found == attached_.end() || interface_of(found->second.link) != link.index)
@@ -175,7 +180,8 @@ Result<void> Attachments::replace(const netlink::Link& link, Attached& attached)
     attached.name = link.name;
     attached.mac = link.mac;
     attached.current = true;
-    if (attached.generic) prepare_generic(link, attached);
+    explain_generic(link, attached);
+    turn_off_offloads(link, attached);
     return {};
 }
 
@@ -201,7 +207,8 @@ Result<void> Attachments::attach_new(const netlink::Link& link) {
         spdlog::warn("{}: {}", link.name, attached.unpinned);
     }
     remember(link.index, {attached.generic ? 1U : 0U, 0, 0, 0});
-    if (attached.generic) prepare_generic(link, attached);
+    explain_generic(link, attached);
+    turn_off_offloads(link, attached);
     attached.current = true;
     spdlog::info("forwarding on {} ({} XDP)", link.name, attached.generic ? "generic" : "native");
     attached_[link.index] = std::move(attached);
@@ -276,20 +283,26 @@ Result<void> Attachments::try_mode(const netlink::Link& link, bool generic, Atta
     return fail_errno("cannot attach the forwarding program to " + link.name, error);
 }
 
-void Attachments::prepare_generic(const netlink::Link& link, Attached& attached) {
-    if (attached.warning.empty() && mode_ == core::XdpMode::automatic && is_veth(link)) {
-        attached.warning = why_generic_on_veth;
-        spdlog::warn("{}: generic mode: {}", link.name, attached.warning);
-    }
-    const auto were = turn_off(link.name);
-    if (!were) {
-        spdlog::warn("{}: {}: merged packets will not be forwarded", link.name,
-                     were.error().message);
+void Attachments::explain_generic(const netlink::Link& link, Attached& attached) const {
+    if (!attached.generic || !attached.warning.empty() || mode_ != core::XdpMode::automatic ||
+        !is_veth(link))
         return;
-    }
+    attached.warning = why_generic_on_veth;
+    spdlog::warn("{}: generic mode: {}", link.name, attached.warning);
+}
+
+/// What hides packets, or parts of them, from the program.
+void Attachments::turn_off_offloads(const netlink::Link& link, Attached& attached) const {
+    Offloads unwanted = vlan_offloads;
+    if (attached.generic) unwanted |= merging_offloads;
+    const TurnedOff done = turn_off(link.name, unwanted);
+    attached.offloads = done.trouble;
+    if (!done.trouble.empty()) spdlog::warn("{}: {}", link.name, done.trouble);
     abi::attachment what = remembered(link.index);
-    what.gro_was_on |= were->gro ? 1U : 0U;
-    what.lro_was_on |= were->lro ? 1U : 0U;
+    what.gro_was_on |= done.were_on[Offload::gro] ? 1U : 0U;
+    what.lro_was_on |= done.were_on[Offload::lro] ? 1U : 0U;
+    if (done.were_on[Offload::vlan]) what.vlan_was_on |= abi::VLAN_WAS_ON_CTAG;
+    if (done.were_on[Offload::service_vlan]) what.vlan_was_on |= abi::VLAN_WAS_ON_STAG;
     remember(link.index, what);
 }
 
@@ -302,7 +315,12 @@ Result<void> Attachments::detach(int ifindex) {
         spdlog::warn("cannot detach the program from {}: {}", name, std::strerror(errno));
     forget(ifindex);
     down_.erase(name);
-    return turn_on(name, {what.gro_was_on != 0, what.lro_was_on != 0});
+    Offloads were_on;
+    were_on[Offload::gro] = what.gro_was_on != 0;
+    were_on[Offload::lro] = what.lro_was_on != 0;
+    were_on[Offload::vlan] = (what.vlan_was_on & abi::VLAN_WAS_ON_CTAG) != 0;
+    were_on[Offload::service_vlan] = (what.vlan_was_on & abi::VLAN_WAS_ON_STAG) != 0;
+    return turn_on(name, were_on);
 }
 
 void Attachments::lost(int ifindex) {
@@ -337,7 +355,8 @@ std::vector<AttachedInterface> Attachments::list() const {
     interfaces.reserve(attached_.size() + down_.size());
     for (const auto& [ifindex, attached] : attached_) {
         std::string warning;
-        for (const std::string& each : {attached.not_current, attached.unpinned, attached.warning})
+        for (const std::string& each :
+             {attached.not_current, attached.unpinned, attached.warning, attached.offloads})
             if (!each.empty()) warning += (warning.empty() ? "" : "; ") + each;
         interfaces.push_back({attached.name, attached.generic ? "generic" : "native", warning});
     }

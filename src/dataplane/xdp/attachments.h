@@ -35,6 +35,8 @@ public:
     /// is attached by us. Errors: another program is there; the driver can't.
     /// list() shows them, too. A link that can't be pinned is only warned of.
     Result<void> attach(const netlink::Link& link);
+    /// It can't be attached there, for this reason; list() shows it.
+    Result<void> refuse(const netlink::Link& link, const std::string& why);
     /// Pins links again whose pins somebody removed, and says which.
     std::vector<std::string> restore_pins();
     /// Takes it off and puts back what was changed on the interface.
@@ -55,6 +57,7 @@ private:
         netlink::Mac mac{};
         bool generic = false;
         std::string warning;
+        std::string offloads;     ///< what hides packets from the program; "": nothing
         std::string unpinned;     ///< why the link is not pinned; "": it is
         std::string not_current;  ///< why the program could not be replaced
         std::string pin;          ///< where the link is pinned; "": nowhere
@@ -74,7 +77,8 @@ private:
     void forget(int ifindex);
     Result<void> try_mode(const netlink::Link& link, bool generic, Attached& attached);
     Result<void> replace(const netlink::Link& link, Attached& attached);
-    void prepare_generic(const netlink::Link& link, Attached& attached);
+    void explain_generic(const netlink::Link& link, Attached& attached) const;
+    void turn_off_offloads(const netlink::Link& link, Attached& attached) const;
     void remember(int ifindex, const abi::attachment& what) const;
     [[nodiscard]] abi::attachment remembered(int ifindex) const;
 

@@ -119,6 +119,7 @@ private:
             const auto service = key ? ledger_.find(*key) : ledger_.end();
             if (service != ledger_.end())
                 service->second.members[server_of(name)] = {member.counter, member.weight,
+                                                            service->second.method,
                                                             member.forwarded != 0, std::nullopt};
         }
         return {};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/xdp/ledger.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <sstream>
@@ -19,13 +21,40 @@ bool read_counters(std::istream& words, Description::Counters& counters) {
            counters.bytes % sizeof(std::uint64_t) == 0;
 }
 
-std::optional<Hop> hop_in(const abi::member& entry) {
-    if (entry.hop != abi::HOP_DIRECT || entry.ifindex == 0) return std::nullopt;
+/// Nothing where it stands for a way that this version does not know, or none at all.
+std::optional<Hop> hop_in(const abi::member& entry, const IpAddress& server) {
+    if (entry.hop == abi::HOP_UNKNOWN || entry.hop > abi::HOP_LOCAL || entry.ifindex == 0)
+        return std::nullopt;
     Hop hop;
     hop.ifindex = entry.ifindex;
+    hop.local = entry.hop == abi::HOP_LOCAL;
+    if (hop.local) return hop;
     std::memcpy(hop.server.data(), entry.server_mac, sizeof entry.server_mac);
     std::memcpy(hop.own.data(), entry.own_mac, sizeof entry.own_mac);
+    if (entry.hop == abi::HOP_DIRECT) return hop;
+    hop.tags = tags_of(entry.tags);
+    if (entry.hop != abi::HOP_TUNNEL) return hop;
+    if (entry.source_bits > 32) return std::nullopt;
+    const std::uint32_t entropy = static_cast<std::uint32_t>((1ULL << entry.source_bits) - 1);
+    hop.tunnel = Tunnel{address_of(server.family(), entry.source), server, entropy, entry.mtu};
     return hop;
+}
+
+void put_hop(abi::member& entry, const Hop& hop) {
+    entry.hop = abi::HOP_LOCAL;
+    entry.ifindex = hop.ifindex;
+    if (hop.local) return;
+    std::memcpy(entry.server_mac, hop.server.data(), sizeof entry.server_mac);
+    std::memcpy(entry.own_mac, hop.own.data(), sizeof entry.own_mac);
+    entry.hop = count(hop.tags) == 0 ? abi::HOP_DIRECT : abi::HOP_TAGGED;
+    const TagWords tags = words_of(hop.tags);
+    std::copy(tags.begin(), tags.end(), entry.tags);
+    if (!hop.tunnel) return;
+    entry.hop = abi::HOP_TUNNEL;
+    const Words source = words_of(hop.tunnel->source);
+    std::copy(source.begin(), source.end(), entry.source);
+    entry.mtu = hop.tunnel->mtu;
+    entry.source_bits = static_cast<std::uint8_t>(std::popcount(hop.tunnel->entropy));
 }
 
 }  // namespace
@@ -90,8 +119,10 @@ Result<Ledger> read_ledger(int members) {
         const auto key = service_key(name.service_address, name.where);
         const auto service = key ? ledger.find(*key) : ledger.end();
         if (service == ledger.end() || !names_a_server(name)) continue;
-        service->second.members[server_of(name)] = {entry.counter, entry.weight,
-                                                    entry.forwarded != 0, hop_in(entry)};
+        const Endpoint server = server_of(name);
+        service->second.members[server] = {entry.counter, entry.weight,
+                                           method_of(entry.method).value_or(service->second.method),
+                                           entry.forwarded != 0, hop_in(entry, server.address)};
     }
     return ledger;
 }
@@ -101,11 +132,8 @@ abi::member ledger_entry(const LedgerMember& member) {
     entry.counter = member.counter;
     entry.weight = member.weight;
     entry.forwarded = member.forwarded ? 1 : 0;
-    if (!member.hop) return entry;
-    entry.hop = abi::HOP_DIRECT;
-    entry.ifindex = member.hop->ifindex;
-    std::memcpy(entry.server_mac, member.hop->server.data(), sizeof entry.server_mac);
-    std::memcpy(entry.own_mac, member.hop->own.data(), sizeof entry.own_mac);
+    entry.method = static_cast<std::uint8_t>(member.method);
+    if (member.hop) put_hop(entry, *member.hop);
     return entry;
 }
 

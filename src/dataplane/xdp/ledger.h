@@ -23,6 +23,7 @@ namespace dnsdirector::dataplane::xdp {
 struct LedgerMember {
     std::uint32_t counter = 0;
     std::uint32_t weight = 0;
+    core::ForwardingMethod method = core::ForwardingMethod::dr;
     bool forwarded = false;  ///< false: only its counters are kept
     std::optional<Hop> hop;  ///< the way that was in use, where one was
 };

@@ -39,6 +39,14 @@ std::uint32_t slot_blocks(const core::Limits& limits) {
 std::uint32_t records(const core::Limits& limits) {
     return 4 * limits.real_servers + 1;
 }
+/// A MAC for each server and director, and one for each interface of the machine.
+std::uint32_t insiders(const core::Limits& limits) {
+    return twice(limits.real_servers) + 4096;
+}
+/// The kernel program's own business; the skeleton does not show it.
+struct icmp_budget {
+    std::uint64_t words[2];
+};
 
 static_assert(2 * core::xdp_most.services + 1 == abi::SERVICES_MAX);
 static_assert(4 * core::xdp_most.real_servers == abi::RECORDS_MAX);
@@ -76,9 +84,12 @@ const std::array<MapDescription, map_count> descriptions{{
     {MAP(services), service_records, "services", sizeof(abi::service)},
     {MAP(slots), slot_blocks, "slots", sizeof(abi::slot_block)},
     {MAP(destinations), records, "real_servers", sizeof(abi::destination)},
+    {MAP(tunnels), records, "real_servers", sizeof(abi::tunnel)},
+    {MAP(insiders), insiders, "real_servers", sizeof(std::uint32_t)},
     {MAP(service_states), service_records, "services", sizeof(abi::service_state)},
     {MAP(server_counters), members, "real_servers", sizeof(abi::count)},
     {MAP(reasons), nullptr, "", sizeof(std::uint64_t)},
+    {MAP(icmp_budgets), nullptr, "", sizeof(icmp_budget)},
     {MAP(egress), nullptr, "", sizeof(bpf_devmap_val)},
     {MAP(members), ledger_entries, "real_servers", sizeof(abi::member)},
     {MAP(attachments), nullptr, "", sizeof(abi::attachment)},
@@ -270,6 +281,7 @@ Result<void> Maps::map_memory() {
     if (auto done = map(MapId::services, services_); !done) return done;
     if (auto done = map(MapId::slots, slots_); !done) return done;
     if (auto done = map(MapId::destinations, destinations_); !done) return done;
+    if (auto done = map(MapId::tunnels, tunnels_); !done) return done;
     if (auto done = map(MapId::homes, homes_); !done) return done;
     if (auto done = map(MapId::flows, flows_); !done) return done;
     if (auto done = map(MapId::young_flows, young_flows_); !done) return done;

@@ -24,9 +24,12 @@ enum class MapId : std::uint8_t {
     services,
     slots,
     destinations,
+    tunnels,
+    insiders,
     service_states,
     server_counters,
     reasons,
+    icmp_budgets,
     egress,
     members,
     attachments,
@@ -39,7 +42,7 @@ enum class MapId : std::uint8_t {
     flow_states,
     layout,  ///< the last to be pinned, the first to go: with it the set is whole
 };
-inline constexpr std::size_t map_count = 18;
+inline constexpr std::size_t map_count = 21;
 
 /// Memory of a map that the kernel program reads at the same time.
 class Mapping {
@@ -102,6 +105,8 @@ public:
     [[nodiscard]] std::span<abi::destination> destinations() const {
         return destinations_.as<abi::destination>();
     }
+    /// As many as destinations, and at the same indices.
+    [[nodiscard]] std::span<abi::tunnel> tunnels() const { return tunnels_.as<abi::tunnel>(); }
 
     [[nodiscard]] std::span<abi::home> homes() const { return homes_.as<abi::home>(); }
     [[nodiscard]] std::span<abi::flow_bucket> flows() const {
@@ -159,6 +164,7 @@ private:
     Mapping services_;
     Mapping slots_;
     Mapping destinations_;
+    Mapping tunnels_;
     Mapping homes_;
     Mapping flows_;
     Mapping young_flows_;

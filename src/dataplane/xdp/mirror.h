@@ -22,6 +22,7 @@ namespace dnsdirector::dataplane::xdp {
 struct Member {
     std::uint32_t counter = 0;
     std::uint32_t weight = 0;
+    core::ForwardingMethod method = core::ForwardingMethod::dr;
     bool forwarded = false;    ///< false: removed, but its counters are kept
     std::uint32_t record = 0;  ///< in the table in force; 0 while no way to it is known
 

@@ -11,15 +11,11 @@ namespace {
 constexpr std::size_t slice = 100;
 constexpr std::size_t slice_of_track = 500;
 /// Routes change in bursts.
-constexpr Nanoseconds settle = Milliseconds{50};
+constexpr Nanoseconds settle_time = Milliseconds{50};
 /// An entry that the kernel gave up is asked for again.
 constexpr Nanoseconds ask_again = Seconds{1};
 /// Where the kernel doesn't keep entries itself (before 5.16).
 constexpr Nanoseconds repeat_every = Seconds{5};
-
-bool is_ethernet(const netlink::Link& link) {
-    return !link.loopback && link.mac != netlink::Mac{};
-}
 
 }  // namespace
 
@@ -29,69 +25,80 @@ Result<void> NextHops::load() {
     links_.clear();
     for (netlink::Link& link : *links)
         links_.emplace(link.index, std::move(link));
+    insiders_changed_ = true;
     read_neighbours();
     return {};
 }
 
-/// Only of followed servers: the table may hold thousands of others.
+/// Only followed ones: the table may hold thousands of others.
 void NextHops::read_neighbours() {
+    unread_.clear();
     const auto neighbours = socket_->neighbours();
     if (!neighbours) return;
-    for (const netlink::Neighbour& neighbour : *neighbours)
-        if (neighbour.mac && servers_.contains(neighbour.address))
-            macs_[{neighbour.interface, neighbour.address}] = *neighbour.mac;
+    for (const netlink::Neighbour& each : *neighbours) {
+        const auto found = neighbours_.find({each.interface, each.address});
+        if (each.mac && found != neighbours_.end()) found->second.mac = *each.mac;
+    }
 }
 
-void NextHops::track(const std::set<IpAddress>& servers, TimePoint now) {
+void NextHops::track(const std::set<Target>& servers, const std::set<IpAddress>& directors,
+                     TimePoint now) {
+    std::set<Target> wanted = servers;
+    for (const IpAddress& director : directors)
+        wanted.emplace(director, core::ForwardingMethod::dr);
+    directors_.clear();
+    for (const IpAddress& director : directors)
+        if (!servers.contains({director, core::ForwardingMethod::dr})) directors_.insert(director);
+    insiders_changed_ = true;
     for (auto at = servers_.begin(); at != servers_.end();) {
-        if (servers.contains(at->first)) {
+        if (wanted.contains(at->first)) {
             ++at;
             continue;
         }
-        if (at->second.asked) (void)socket_->release(at->second.interface, at->first);
-        macs_.erase({at->second.interface, at->first});
+        unfollow(at->first, at->second);
         is_waiting_.erase(at->first);
+        insiders_changed_ = true;
         at = servers_.erase(at);
     }
     bool any_new = false;
-    for (const IpAddress& address : servers) {
-        // One that was adopted is known but not yet asked for.
-        const auto [at, added] = servers_.try_emplace(address);
-        if (!added && at->second.asked) continue;
+    for (const Target& target : wanted) {
+        // One that was adopted is known but not yet looked up.
+        if (servers_[target].looked_up) continue;
         any_new = true;
-        look_up_later(address, now);
+        look_up_later(target, now);
     }
     if (!any_new) return;
-    read_neighbours();
     look_up_slice(slice_of_track);
     if (!socket_->keeps_resolved() && !repeat_at_) repeat_at_ = now + repeat_every;
     // The caller asks for the reasons after this.
     changed_.clear();
 }
 
-void NextHops::adopt(const IpAddress& address, const Hop& hop) {
-    Server& server = servers_[address];
+void NextHops::adopt(const Target& target, const Hop& hop) {
+    Server& server = servers_.try_emplace(target).first->second;
     if (server.hop) return;
     server.hop = hop;
     server.reason.clear();
-    server.on_link = true;
-    server.interface = static_cast<int>(hop.ifindex);
+    if (!hop.local) server.path.port = {static_cast<int>(hop.ifindex), hop.tags};
+    if (!hop.tunnel) server.path.via = target.address;
+    insiders_changed_ = true;
 }
 
-const Hop* NextHops::hop(const IpAddress& address) const {
-    const auto found = servers_.find(address);
+const Hop* NextHops::hop(const Target& target) const {
+    const auto found = servers_.find(target);
     return found != servers_.end() && found->second.hop ? &*found->second.hop : nullptr;
 }
 
-std::string NextHops::reason(const IpAddress& address) const {
-    const auto found = servers_.find(address);
+std::string NextHops::reason(const Target& target) const {
+    const auto found = servers_.find(target);
     return found != servers_.end() ? found->second.reason : Server{}.reason;
 }
 
-std::set<int> NextHops::interfaces() const {
+std::set<int> NextHops::ports() const {
     std::set<int> indices;
-    for (const auto& [address, server] : servers_)
-        if (server.interface != 0) indices.insert(server.interface);
+    for (const auto& [target, server] : servers_)
+        if (server.path.port.index != 0 && !directors_.contains(target.address))
+            indices.insert(server.path.port.index);
     return indices;
 }
 
@@ -101,30 +108,80 @@ std::vector<IpAddress> NextHops::take_changed() {
     return changed;
 }
 
+/// A router that leads to a server is none: clients' packets come from it.
+std::optional<InsiderMacs> NextHops::take_insiders() {
+    if (!std::exchange(insiders_changed_, false)) return std::nullopt;
+    InsiderMacs macs;
+    for (const auto& [target, server] : servers_)
+        if (server.hop && !server.hop->local && server.path.via == target.address)
+            macs[server.hop->server] =
+                directors_.contains(target.address) ? abi::INSIDER_DIRECTOR : abi::INSIDER_SERVER;
+    for (const auto& [index, link] : links_)
+        if (link.mac != netlink::Mac{}) macs[link.mac] = abi::INSIDER_SELF;
+    return macs;
+}
+
 // ---- looking up ---------------------------------------------------------------
 
-Result<int> NextHops::on_link_interface(const IpAddress& address) {
-    const auto route = socket_->route_to(address);
+Result<NextHops::Path> NextHops::path_to(const Target& target) {
+    const auto route = socket_->route_to(target.address);
     if (!route) return tl::unexpected(route.error());
-    if (route->type == netlink::Route::Type::local)
-        return fail("{} is an address of this machine; the XDP plane forwards to other machines",
-                    address.to_string());
+    if (route->type == netlink::Route::Type::local) return Path{};
     if (route->type != netlink::Route::Type::unicast)
         return fail("the route to {} leads nowhere (blackhole, unreachable or prohibit)",
-                    address.to_string());
-    if (route->gateway)
+                    target.address.to_string());
+    if (route->gateway && !target.tunnel)
         return fail(
-            "{} is behind gateway {}: direct routing needs it on the same network; TUN will serve",
-            address.to_string(), route->gateway->to_string());
-    const auto link = links_.find(route->out_interface);
+            "{} is behind gateway {}: direct routing (lb_kind DR) needs it on the same network; "
+            "TUN will serve",
+            target.address.to_string(), route->gateway->to_string());
+    return path_by(target, *route);
+}
+
+Result<NextHops::Path> NextHops::path_by(const Target& target, const netlink::Route& route) {
+    const auto link = links_.find(route.out_interface);
     if (link == links_.end())
-        return fail("the interface that leads to {} is gone", address.to_string());
-    if (!is_ethernet(link->second))
-        return fail(
-            "{} is reached by {}, which has no MAC addresses: direct routing needs "
-            "Ethernet; TUN will serve",
-            address.to_string(), link->second.name);
-    return route->out_interface;
+        return fail("the interface that leads to {} is gone", target.address.to_string());
+    if (link->second.loopback || link->second.mac == netlink::Mac{})
+        return fail("{} is reached by {}, which has no MAC addresses: the XDP plane needs Ethernet",
+                    target.address.to_string(), link->second.name);
+    const auto port = port_below(links_, route.out_interface);
+    if (!port)
+        return fail("{} is reached by {}: {}", target.address.to_string(), link->second.name,
+                    port.error().message);
+    Path path{route.out_interface, *port, route.gateway.value_or(target.address), {}};
+    if (!target.tunnel) return path;
+    auto tunnel = tunnel_to(target.address, route, link->second);
+    if (!tunnel) return tl::unexpected(tunnel.error());
+    path.tunnel = *tunnel;
+    return path;
+}
+
+Result<Tunnel> NextHops::tunnel_to(const IpAddress& address, const netlink::Route& route,
+                                   const netlink::Link& link) const {
+    Tunnel tunnel;
+    tunnel.server = address;
+    tunnel.mtu = route.mtu != 0 ? std::min(route.mtu, link.mtu) : link.mtu;
+    // RFC 791: 576 pass everywhere; RFC 8200, 5: 1280 do. An answer to what is too
+    // big quotes more than 500 bytes.
+    const std::uint32_t needed = address.is_v4() ? 576 + 20 : 1280 + 40;
+    if (tunnel.mtu < needed)
+        return fail("the MTU on the way to {} by {} is {}; a tunnel needs at least {}",
+                    address.to_string(), link.name, tunnel.mtu, needed);
+    const auto prefix = std::find_if(
+        tunnel_sources_.begin(), tunnel_sources_.end(),
+        [&](const core::Prefix& each) { return each.address.family() == address.family(); });
+    if (prefix != tunnel_sources_.end()) {
+        tunnel.source = prefix->address;
+        const unsigned host = address.is_v4() ? 32 - prefix->length : 128 - prefix->length;
+        tunnel.entropy = host >= 32 ? ~0U : (1U << host) - 1;
+        return tunnel;
+    }
+    if (!route.preferred_source)
+        return fail("{} has no address that a tunnel to {} could start at", link.name,
+                    address.to_string());
+    tunnel.source = *route.preferred_source;
+    return tunnel;
 }
 
 /// What is wrong with the interface that leads, or led, to a server; "" nothing.
@@ -135,112 +192,189 @@ std::string NextHops::trouble_of(int interface) const {
                        found->second.up ? "has no carrier" : "is down");
 }
 
-void NextHops::look_up(const IpAddress& address) {
-    const auto found = servers_.find(address);
+void NextHops::look_up(const Target& target) {
+    const auto found = servers_.find(target);
     if (found == servers_.end()) return;
     Server& server = found->second;
-    const auto interface = on_link_interface(address);
-    if (!interface) {
-        std::string reason = trouble_of(server.interface) + interface.error().message;
-        if (server.reason != reason) changed_.insert(address);
-        server.reason = std::move(reason);
-        server.on_link = false;
+    server.looked_up = true;
+    auto path = path_to(target);
+    server.in_order = path.has_value();
+    if (!path) {
+        settle(target, server, std::nullopt,
+               trouble_of(server.path.interface) + path.error().message);
         return;
     }
-    server.on_link = true;
-    if (server.interface != *interface) {
-        if (server.asked) (void)socket_->release(server.interface, address);
-        server.asked = false;
-        server.interface = *interface;
+    server.path = std::move(*path);
+    if (server.path.interface == 0) {  // an address of this machine
+        unfollow(target, server);
+        Hop hop;
+        hop.ifindex = 1;  // not used; 0 would say that no way is known
+        hop.local = true;
+        settle(target, server, hop, "");
+        return;
     }
-    const auto mac = macs_.find({*interface, address});
-    take_neighbour(address, server, mac != macs_.end() ? std::optional{mac->second} : std::nullopt);
-    ask(address, server);
+    follow(target, server);
 }
 
-/// `mac` absent: what was known before stays, as long as it is of this interface.
-void NextHops::take_neighbour(const IpAddress& address, Server& server,
+/// A user of the neighbour that its path names, which is then asked for.
+void NextHops::follow(const Target& target, Server& server) {
+    const NeighbourKey key{server.path.interface, server.path.via};
+    if (server.neighbour != key) unfollow(target, server);
+    server.neighbour = key;
+    const auto [at, added] = neighbours_.try_emplace(key);
+    at->second.users.insert(target);
+    if (added) unread_.insert(key);
+    take_neighbour(target, server, at->second.mac);
+    ask(key, at->second);
+}
+
+void NextHops::unfollow(const Target& target, Server& server) {
+    if (!server.neighbour) return;
+    const auto found = neighbours_.find(*server.neighbour);
+    server.neighbour.reset();
+    if (found == neighbours_.end()) return;
+    found->second.users.erase(target);
+    if (!found->second.users.empty()) return;
+    if (found->second.asked) (void)socket_->release(found->first.first, found->first.second);
+    unread_.erase(found->first);
+    neighbours_.erase(found);
+}
+
+/// `mac` absent: what was known before stays, as long as it is of this path.
+void NextHops::take_neighbour(const Target& target, Server& server,
                               const std::optional<netlink::Mac>& mac) {
-    const auto link = links_.find(server.interface);
+    const Path& path = server.path;
+    const auto link = links_.find(path.interface);
     if (link == links_.end()) return;
-    const auto ifindex = static_cast<std::uint32_t>(server.interface);
-    std::optional<Hop> hop;
+    Hop hop;
+    hop.ifindex = static_cast<std::uint32_t>(path.port.index);
+    hop.own = link->second.mac;
+    hop.tags = path.port.tags;
+    hop.tunnel = path.tunnel;
+    const bool same_path = server.hop && server.hop->ifindex == hop.ifindex &&
+                           server.hop->tags == hop.tags && !server.hop->local;
     if (mac)
-        hop = Hop{ifindex, *mac, link->second.mac};
-    else if (server.hop && server.hop->ifindex == ifindex)
-        hop = Hop{ifindex, server.hop->server, link->second.mac};
-    std::string reason;
-    if (!hop)
-        reason =
-            fmt::format("{}no {} answer from {} on {}", trouble_of(server.interface),
-                        address.is_v4() ? "ARP" : "ND", address.to_string(), link->second.name);
-    if (hop == server.hop && reason == server.reason) return;
-    // A way that is no more known stays in the tables until the engine, told of
-    // the reason, has taken the server out.
+        hop.server = *mac;
+    else if (same_path)
+        hop.server = server.hop->server;
+    else
+        return settle(target, server, std::nullopt, no_answer(target, path));
+    if (const netlink::Link* own = own_link(hop.server))
+        return settle(target, server, std::nullopt,
+                      fmt::format("{} answers on {} with the MAC of this machine's own {} ({}): "
+                                  "a copied MAC, or proxy ARP",
+                                  path.via.to_string(), link->second.name, own->name,
+                                  netlink::to_string(hop.server)));
+    settle(target, server, hop, "");
+}
+
+std::string NextHops::no_answer(const Target& target, const Path& path) const {
+    const bool by_router = path.via != target.address;
+    return fmt::format(
+        "{}no {} answer from {}{}{} on {}", trouble_of(path.interface),
+        path.via.is_v4() ? "ARP" : "ND", path.via.to_string(), by_router ? ", the router to " : "",
+        by_router ? target.address.to_string() + "," : "", links_.at(path.interface).name);
+}
+
+const netlink::Link* NextHops::own_link(const netlink::Mac& mac) const {
+    for (const auto& [index, link] : links_)
+        if (link.mac == mac && !link.loopback) return &link;
+    return nullptr;
+}
+
+/// A way that is no more known stays in the tables until the engine, told of the
+/// reason, has taken the server out.
+void NextHops::settle(const Target& target, Server& server, const std::optional<Hop>& hop,
+                      std::string reason) {
+    if ((!hop || hop == server.hop) && reason == server.reason) return;
     if (hop) server.hop = hop;
     server.reason = std::move(reason);
-    changed_.insert(address);
+    changed_.insert(target.address);
+    insiders_changed_ = true;
 }
 
-void NextHops::ask(const IpAddress& address, Server& server) {
-    if (server.asked && socket_->keeps_resolved()) return;
-    const auto asked = socket_->resolve(server.interface, address);
-    server.asked = asked.has_value();
-    if (!asked && !server.reason.empty()) server.reason = asked.error().message;
+void NextHops::ask(const NeighbourKey& key, Neighbour& neighbour) {
+    if (neighbour.asked && socket_->keeps_resolved()) return;
+    const auto asked = socket_->resolve(key.first, key.second);
+    neighbour.asked = asked.has_value();
+    if (asked) return;
+    for (const Target& user : neighbour.users) {
+        Server& server = servers_.at(user);
+        if (!server.reason.empty()) server.reason = asked.error().message;
+    }
 }
 
 // ---- events -------------------------------------------------------------------
 
-void NextHops::on_neighbour(const netlink::Neighbour& neighbour, TimePoint now) {
-    const auto found = servers_.find(neighbour.address);
-    if (found == servers_.end()) return;
-    const auto key = std::pair{neighbour.interface, neighbour.address};
-    if (neighbour.mac)
-        macs_[key] = *neighbour.mac;
-    else
-        macs_.erase(key);
-    Server& server = found->second;
-    if (server.interface != neighbour.interface) return;
-    if (neighbour.gone) {
-        server.asked = false;
-        look_up_later(neighbour.address, now + ask_again);
-        return;
+void NextHops::on_neighbour(const netlink::Neighbour& event, TimePoint now) {
+    const auto found = neighbours_.find({event.interface, event.address});
+    if (found == neighbours_.end()) return;
+    Neighbour& neighbour = found->second;
+    neighbour.mac = event.mac;
+    unread_.erase(found->first);
+    if (event.gone) neighbour.asked = false;
+    for (const Target& user : neighbour.users) {
+        Server& server = servers_.at(user);
+        // A server whose route is at fault keeps that reason.
+        if (event.gone)
+            look_up_later(user, now + ask_again);
+        else if (server.in_order)
+            take_neighbour(user, server, event.mac);
     }
-    // A server whose route is at fault keeps that reason.
-    if (server.on_link) take_neighbour(neighbour.address, server, neighbour.mac);
 }
 
 void NextHops::on_link(const netlink::Link& link, bool gone, TimePoint now) {
     const auto before = links_.find(link.index);
-    const bool same_mac = before != links_.end() && before->second.mac == link.mac;
-    const bool same_state = before != links_.end() && before->second.up == link.up &&
-                            before->second.running == link.running;
+    if (before != links_.end() && !gone) {
+        netlink::Link same = before->second;
+        same.xdp_program_id = link.xdp_program_id;
+        before->second.xdp_program_id = link.xdp_program_id;
+        if (same == link) return;
+    }
     if (gone)
         links_.erase(link.index);
     else
         links_[link.index] = link;
-    if (!gone && same_mac && same_state) return;
-    for (auto& [address, server] : servers_)
-        if (server.interface == link.index || server.interface == 0 || !server.reason.empty())
-            look_up_later(address, now + settle);
+    insiders_changed_ = true;
+    for (auto& [target, server] : servers_)
+        if (server.path.interface == link.index || server.path.port.index == link.index ||
+            server.path.interface == 0 || !server.reason.empty())
+            look_up_later(target, now + settle_time);
+}
+
+/// An address of a server came to this machine, or left it.
+void NextHops::on_address(const IpAddress& address, TimePoint now) {
+    for (const auto method : {core::ForwardingMethod::dr, core::ForwardingMethod::tun})
+        if (const Target target{address, method}; servers_.contains(target))
+            look_up_later(target, now + settle_time);
 }
 
 void NextHops::on_route(TimePoint now) {
-    for (const auto& [address, server] : servers_)
-        look_up_later(address, now + settle);
+    for (const auto& [target, server] : servers_)
+        look_up_later(target, now + settle_time);
 }
 
-void NextHops::look_up_later(const IpAddress& address, TimePoint when) {
+void NextHops::look_up_later(const Target& target, TimePoint when) {
     // The first wish counts: later ones must not put it off for ever.
     if (waiting_.empty()) not_before_ = when;
-    if (is_waiting_.insert(address).second) waiting_.push_back(address);
+    if (is_waiting_.insert(target).second) waiting_.push_back(target);
 }
 
 void NextHops::look_up_slice(std::size_t most) {
     for (; most != 0 && !waiting_.empty(); --most) {
-        const IpAddress address = waiting_.front();
+        const Target target = waiting_.front();
         waiting_.pop_front();
-        if (is_waiting_.erase(address) != 0) look_up(address);
+        if (is_waiting_.erase(target) != 0) look_up(target);
+    }
+    if (unread_.empty()) return;
+    // Entries that were there before they were followed send no event.
+    const std::set<NeighbourKey> unread = unread_;
+    read_neighbours();
+    for (const NeighbourKey& key : unread) {
+        const auto found = neighbours_.find(key);
+        if (found == neighbours_.end() || !found->second.mac) continue;
+        for (const Target& user : found->second.users)
+            take_neighbour(user, servers_.at(user), found->second.mac);
     }
 }
 
@@ -256,8 +390,8 @@ void NextHops::on_deadline(TimePoint now) {
         return;
     }
     if (repeat_at_ && now < *repeat_at_) return;
-    for (auto& [address, server] : servers_)
-        if (server.on_link) (void)socket_->resolve(server.interface, address);
+    for (const auto& [key, neighbour] : neighbours_)
+        (void)socket_->resolve(key.first, key.second);
     repeat_at_ = now + repeat_every;
 }
 

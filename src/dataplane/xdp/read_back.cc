@@ -81,6 +81,7 @@ private:
             Member& member = service->second.members[server_of(name)];
             member.counter = counter;
             member.weight = entry.weight;
+            member.method = method_of(entry.method).value_or(service->second.method);
             member.forwarded = entry.forwarded != 0;
             used[counter] = true;
         }
@@ -213,7 +214,8 @@ core::ServiceForwarding forwarding_of(const core::ServiceKey& key, const MirrorS
     core::ServiceForwarding forwarding{
         key, service.scheduler, service.method, {}, service.other_hash};
     for (const auto& [server, member] : service.members)
-        if (member.forwarded) forwarding.destinations.push_back({server, member.weight});
+        if (member.forwarded)
+            forwarding.destinations.push_back({server, member.weight, member.method});
     return forwarding;
 }
 

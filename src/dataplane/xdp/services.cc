@@ -128,12 +128,16 @@ bool Services::take_ranges(const MirrorService& service) {
     return false;
 }
 
-std::map<IpAddress, Hop> Services::hops_in_use() const {
-    std::map<IpAddress, Hop> hops;
+Hop Services::hop_in_table(std::uint32_t record) const {
+    return hop_of(maps_->destinations()[record], maps_->tunnels()[record]);
+}
+
+std::map<Target, Hop> Services::hops_in_use() const {
+    std::map<Target, Hop> hops;
     for (const auto& [key, service] : mirror_)
         for (const auto& [server, member] : service.members)
             if (member.record != 0)
-                hops.emplace(server.address, hop_of(maps_->destinations()[member.record]));
+                hops.emplace(Target{server.address, member.method}, hop_in_table(member.record));
     return hops;
 }
 
@@ -143,7 +147,8 @@ std::vector<Hop> Services::ways_of(const core::ServiceKey& key) const {
     if (entry == mirror_.end()) return ways;
     for (const auto& [server, member] : entry->second.members) {
         if (!member.forwarded || member.record == 0) continue;
-        const Hop way = hop_of(maps_->destinations()[member.record]);
+        const Hop way = hop_in_table(member.record);
+        if (way.local) continue;  // its stack is given the packet itself
         if (std::find(ways.begin(), ways.end(), way) == ways.end()) ways.push_back(way);
     }
     return ways;
@@ -277,11 +282,15 @@ Result<void> Services::set_destination(const core::ServiceKey& key,
             return ready;
         }
         member.counter = counter->first;
-    } else if (member.forwarded && member.weight == destination.weight) {
+    } else if (member.forwarded && member.weight == destination.weight &&
+               member.method == destination.method) {
         return {};
     }
+    // Its record leads by the old method: no way at all is better.
+    if (member.method != destination.method) member.record = 0;
     member.forwarded = true;
     member.weight = destination.weight;
+    member.method = destination.method;
     return write_member(key, destination.server, member);
 }
 
@@ -299,9 +308,9 @@ Result<void> Services::remove_destination(const core::ServiceKey& key, const End
 /// known now.
 bool Services::outdated(const IpAddress& server, const Member& member) const {
     if (!member.forwarded) return false;
-    const Hop* hop = hop_of_(server);
+    const Hop* hop = hop_of_({server, member.method});
     if (hop == nullptr) return false;
-    return member.record == 0 || hop_of(maps_->destinations()[member.record]) != *hop;
+    return member.record == 0 || hop_in_table(member.record) != *hop;
 }
 
 Result<void> Services::refresh(std::span<const IpAddress> servers, TimePoint now) {

@@ -24,7 +24,7 @@ namespace dnsdirector::dataplane::xdp {
 class Services {
 public:
     /// The way to a server, or nullptr while it is not known.
-    using HopOf = std::function<const Hop*(const IpAddress&)>;
+    using HopOf = std::function<const Hop*(const Target&)>;
 
     Services(const Maps& maps, HopOf hop_of);
 
@@ -47,11 +47,13 @@ public:
     /// Services and servers; not the reasons.
     Result<void> count(Counters& counters) const;
     /// The ways that the tables in force hold: after a start, from a predecessor.
-    [[nodiscard]] std::map<IpAddress, Hop> hops_in_use() const;
+    [[nodiscard]] std::map<Target, Hop> hops_in_use() const;
 
     /// The ways to all servers of a service that the table in force knows, each once.
     [[nodiscard]] std::vector<Hop> ways_of(const core::ServiceKey& key) const;
 
+    /// The program may send by this port.
+    Result<void> open_egress(std::uint32_t ifindex);
     /// An interface is gone; another one may get its index.
     void forget_egress(std::uint32_t ifindex) { egress_.erase(ifindex); }
 
@@ -81,6 +83,8 @@ private:
     Result<void> remove_destination(const core::ServiceKey& key, const Endpoint& server);
 
     [[nodiscard]] bool outdated(const IpAddress& server, const Member& member) const;
+    [[nodiscard]] std::uint32_t local_counter(const MirrorService& service) const;
+    [[nodiscard]] Hop hop_in_table(std::uint32_t record) const;
     Result<void> commit(Entry& entry, TimePoint now);
     Result<Range> write_records(Entry& entry, std::uint32_t count);
     Result<Range> write_slots(const core::Table& table);
@@ -104,7 +108,6 @@ private:
     Result<void> hold_address(const IpAddress& address);
     void release_address(const IpAddress& address);
     Result<Range> take(Ranges& from, std::uint32_t length, const char* limit);
-    Result<void> open_egress(std::uint32_t ifindex);
     void adopt(ReadBack found);
     bool take_ranges(const MirrorService& service);
     void choose_by_memory(const Flow& flow, const Mirror::value_type& entry, Choice& choice) const;

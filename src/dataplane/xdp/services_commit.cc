@@ -61,19 +61,20 @@ Result<Range> Services::write_records(Entry& entry, std::uint32_t count) {
             member.record = 0;
             continue;
         }
-        const Hop* known = hop_of_(server.address);
+        const Hop* known = hop_of_({server.address, member.method});
         Hop hop;
         if (known != nullptr)
             hop = *known;
         else if (member.record != 0)
-            hop = hop_of(destinations[member.record]);
-        if (hop.ifindex != 0)
+            hop = hop_in_table(member.record);
+        if (hop.ifindex != 0 && !hop.local)
             if (auto opened = open_egress(hop.ifindex); !opened) {
                 spdlog::error("{}: {}", server.to_string(), opened.error().message);
                 hop = {};
             }
+        const Hop before = member.record != 0 ? hop_in_table(member.record) : Hop{};
         destinations[record] = record_of(hop, member.counter);
-        const Hop before = member.record != 0 ? hop_of(destinations[member.record]) : Hop{};
+        if (hop.tunnel) maps_->tunnels()[record] = outer_of(hop);
         member.record = hop.ifindex != 0 ? record : 0;
         if (hop != before) (void)write_member(key, server, member);
         ++record;
@@ -117,6 +118,8 @@ void Services::put_in_force(Entry& entry, Range records, Range blocks, std::uint
     in_kernel.method = static_cast<std::uint8_t>(service.method);
     in_kernel.select =
         select_of(key, service.scheduler, service.other_hash, maps_->remembers_flows());
+    std::atomic_ref<__u32>{in_kernel.local}.store(local_counter(service),
+                                                  std::memory_order_release);
     for (const auto& [server, member] : service.members)
         set_home(service, member);
     if (!visible_[service.record] || before.scheduler != in_kernel.scheduler ||
@@ -129,7 +132,15 @@ void Services::put_in_force(Entry& entry, Range records, Range blocks, std::uint
         abi::table_word(blocks.first, records.first, length), std::memory_order_release);
 }
 
-/// The program may send by this interface.
+/// Of the server that is this machine: also while it is out, since another
+/// director may not have noticed yet.
+std::uint32_t Services::local_counter(const MirrorService& service) const {
+    for (const auto& [server, member] : service.members)
+        if (const Hop* hop = hop_of_({server.address, member.method}); hop != nullptr && hop->local)
+            return member.counter;
+    return 0;
+}
+
 Result<void> Services::open_egress(std::uint32_t ifindex) {
     if (egress_.contains(ifindex)) return {};
     const bpf_devmap_val value{ifindex, {0}};
@@ -156,8 +167,8 @@ Result<Range> Services::take(Ranges& from, std::uint32_t length, const char* lim
 Result<void> Services::write_member(const core::ServiceKey& key, const Endpoint& server,
                                     const Member& member) const {
     const abi::member_key name = member_key(key, server);
-    LedgerMember what{member.counter, member.weight, member.forwarded, std::nullopt};
-    if (member.record != 0) what.hop = hop_of(maps_->destinations()[member.record]);
+    LedgerMember what{member.counter, member.weight, member.method, member.forwarded, std::nullopt};
+    if (member.record != 0) what.hop = hop_in_table(member.record);
     const abi::member value = ledger_entry(what);
     if (bpf_map_update_elem(maps_->fd(MapId::members), &name, &value, BPF_ANY) != 0)
         return fail_errno("cannot remember " + server.to_string() + " of " + key.to_string() +

@@ -35,42 +35,47 @@ std::vector<core::Change> changes_to(const Ledger& ledger, const core::Forwardin
         core::ServiceForwarding& forwarding = wanted[key];
         forwarding = {key, service.scheduler, service.method, {}, service.other_hash};
         for (const auto& [server, member] : service.members)
-            if (member.forwarded) forwarding.destinations.push_back({server, member.weight});
+            if (member.forwarded)
+                forwarding.destinations.push_back({server, member.weight, member.method});
     }
     std::vector<core::Change> changes = core::diff(held, wanted);
     for (const auto& [key, service] : ledger)
         for (const auto& [server, member] : service.members)
             if (!member.forwarded) {
-                changes.emplace_back(core::AddDestination{key, {server, 0}});
+                changes.emplace_back(core::AddDestination{key, {server, 0, member.method}});
                 changes.emplace_back(core::RemoveDestination{key, server});
             }
     return changes;
 }
 
 /// The ways to its servers: those that were in use, or else, where the ledger has
-/// none that this version understands, what the kernel's neighbour table says.
-void find_ways(const Ledger& ledger, NextHops& hops, TimePoint now) {
-    std::set<IpAddress> servers;
+/// none that this version understands, what the kernel's neighbour table says. That
+/// alone says what MACs the other directors have.
+void find_ways(const Ledger& ledger, NextHops& hops, const std::set<IpAddress>& directors,
+               TimePoint now) {
+    std::set<Target> servers;
     bool complete = true;
     for (const auto& [key, service] : ledger)
         for (const auto& [server, member] : service.members) {
             if (!member.forwarded) continue;
-            servers.insert(server.address);
+            const Target target{server.address, member.method};
+            servers.insert(target);
             if (member.hop)
-                hops.adopt(server.address, *member.hop);
+                hops.adopt(target, *member.hop);
             else
                 complete = false;
         }
-    if (complete) return;
-    hops.track(servers, now);
+    if (complete && directors.empty()) return;
+    hops.track(servers, directors, now);
     while (!hops.settled())
         hops.on_deadline(now);
 }
 
 }  // namespace
 
-Result<void> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
-                              NextHops& hops, Services& services, TimePoint now) {
+Result<bool> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
+                              NextHops& hops, const std::set<IpAddress>& directors,
+                              Services& services, TimePoint now) {
     for (const Predecessor& each : predecessors)
         if (each.forwards() && !each.whole())
             return fail(
@@ -78,17 +83,18 @@ Result<void> take_over_tables(const std::vector<Predecessor>& predecessors, cons
                 "the director that made it cleanly, with its own version",
                 each.directory());
     const Predecessor* source = source_among(predecessors);
-    if (source == nullptr || (maps.adopted() && holds_links(maps.directory_of_pins()))) return {};
+    if (source == nullptr || (maps.adopted() && holds_links(maps.directory_of_pins())))
+        return false;
 
     const auto ledger = source->ledger();
     if (!ledger) return tl::unexpected(ledger.error());
-    find_ways(*ledger, hops, now);
+    find_ways(*ledger, hops, directors, now);
     const auto held = services.read();
     if (!held) return tl::unexpected(held.error());
     if (auto done = services.apply(changes_to(*ledger, *held), now); !done)
         return fail("cannot take over from {}: {}", source->directory(), done.error().message);
     spdlog::info("taking over {} services from {}", ledger->size(), source->directory());
-    return {};
+    return true;
 }
 
 Result<void> finish_takeover(const std::vector<Predecessor>& predecessors, Maps& maps) {

@@ -18,6 +18,7 @@
 // sets of pins is right at any moment, if what a base includes is left out.
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "base/result.h"
@@ -29,11 +30,13 @@
 
 namespace dnsdirector::dataplane::xdp {
 
-/// Fills this layout's tables from the predecessor that forwards. Nothing to do
-/// where there is none, or where programs of this layout forward already. Errors:
-/// a predecessor forwards and can't be read; its services find no room.
-Result<void> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
-                              NextHops& hops, Services& services, TimePoint now);
+/// Fills this layout's tables from the predecessor that forwards, with the ways that
+/// `hops` then knows, which knows the MACs of the other `directors`, too. Nothing to do,
+/// and false, where there is none, or where programs of this layout forward already.
+/// Errors: a predecessor forwards and can't be read; its services find no room.
+Result<bool> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
+                              NextHops& hops, const std::set<IpAddress>& directors,
+                              Services& services, TimePoint now);
 
 /// The counts of all, then their pins. No link of theirs may be left.
 Result<void> finish_takeover(const std::vector<Predecessor>& predecessors, Maps& maps);

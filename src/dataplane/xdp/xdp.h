@@ -14,7 +14,9 @@
 //     flows        remembered TCP flows: their clock, their end, their number
 //     choose       which server a client's packets get, by the maps
 //     read_back    what is forwarded, found in the maps alone
-//     next_hops    routes and neighbours → interface and MACs of each server
+//     next_hops    routes and neighbours → port, tags, MACs and tunnel of each server
+//     port         from VLAN devices to the interface below them
+//     insiders     whose frames are never forwarded
 //     too_big      ICMP errors that every server of a service has to hear
 //     attachments  the program on the interfaces
 //     memory       what the maps take, predicted and counted
@@ -24,7 +26,7 @@
 //     layout1      what stands in pins of layout 1, which had no ledger
 //     predecessor  pins of another layout
 //     takeover     from them to ours
-//     plane        puts them together
+//     plane        puts them together; its start and end, its interfaces
 #pragma once
 
 #include <memory>

@@ -71,9 +71,9 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
     for (const std::string name : {"wrr", "rr", "mh"})
         cluster_says("lb_algo " + name, "");
     cluster_says(
-        "lb_kind tun",
-        "t.conf:7:9: error: lb_kind TUN is nothing that the xdp plane does; write lb_kind DR, or "
-        "dataplane ipvs, which can\n");
+        "lb_kind nat",
+        "t.conf:7:9: error: NAT is nothing that the xdp plane does; write DR (same network) or TUN "
+        "(behind routers), or dataplane ipvs, which can\n");
     says("director { dataplane proxy }\n" + cluster("").substr(28),
          "t.conf:1:22: error: dataplane proxy is not in this version; xdp, ipvs and none are\n");
     says(
@@ -82,9 +82,8 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
         "t.conf:2:1: error: lb_algo wlc counts connections, which the xdp plane does not do (it is "
         "keepalived's default); write lb_algo wrr, which shares queries by weight (mh, sh: by "
         "flow, by client), or dataplane ipvs, which has wlc\n"
-        "t.conf:2:1: error: lb_kind NAT is nothing that the xdp plane does (it is keepalived's "
-        "default); "
-        "write lb_kind DR, or dataplane ipvs, which can\n");
+        "t.conf:2:1: error: NAT is nothing that the xdp plane does (it is keepalived's default); "
+        "write DR (same network) or TUN (behind routers), or dataplane ipvs, which can\n");
     cluster_says(
         "real_server c { address 203.0.113.13; port 5353 }",
         "t.conf:7:44: error: port: direct routing keeps the port, so that a server's port is the "

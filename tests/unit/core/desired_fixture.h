@@ -45,10 +45,11 @@ public:
     const ServiceDecision& decide() {
         const std::function<const CheckState&(CheckIndex)> check_state =
             [this](CheckIndex check) -> const CheckState& { return checks.at(check); };
-        const std::function<std::string(const Endpoint&)> reason = [this](const Endpoint& who) {
-            const auto found = unreachable.find(who);
-            return found == unreachable.end() ? std::string() : found->second;
-        };
+        const std::function<std::string(const Endpoint&, ForwardingMethod)> reason =
+            [this](const Endpoint& who, ForwardingMethod) {
+                const auto found = unreachable.find(who);
+                return found == unreachable.end() ? std::string() : found->second;
+            };
         decision = core::decide({.service = service,
                                  .check_state = check_state,
                                  .overrides = overrides,

@@ -65,13 +65,13 @@ TEST(RecordingPlane, tells_when_reachability_is_news) {
         ASSERT_EQ(servers.size(), 1U);
         EXPECT_EQ(servers.front(), ns1.address);
     };
-    EXPECT_EQ(plane.unreachable_reason(ns1), "");
+    EXPECT_EQ(plane.unreachable_reason(ns1, core::ForwardingMethod::dr), "");
     plane.set_unreachable(ns1.address, "no neighbour entry");
     plane.set_unreachable(ns1.address, "no neighbour entry");
-    EXPECT_EQ(plane.unreachable_reason(ns1), "no neighbour entry");
-    EXPECT_EQ(plane.unreachable_reason(ns2), "");
+    EXPECT_EQ(plane.unreachable_reason(ns1, core::ForwardingMethod::dr), "no neighbour entry");
+    EXPECT_EQ(plane.unreachable_reason(ns2, core::ForwardingMethod::dr), "");
     plane.set_unreachable(ns1.address, "");
-    EXPECT_EQ(plane.unreachable_reason(ns1), "");
+    EXPECT_EQ(plane.unreachable_reason(ns1, core::ForwardingMethod::dr), "");
     EXPECT_EQ(told, 2);
 }
 
@@ -79,7 +79,7 @@ TEST(NonePlane, remembers_what_it_was_told_and_reaches_everybody) {
     const auto plane = make_none();
     ASSERT_TRUE(plane->apply(core::diff({}, two_servers())).has_value());
     EXPECT_EQ(plane->read().value(), two_servers());
-    EXPECT_EQ(plane->unreachable_reason(ns1), "");
+    EXPECT_EQ(plane->unreachable_reason(ns1, core::ForwardingMethod::dr), "");
     EXPECT_TRUE(plane->interfaces().empty());
     EXPECT_EQ(plane->descriptor(), -1);
     ASSERT_TRUE(plane->detach().has_value());

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,18 +75,18 @@ public:
         ASSERT_TRUE(memory.has_value()) << memory.error().message;
         flows = std::move(*memory);
         services = std::make_unique<Services>(
-            *maps, [this](const IpAddress& address) { return hop(address); });
+            *maps, [this](const xdp::Target& target) { return hop(target.address); });
         ASSERT_TRUE(services->read().has_value());
     }
 
-    void load(std::uint32_t flags) {
+    void load(std::uint32_t flags, const Mac& mac = test::own_mac) {
         program_ = Program{abi::director__open()};
         ASSERT_NE(program_, nullptr);
         ASSERT_TRUE(maps->lend_to(*program_).has_value());
         abi::instance& instance = instance_;
         instance = {};
-        std::memcpy(&instance.mac_first, test::own_mac.data(), 4);
-        std::memcpy(&instance.mac_last, test::own_mac.data() + 4, 2);
+        std::memcpy(&instance.mac_first, mac.data(), 4);
+        std::memcpy(&instance.mac_last, mac.data() + 4, 2);
         instance.ifindex = near_;
         instance.flags = flags;
         std::memcpy(&program_->rodata->instance, &instance, sizeof instance);
@@ -142,17 +143,30 @@ public:
         return counters;
     }
 
+    /// Interface indices: where packets come in, and another one.
+    [[nodiscard]] std::uint32_t near() const { return near_; }
+    [[nodiscard]] std::uint32_t far() const { return far_; }
+
     core::Limits limits;
     std::unique_ptr<Maps> maps;
     std::unique_ptr<Services> services;
     std::optional<xdp::Flows> flows;
     Mac leaves_by{2, 0, 0, 0, 0, 2};
+    std::map<IpAddress, Hop> ways;  ///< instead of what is made up
+    std::set<IpAddress> unknown;    ///< no way to these is known
 
 private:
     const Hop* hop(const IpAddress& address) {
+        if (unknown.contains(address)) return nullptr;
         const bool behind = address.bytes()[address.size() - 1] >= 100;
-        hops_[address] = {behind ? far_ : near_, mac_of(address), leaves_by};
-        return &hops_[address];
+        Hop& hop = hops_[address];
+        if (const auto given = ways.find(address); given != ways.end())
+            return &(hop = given->second);
+        hop = {};
+        hop.ifindex = behind ? far_ : near_;
+        hop.server = mac_of(address);
+        hop.own = leaves_by;
+        return &hop;
     }
 
     std::string pins_;

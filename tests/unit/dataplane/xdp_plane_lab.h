@@ -38,21 +38,21 @@ public:
         plane = std::move(*made);
     }
     void track() {
-        std::vector<std::pair<core::ServiceKey, Endpoint>> servers;
+        std::vector<TrackedServer> servers;
         for (int number = 0; number < 2; ++number) {
-            servers.emplace_back(udp(Network::service4), Network::server4(number));
-            servers.emplace_back(udp(Network::service6), Network::server6(number));
+            servers.push_back({udp(Network::service4), Network::server4(number)});
+            servers.push_back({udp(Network::service6), Network::server6(number)});
         }
         plane->track(servers);
         EXPECT_TRUE(support::drive(
             *plane,
             [&] {
-                return std::all_of(servers.begin(), servers.end(), [&](const auto& server) {
-                    return plane->unreachable_reason(server.second).empty();
+                return std::all_of(servers.begin(), servers.end(), [&](const auto& each) {
+                    return plane->unreachable_reason(each.server, each.method).empty();
                 });
             }))
-            << plane->unreachable_reason(Network::server4(0))
-            << plane->unreachable_reason(Network::server6(0));
+            << plane->unreachable_reason(Network::server4(0), core::ForwardingMethod::dr)
+            << plane->unreachable_reason(Network::server6(0), core::ForwardingMethod::dr);
     }
     void apply(const std::vector<core::Change>& changes) {
         const auto applied = plane->apply(changes);

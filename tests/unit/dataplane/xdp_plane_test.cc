@@ -15,8 +15,11 @@ using support::drive;
 using test::Network;
 using test::PlaneLab;
 using test::udp;
+constexpr auto dr = core::ForwardingMethod::dr;
 using test::UdpSocket;
 using Visit = support::NetworkNamespace::Visit;
+
+const std::string pin_name = "/v" + std::to_string(xdp::abi::ABI_VERSION) + "/link_";
 
 std::vector<core::Change> wish(const core::ServiceKey& key,
                                std::vector<core::Destination> destinations) {
@@ -114,7 +117,7 @@ TEST_P(XdpPlane, forwards_on_when_the_daemon_is_killed_and_the_next_start_adopts
     EXPECT_EQ(found->at(udp(Network::service4)).destinations,
               (std::vector<core::Destination>{{Network::server4(0), 1}}));
     // Reachable at once: no server blips while neighbours are looked up.
-    EXPECT_EQ(lab.plane->unreachable_reason(Network::server4(0)), "");
+    EXPECT_EQ(lab.plane->unreachable_reason(Network::server4(0), dr), "");
     lab.track();
     EXPECT_EQ(lab.plane->interfaces().size(), 1U);
     EXPECT_EQ(ask(*lab.plane, client, servers, Network::service4), 0);
@@ -181,8 +184,9 @@ TEST_P(XdpPlane, attaches_again_to_an_interface_that_went_and_came_back) {
     lab.network.plug_in_director();
     EXPECT_TRUE(drive(*lab.plane, [&] { return disturbances.size() >= 2; }));
     EXPECT_NE(lab.plane->interfaces().at(0).mode, "down");
-    EXPECT_TRUE(drive(*lab.plane,
-                      [&] { return lab.plane->unreachable_reason(Network::server4(0)).empty(); }));
+    EXPECT_TRUE(drive(*lab.plane, [&] {
+        return lab.plane->unreachable_reason(Network::server4(0), dr).empty();
+    }));
     const auto servers = lab.listen(Network::service4);
     const UdpSocket client = lab.client("203.0.113.7");
     bool arrived = false;
@@ -197,15 +201,11 @@ TEST_P(XdpPlane, attaches_again_when_somebody_detached_the_link) {
     PlaneLab lab{pins, GetParam()};
     lab.start();
     const int ifindex = static_cast<int>(if_nametoindex("eth0"));
-    const xdp::Fd link{bpf_obj_get((pins.path() + "/v" + std::to_string(xdp::abi::ABI_VERSION) +
-                                    "/link_" + std::to_string(ifindex))
-                                       .c_str())};
+    const xdp::Fd link{bpf_obj_get((pins.path() + pin_name + std::to_string(ifindex)).c_str())};
     ASSERT_TRUE(static_cast<bool>(link));
     ASSERT_EQ(bpf_link_detach(link.get()), 0);
     ASSERT_TRUE(lab.plane->read().has_value());
-    const xdp::Fd again{bpf_obj_get((pins.path() + "/v" + std::to_string(xdp::abi::ABI_VERSION) +
-                                     "/link_" + std::to_string(ifindex))
-                                        .c_str())};
+    const xdp::Fd again{bpf_obj_get((pins.path() + pin_name + std::to_string(ifindex)).c_str())};
     bpf_link_info info{};
     std::uint32_t length = sizeof info;
     ASSERT_EQ(bpf_obj_get_info_by_fd(again.get(), &info, &length), 0);

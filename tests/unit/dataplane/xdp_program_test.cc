@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/table.h"
+#include "dataplane/xdp/insiders.h"
 #include "dataplane/xdp/keys.h"
 #include "unit/dataplane/packets.h"
 #include "unit/dataplane/xdp_bed.h"
@@ -42,6 +43,19 @@ struct Kind {
     /// Keeps the bytes of the value out of the test's name.
     friend void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 };
+
+/// Another MAC that has the same bit in the kernel's first look.
+netlink::Mac with_the_bit_of(const netlink::Mac& mac) {
+    const auto bit_of = [](const netlink::Mac& each) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, each.data(), each.size());
+        return abi::insider_bit(word);
+    };
+    netlink::Mac other{2, 1, 0, 0, 0, 0};
+    for (std::uint32_t i = 0; bit_of(other) != bit_of(mac); ++i)
+        std::memcpy(other.data() + 2, &i, sizeof i);
+    return other;
+}
 
 class EveryKind : public testing::TestWithParam<Kind> {};
 
@@ -159,15 +173,70 @@ TEST_P(EveryKind, counts_a_drop_when_the_interface_of_the_server_is_gone) {
     EXPECT_EQ(bed.reason(abi::REASON_no_egress), 1U);
 }
 
-TEST_P(EveryKind, does_not_send_a_frame_back_to_the_server_it_came_from) {
+TEST_P(EveryKind, forwards_no_frame_of_a_server_a_director_or_this_machine) {
     NEEDS_BED(bed);
     const Kind& kind = GetParam();
-    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
+    const Endpoint first = server(kind.service, 11);
+    bed.serve(kind.key(), {{first, 1}});
+    const netlink::Mac insiders[] = {
+        mac_of(first.address), mac_of(server(kind.service, 12).address), {2, 0, 0, 0, 0, 2}};
+    Insiders guard{*bed.maps};
+    ASSERT_TRUE(guard
+                    .set({{insiders[0], abi::INSIDER_SERVER},
+                          {insiders[1], abi::INSIDER_DIRECTOR},
+                          {insiders[2], abi::INSIDER_SELF}})
+                    .has_value());
     Packet packet = kind.packet();
-    packet.from = mac_of(server(kind.service, 11).address);
-    EXPECT_EQ(bed.run(frame_of(packet)).verdict, static_cast<std::uint32_t>(XDP_DROP));
-    EXPECT_EQ(bed.reason(abi::REASON_loop), 1U);
+    for (const netlink::Mac& mac : insiders) {
+        packet.from = mac;
+        const Frame frame = frame_of(packet);
+        const Outcome outcome = bed.run(frame);
+        EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_DROP));
+        EXPECT_EQ(outcome.frame, frame);
+    }
+    EXPECT_EQ(bed.reason(abi::REASON_loop), 3U);
     EXPECT_EQ(bed.counters().services.at(kind.key()).packets, 0U);
+    // Whose MACs share a bit with one of these is none of them; who left is none any more.
+    packet.from = with_the_bit_of(insiders[0]);
+    EXPECT_EQ(bed.sent_to(frame_of(packet)), 11);
+    ASSERT_TRUE(guard.set({{insiders[1], abi::INSIDER_DIRECTOR}}).has_value());
+    packet.from = insiders[0];
+    EXPECT_EQ(bed.sent_to(frame_of(packet)), 11);
+    packet.from = insiders[1];
+    EXPECT_EQ(bed.sent_to(frame_of(packet)), -1);
+}
+
+TEST_P(EveryKind, passes_the_share_of_this_machines_own_server_and_what_insiders_send) {
+    NEEDS_BED(bed);
+    const Kind& kind = GetParam();
+    const Endpoint own = server(kind.service, 1);
+    const Endpoint other = server(kind.service, 11);
+    bed.ways[own.address].local = true;
+    bed.ways[own.address].ifindex = 1;
+    bed.serve(kind.key(), {{own, 1}, {other, 0}});
+    ASSERT_TRUE(
+        Insiders{*bed.maps}.set({{mac_of(other.address), abi::INSIDER_SERVER}}).has_value());
+    Packet packet = kind.packet();
+    const Frame frame = frame_of(packet);
+    packet.from = mac_of(other.address);
+    const auto expect_passed = [&](const Frame& in, std::uint64_t packets) {
+        const Outcome outcome = bed.run(in);
+        EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_PASS));
+        EXPECT_EQ(outcome.frame, in);
+        EXPECT_EQ(bed.counters().services.at(kind.key()).packets, packets);
+        EXPECT_EQ(bed.counters().servers.at({kind.key(), own}).packets, packets);
+        EXPECT_EQ(bed.counters().servers.at({kind.key(), own}).bytes, packets * in.size());
+    };
+    expect_passed(frame, 1);
+    expect_passed(frame_of(packet), 2);
+    // Its own server is drained, then gone: another director does not know yet.
+    bed.serve(kind.key(), {{own, 0}, {other, 1}});
+    expect_passed(frame_of(packet), 3);
+    const core::Change gone = core::RemoveDestination{kind.key(), own};
+    ASSERT_TRUE(bed.services->apply({&gone, 1}, {}).has_value());
+    expect_passed(frame_of(packet), 4);
+    EXPECT_EQ(bed.sent_to(frame), 11);
+    EXPECT_EQ(bed.reason(abi::REASON_loop), 0U);
 }
 
 TEST_P(EveryKind, passes_to_the_local_stack_when_no_server_has_weight) {
@@ -179,21 +248,6 @@ TEST_P(EveryKind, passes_to_the_local_stack_when_no_server_has_weight) {
     EXPECT_EQ(outcome.verdict, static_cast<std::uint32_t>(XDP_PASS));
     EXPECT_EQ(outcome.frame, frame);
     EXPECT_EQ(bed.reason(abi::REASON_no_server), 1U);
-}
-
-TEST_P(EveryKind, leaves_tagged_frames_to_the_local_stack_and_counts_a_services) {
-    NEEDS_BED(bed);
-    const Kind& kind = GetParam();
-    bed.serve(kind.key(), {{server(kind.service, 11), 1}});
-    Packet tagged = kind.packet();
-    tagged.vlans = {0x8100};
-    Packet twice = kind.packet();
-    twice.vlans = {0x88a8, 0x8100};
-    Packet other = tagged;
-    other.destination.address = server(kind.service, 9).address;
-    for (const Packet& packet : {tagged, twice, other})
-        EXPECT_EQ(bed.run(frame_of(packet)).verdict, static_cast<std::uint32_t>(XDP_PASS));
-    EXPECT_EQ(bed.reason(abi::REASON_vlan), 2U);
 }
 
 TEST_P(EveryKind, drops_and_counts_when_a_slot_names_no_record) {

@@ -37,6 +37,8 @@ Message link_message(const char* kind) {
     nlattr* data = nla_nest_start(message.get(), IFLA_INFO_DATA);
     const std::uint16_t id = 100;
     nla_put(message.get(), IFLA_VLAN_ID, sizeof id, &id);
+    const std::uint16_t protocol = htons(0x88a8);
+    nla_put(message.get(), IFLA_VLAN_PROTOCOL, sizeof protocol, &protocol);
     nla_nest_end(message.get(), data);
     nla_nest_end(message.get(), info);
     return message;
@@ -50,6 +52,7 @@ TEST(NetlinkMessages, a_vlan_has_an_id_and_a_device_below) {
     EXPECT_EQ(link->kind, "vlan");
     EXPECT_EQ(link->lower, 2);
     EXPECT_EQ(link->vlan_id, 100);
+    EXPECT_EQ(link->vlan_protocol, 0x88a8);
     EXPECT_TRUE(link->up);
     EXPECT_TRUE(link->running);
 }
