@@ -428,6 +428,27 @@ long host_bpf_xdp_adjust_head(xdp_md* context, int delta) {
     context->data = context->data_meta = host::low_address(static_cast<std::size_t>(begin));
     return 0;
 }
+long host_bpf_xdp_adjust_tail(xdp_md* context, int delta) {
+    const long begin = static_cast<long>(context->data - host::low_address(0));
+    const long end = static_cast<long>(context->data_end - host::low_address(0)) + delta;
+    if (delta > 0 || begin + 14 > end) return -22;
+    host::fence(static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
+    context->data_end = host::low_address(static_cast<std::size_t>(end));
+    return 0;
+}
+/// Only as the program uses it: nothing is taken away.
+__s64 host_bpf_csum_diff(const void* /*from*/, __u32 /*from_size*/, const void* to, __u32 to_size,
+                         __u32 seed) {
+    std::uint64_t sum = seed;
+    for (std::uint32_t at = 0; at < to_size; at += 4) {
+        std::uint32_t word = 0;
+        std::memcpy(&word, static_cast<const char*>(to) + at, sizeof word);
+        sum += word;
+    }
+    while (sum > 0xffffffff)
+        sum = (sum & 0xffffffff) + (sum >> 32);
+    return static_cast<__s64>(sum);
+}
 __u64 host_bpf_ktime_get_ns(void) {
     return host::clock_now;
 }
