@@ -33,9 +33,19 @@ ALWAYS_INLINE int is_error4(__u32 type) {
            type == ICMP_PARAMETER_PROBLEM;
 }
 
+/*
+ * The service that an error is for. A copy: of `struct packet` no address is ever
+ * given away, since all of it would then lie in memory, and be unknown.
+ */
+struct addressee {
+    __u64 address[2];
+    __u32 where;
+    __u32 local;
+};
+
 /* Hands the packet at `at`, `bytes` long, which are there, to the daemon. */
-NEVER_INLINE int hand_over(struct xdp_md* context, const struct packet* of, __u32 at, __u32 bytes,
-                           __u32 local) {
+NEVER_INLINE int hand_over(struct xdp_md* context, const struct addressee* of, __u32 at,
+                           __u32 bytes) {
     struct packet packet = packet_of(context);
     const struct ethhdr* frame = packet.data;
     if ((const void*)(frame + 1) > packet.end) return not_forwarded(REASON_icmp_error);
@@ -66,7 +76,7 @@ NEVER_INLINE int hand_over(struct xdp_md* context, const struct packet* of, __u3
     bpf_ringbuf_submit(message, 0);
     /* This machine's own server hears it from its stack. */
     int verdict = not_forwarded(REASON_icmp_too_big);
-    return local ? XDP_PASS : verdict;
+    return of->local ? XDP_PASS : verdict;
 }
 
 /* An error for the flow in `packet`, or for a flow of which only the service is known. */
@@ -75,9 +85,13 @@ ALWAYS_INLINE int serve_error(struct xdp_md* context, struct packet* packet, int
     __u32 index;
     const struct service* service = find_service(packet, &index);
     if (!service) return XDP_PASS; /* of a connection of the director's own */
-    if (service->select == SELECT_CURSOR)
-        return says_size ? hand_over(context, packet, at, bytes, service->local)
-                         : not_forwarded(REASON_icmp_error);
+    if (service->select == SELECT_CURSOR) {
+        if (!says_size) return not_forwarded(REASON_icmp_error);
+        struct addressee of = {.address = {packet->address[0], packet->address[1]},
+                               .where = packet->where,
+                               .local = service->local};
+        return hand_over(context, &of, at, bytes);
+    }
     if (selects_by(service) == SELECT_FLOW && !has_ports) return not_forwarded(REASON_icmp_error);
     return serve(context, packet, service, index, 0);
 }

@@ -56,10 +56,12 @@ enum {
     RARE_ICMP4 = RARE,
     RARE_FRAGMENT4 = RARE | 0x20,
     RARE_EXTENDED6 = RARE | 0x40,
+    RARE_OPTIONS4 = RARE | 0x60,
     RARE_KINDS = RARE | 0x60,
 };
 ALWAYS_INLINE int take_rare(struct xdp_md* context, __u32 kind, __u32 at) {
     if (kind == RARE_ICMP4) return icmp4(context, at);
+    if (kind == RARE_OPTIONS4) return path4_options(context);
     return kind == RARE_FRAGMENT4 ? fragment4(context, at) : path6_extended(context, at);
 }
 ALWAYS_INLINE int rare(struct xdp_md* context, const struct packet* packet, __u32 kind) {
@@ -72,7 +74,7 @@ ALWAYS_INLINE int path4(struct xdp_md* context, struct packet* packet) {
     if (ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_TCP)
         return ip->protocol == IPPROTO_ICMP ? rare(context, packet, RARE_ICMP4) : XDP_PASS;
     if (is_fragment4(ip)) return rare(context, packet, RARE_FRAGMENT4);
-    if (*(const __u8*)ip != 0x45) return path4_options(context);
+    if (*(const __u8*)ip != 0x45) return rare(context, packet, RARE_OPTIONS4);
     packet->address[0] = ip->daddr;
     packet->plain = packet->tagged ? 0 : 4;
     return path4_at(context, packet, ip, sizeof(*ip));
