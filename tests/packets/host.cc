@@ -14,6 +14,7 @@
 
 #include "core/table.h"
 #include "dataplane/xdp/keys.h"
+#include "packets/ways.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -259,20 +260,31 @@ struct Fill {
     std::uint32_t service = 1;
     std::uint32_t block = 1;
     std::uint32_t record = 1;
+    std::uint32_t local = 0;  ///< counter of the service's server that is this machine
 
     void put_destination(const core::Destination& destination, std::uint32_t at) {
-        auto& to = element_of<abi::destination>("destinations", at);
-        const int number =
-            destination.server.address.bytes()[destination.server.address.size() - 1];
-        const Mac mac = server_mac(number);
-        std::memcpy(to.server_mac, mac.data(), mac.size());
-        std::memcpy(to.own_mac, egress_mac.data(), egress_mac.size());
-        to.ifindex = number >= first_behind_another_interface ? far_interface : near_interface;
-        to.counter = at;
+        const IpAddress& address = destination.server.address;
+        const auto hop = way_to(address.family(), address.bytes()[address.size() - 1],
+                                near_interface, far_interface);
+        element_of<abi::destination>("destinations", at) = dataplane::xdp::record_of(hop, at);
+        element_of<abi::tunnel>("tunnels", at) = dataplane::xdp::outer_of(hop);
+        if (hop.local)
+            local = at;
+        else
+            put_insider(hop.server);
+    }
+
+    static void put_insider(const Mac& mac) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, mac.data(), mac.size());
+        const std::uint32_t bit = abi::insider_bit(word), whose = abi::INSIDER_SERVER;
+        directory.insider_bits[bit / 64] |= std::uint64_t{1} << bit % 64;
+        map_named("insiders").update(&word, &whose);
     }
 
     void put(const core::ServiceForwarding& wish) {
         const core::Table table = core::build_table(wish);
+        local = 0;
         for (std::size_t i = 0; i < wish.destinations.size(); ++i)
             put_destination(wish.destinations[i], record + static_cast<std::uint32_t>(i));
         for (std::size_t i = 0; i < table.slots.size(); ++i)
@@ -295,6 +307,7 @@ struct Fill {
         service_record.where = where;
         service_record.select = select;
         service_record.table = table;
+        service_record.local = local;
         auto& first = directory.first[abi::directory_bucket(words[0], words[1], where)];
         service_record.next = first;
         first = static_cast<__u16>(service++);
@@ -318,6 +331,8 @@ void serve(std::span<const core::ServiceForwarding> services) {
     map_named("service_states").resize(most);
     map_named("slots").resize(blocks);
     map_named("destinations").resize(records);
+    map_named("tunnels").resize(records);
+    map_named("insiders").resize(records);
     map_named("server_counters").resize(records);
     open_egress(near_interface);
     open_egress(far_interface);
@@ -325,6 +340,7 @@ void serve(std::span<const core::ServiceForwarding> services) {
     std::map<IpAddress, bool> addresses;
     for (const core::ServiceForwarding& wish : services) {
         fill.put(wish);
+        fill.local = 0;
         if (addresses.emplace(wish.key.address, true).second)
             fill.publish(wish.key.address, dataplane::xdp::where_of(wish.key.address), 0, 0);
     }
@@ -332,7 +348,8 @@ void serve(std::span<const core::ServiceForwarding> services) {
 
 void adopt(const abi::directory& of, std::span<const abi::service> services,
            std::span<const abi::slot_block> slots, std::span<const abi::destination> destinations,
-           const abi::instance& with, std::span<const std::uint32_t> egress) {
+           std::span<const abi::tunnel> tunnels, const abi::instance& with,
+           std::span<const std::uint32_t> egress) {
     empty_maps();
     instance = with;
     directory = of;
@@ -345,6 +362,7 @@ void adopt(const abi::directory& of, std::span<const abi::service> services,
     copy("services", services);
     copy("slots", slots);
     copy("destinations", destinations);
+    copy("tunnels", tunnels);
     map_named("service_states").resize(static_cast<std::uint32_t>(services.size()));
     map_named("server_counters").resize(static_cast<std::uint32_t>(destinations.size()));
     for (const std::uint32_t ifindex : egress)
@@ -353,7 +371,7 @@ void adopt(const abi::directory& of, std::span<const abi::service> services,
 
 void forget_packets() {
     for (const char* name :
-         {"service_states", "server_counters", "reasons", "fragments", "too_big"})
+         {"service_states", "server_counters", "reasons", "fragments", "too_big", "icmp_budgets"})
         map_named(name).resize(map_named(name).entries());
 }
 

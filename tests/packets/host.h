@@ -31,13 +31,14 @@ struct Outcome {
     std::size_t handed_over = 0;  ///< messages for the daemon
 };
 
-/// Empties all maps and forwards for these services, as the plane would. Servers
-/// from 100 on are behind another interface.
+/// Empties all maps and forwards for these services, as the plane would, to servers
+/// that are reached as ways.h says.
 void serve(std::span<const core::ServiceForwarding> services);
 /// The same from the memory of another program's maps (of a kernel's).
 void adopt(const abi::directory& directory, std::span<const abi::service> services,
            std::span<const abi::slot_block> slots, std::span<const abi::destination> destinations,
-           const abi::instance& instance, std::span<const std::uint32_t> egress);
+           std::span<const abi::tunnel> tunnels, const abi::instance& instance,
+           std::span<const std::uint32_t> egress);
 
 /// Forgets what packets have left behind; the tables stay.
 void forget_packets();

@@ -24,7 +24,8 @@ inline constexpr Mac egress_mac{2, 0, 0, 0, 0, 2};    ///< of the interface that
 inline constexpr Mac client_mac{2, 0, 0, 0, 0, 7};
 
 /// Real servers have numbers: 203.0.113.N or 2001:db8:1::N (in hexadecimal), MAC
-/// 02:00:00:00:01:N. From 100 on they are behind another interface.
+/// 02:00:00:00:01:N. From 100 on they are behind another interface; ways.h has some
+/// more that are special.
 [[nodiscard]] Endpoint server(Family family, int number);
 [[nodiscard]] Mac server_mac(int number);
 inline constexpr int first_behind_another_interface = 100;

@@ -192,8 +192,9 @@ private:
         if (expected.verdict == Verdict::not_forwarded) {
             expected.what = Expected::Frame::any;
             if (words.size() != 2 || words[1] != "forwarded") throw Wrong{"not forwarded"};
-        } else if (words.size() > 1 && words[1] == "=") {
+        } else if (words.size() > 2 && (words[1] == "=" || words[2] == "=")) {
             expected.what = Expected::Frame::written;
+            if (words[1] != "=") expected.reason = words[1];
             expected.frame = frame_or_throw(expanded(trimmed(text.substr(text.find('=') + 1))));
         } else if (expected.verdict == Verdict::pass || expected.verdict == Verdict::drop) {
             if (words.size() > 1) expected.reason = words[1];

@@ -21,6 +21,7 @@
 #include "dataplane/xdp/keys.h"
 #include "dataplane/xdp/services.h"
 #include "packets/host.h"
+#include "packets/ways.h"
 #include "unit/dataplane/packets.h"
 #include "unit/dataplane/xdp_lab.h"
 
@@ -110,11 +111,19 @@ public:
         return outcome;
     }
 
+    /// Servers with these numbers are reached as tests/packets/ways.h says.
+    void reach_by_numbers(std::initializer_list<int> numbers) {
+        for (const Family family : {Family::ipv4, Family::ipv6})
+            for (const int number : numbers)
+                ways[packets::server(family, number).address] =
+                    packets::way_to(family, number, near_, far_);
+    }
+
     /// The program compiled for user space gets a copy of all tables.
     void lend_to_host() {
         const std::uint32_t interfaces[] = {near_, far_};
         packets::host::adopt(maps->directory(), maps->services(), maps->slots(),
-                             maps->destinations(), instance_, interfaces);
+                             maps->destinations(), maps->tunnels(), instance_, interfaces);
     }
 
     /// The server that a frame went to; -1: it was not forwarded.

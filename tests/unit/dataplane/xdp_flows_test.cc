@@ -12,6 +12,7 @@
 #include <random>
 #include <set>
 
+#include "dataplane/xdp/insiders.h"
 #include "unit/dataplane/xdp_bed.h"
 
 namespace dnsdirector::dataplane::xdp {
@@ -73,13 +74,18 @@ public:
     }
     /// The server that a segment of this client goes to; -1: none.
     int send(unsigned number, std::uint8_t flags) { return send(client(number), flags); }
-    int send(const Endpoint& from, std::uint8_t flags) {
+    [[nodiscard]] Frame segment(const Endpoint& from, std::uint8_t flags,
+                                std::vector<std::uint16_t> tags = {}) const {
         Frame frame = frame_of({.source = from,
                                 .destination = key_.endpoint(),
                                 .protocol = Protocol::tcp,
-                                .payload = (flags & push) != 0 ? std::size_t{40} : 0});
-        frame[14 + (key_.address.is_v4() ? 20 : 40) + 13] = flags;
-        const test::Outcome outcome = bed_->run(frame);
+                                .payload = (flags & push) != 0 ? std::size_t{40} : 0,
+                                .vlans = tags});
+        frame[14 + 4 * tags.size() + (key_.address.is_v4() ? 20 : 40) + 13] = flags;
+        return frame;
+    }
+    int send(const Endpoint& from, std::uint8_t flags) {
+        const test::Outcome outcome = bed_->run(segment(from, flags));
         std::copy_n(outcome.frame.begin() + 6, 6, left_by_.begin());
         return outcome.verdict == XDP_TX ? outcome.frame[5] : -1;
     }
@@ -120,6 +126,76 @@ unsigned elsewhere(Served& served, const std::map<unsigned, int>& flows,
     for (const auto& [client, to] : flows)
         count += served.send(client, flags) != to ? 1 : 0;
     return count;
+}
+
+/// Servers over a VLAN, through a tunnel, and this machine: a remembered flow's
+/// segments leave as they did before it was remembered, to the last byte.
+TEST_P(EveryFamily, leaves_by_the_way_of_its_server_whatever_that_is) {
+    NEEDS_BED(bed);
+    Served served{bed, GetParam()};
+    const auto way_to = [&](int number) -> Hop& {
+        Hop& hop = bed.ways[server(served.key().endpoint(), number).address];
+        hop.ifindex = bed.near();
+        hop.server = mac_of(server(served.key().endpoint(), number).address);
+        hop.own = bed.leaves_by;
+        return hop;
+    };
+    way_to(11).tags[0] = {0x8100, 105};
+    const IpAddress behind = server(served.key().endpoint(), 12).address;
+    way_to(12).tunnel = Tunnel{served.client(0).address, behind, 0, 1500};
+    way_to(13) = {};
+    way_to(13).local = true;
+    served.set({{11, 1}, {12, 1}, {13, 1}});
+    open_some(served, 0, 200);
+    const std::vector<std::vector<std::uint16_t>> stacks{{}, {0x8100}, {0x88a8, 0x8100}};
+    std::map<std::pair<unsigned, std::size_t>, test::Outcome> before;
+    std::map<std::ptrdiff_t, unsigned> grew;
+    for (unsigned client = 0; client < 200; ++client)
+        for (std::size_t stack = 0; stack < stacks.size(); ++stack) {
+            const Frame frame = served.segment(served.client(client), ack | push, stacks[stack]);
+            const auto outcome = bed.run(frame);
+            if (stack == 0) ++grew[std::ssize(outcome.frame) - std::ssize(frame)];
+            before[{client, stack}] = outcome;
+        }
+    EXPECT_EQ(grew.size(), 3U) << "each kind of way has flows";
+    const std::uint64_t known = served.counts().learnt;
+    served.set({{11, 1}, {12, 1}, {13, 1}, {14, 2}});
+    const auto differ = [&] {
+        unsigned count = 0;
+        for (const auto& [of, outcome] : before) {
+            const auto now =
+                bed.run(served.segment(served.client(of.first), ack | push, stacks[of.second]));
+            count += now.verdict != outcome.verdict || now.frame != outcome.frame ? 1 : 0;
+        }
+        return count;
+    };
+    EXPECT_EQ(differ(), 0U);
+    served.pass(3);
+    EXPECT_EQ(differ(), 0U);
+    EXPECT_GT(served.counts().learnt, known + 50);
+    served.pass(70);
+    EXPECT_EQ(differ(), 0U);
+}
+
+/// The loop guard comes first: also where a flow's memory would have a server for it.
+TEST_P(EveryFamily, that_is_remembered_is_not_forwarded_when_it_comes_from_a_server) {
+    NEEDS_BED(bed);
+    Served served{bed, GetParam()};
+    served.set({{11, 1}, {12, 1}});
+    const auto flows = open_some(served, 0, 100);
+    served.set({{11, 1}, {12, 1}, {14, 2}});
+    EXPECT_EQ(elsewhere(served, flows), 0U);
+    served.pass(3);
+    EXPECT_EQ(elsewhere(served, flows), 0U);
+    const auto bouncing = server(served.key().endpoint(), 11).address;
+    ASSERT_TRUE(Insiders{*bed.maps}.set({{mac_of(bouncing), abi::INSIDER_SERVER}}).has_value());
+    for (const auto& [client, to] : flows) {
+        Frame frame = served.segment(served.client(client), ack | push);
+        std::copy_n(mac_of(bouncing).begin(), 6, frame.begin() + 6);
+        EXPECT_EQ(bed.run(frame).verdict, static_cast<std::uint32_t>(XDP_DROP));
+    }
+    EXPECT_EQ(bed.reason(abi::REASON_loop), flows.size());
+    EXPECT_EQ(elsewhere(served, flows), 0U);
 }
 
 TEST_P(EveryFamily, stays_with_its_server_when_others_come_and_go) {

@@ -12,7 +12,7 @@
 #include "dataplane/xdp/base_counts.h"
 #include "dataplane/xdp/layout1.h"
 #include "dataplane/xdp/pin_dir.h"
-#include "unit/dataplane/xdp_lab.h"
+#include "unit/dataplane/xdp_bed.h"
 
 namespace dnsdirector::dataplane::xdp {
 namespace {
@@ -23,11 +23,16 @@ static_assert(offsetof(abi::member, counter) == 0 && offsetof(abi::member, weigh
               offsetof(abi::member, forwarded) == 8 && offsetof(abi::member, scheduler) == 12 &&
               offsetof(abi::member, method) == 13 && offsetof(abi::member, other_hash) == 14 &&
               offsetof(abi::member, hop) == 15 && offsetof(abi::member, server_mac) == 16 &&
-              offsetof(abi::member, own_mac) == 22 && offsetof(abi::member, ifindex) == 28);
+              offsetof(abi::member, own_mac) == 22 && offsetof(abi::member, ifindex) == 28 &&
+              offsetof(abi::member, tags) == 32 && offsetof(abi::member, source) == 40 &&
+              offsetof(abi::member, mtu) == 56 && offsetof(abi::member, source_bits) == 60);
 static_assert(offsetof(abi::attachment, gro_was_on) == 4 &&
-              offsetof(abi::attachment, lro_was_on) == 8);
-static_assert(abi::HOP_UNKNOWN == 0 && abi::HOP_DIRECT == 1 && abi::BASE_REASON == 0 &&
+              offsetof(abi::attachment, lro_was_on) == 8 &&
+              offsetof(abi::attachment, vlan_was_on) == 12);
+static_assert(abi::HOP_UNKNOWN == 0 && abi::HOP_DIRECT == 1 && abi::HOP_TAGGED == 2 &&
+              abi::HOP_TUNNEL == 3 && abi::HOP_LOCAL == 4 && abi::BASE_REASON == 0 &&
               abi::BASE_INCLUDED == 1);
+static_assert(abi::VLAN_WAS_ON_CTAG == 1 && abi::VLAN_WAS_ON_STAG == 2);
 static_assert(static_cast<int>(core::Scheduler::wrr) == 0 &&
               static_cast<int>(core::Scheduler::rr) == 1 &&
               static_cast<int>(core::Scheduler::mh) == 2 &&
@@ -73,6 +78,66 @@ TEST(XdpLedger, refuses_a_description_that_does_not_say_where_counters_lie) {
                              "dnsdirector-layout 3\nservices s 0 4\nservers t 0 8\n",
                              "dnsdirector-layout x\nservices s 0 8\nservers t 0 8\n"})
         EXPECT_FALSE(parse_description(text).has_value()) << text;
+}
+
+/// Ways of every kind, as they are found in the tables and by a successor.
+std::vector<std::pair<Endpoint, Hop>> ways_of_every_kind(std::uint32_t ifindex) {
+    const auto direct = [&](std::uint8_t number) {
+        Hop hop;
+        hop.ifindex = ifindex;
+        hop.server = {2, 0, 0, 0, 1, number};
+        hop.own = {2, 0, 0, 0, 0, 2};
+        return hop;
+    };
+    std::vector<std::pair<Endpoint, Hop>> ways;
+    const auto put = [&](const char* to, const Hop& hop) {
+        ways.emplace_back(*Endpoint::parse(to), hop);
+    };
+    put("203.0.113.11:53", direct(11));
+    Hop hop = direct(12);
+    hop.tags[0] = {0x8100, 105};
+    put("203.0.113.12:53", hop);
+    hop.tags = {Tag{0x88a8, 4094}, Tag{0x8100, 0}};
+    put("203.0.113.13:53", hop);
+    hop.tunnel =
+        Tunnel{*IpAddress::parse("198.51.100.0"), *IpAddress::parse("203.0.113.14"), 0xff, 1400};
+    put("203.0.113.14:53", hop);
+    hop = direct(15);
+    hop.tunnel = Tunnel{*IpAddress::parse("2001:db8:5::"), *IpAddress::parse("2001:db8:1::15"),
+                        0xffffffff, 9000};
+    put("[2001:db8:1::15]:53", hop);
+    hop.tunnel->entropy = 0;
+    hop.tunnel->server = *IpAddress::parse("2001:db8:1::16");
+    put("[2001:db8:1::16]:53", hop);
+    Hop local;
+    local.ifindex = 1;
+    local.local = true;
+    put("203.0.113.17:53", local);
+    return ways;
+}
+
+TEST(XdpLedger, tells_a_successor_every_kind_of_way) {
+    NEEDS_BED(bed);
+    const auto ways = ways_of_every_kind(bed.near());
+    const core::ServiceKey key6{*IpAddress::parse("2001:db8::53"), 53, Protocol::udp};
+    std::map<core::ServiceKey, std::vector<core::Destination>> destinations;
+    for (const auto& [to, hop] : ways) {
+        bed.ways[to.address] = hop;
+        destinations[to.address.is_v4() ? key : key6].push_back(
+            {to, 1, hop.tunnel ? core::ForwardingMethod::tun : core::ForwardingMethod::dr});
+    }
+    for (const auto& [service, servers] : destinations)
+        bed.serve(service, servers);
+    const auto ledger = read_ledger(bed.maps->fd(MapId::members));
+    ASSERT_TRUE(ledger.has_value()) << ledger.error().message;
+    for (const auto& [service, servers] : destinations)
+        for (const core::Destination& each : servers) {
+            SCOPED_TRACE(each.server.to_string());
+            const LedgerMember& found = ledger->at(service).members.at(each.server);
+            EXPECT_EQ(found.method, each.method);
+            ASSERT_TRUE(found.hop.has_value());
+            EXPECT_EQ(*found.hop, bed.ways.at(each.server.address));
+        }
 }
 
 TEST(XdpLedger, a_base_is_replaced_as_a_whole_and_found_again) {

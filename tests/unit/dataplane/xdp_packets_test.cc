@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 
+#include "dataplane/xdp/insiders.h"
 #include "packets/notation.h"
 #include "unit/dataplane/xdp_bed.h"
 
@@ -77,7 +78,7 @@ protected:
             const int number = expected.what == What::to_server        ? expected.server
                                : expected.what == What::to_same_server ? last_server_
                                                                        : out[5];
-            wanted = test::with_macs(in, packets::server_mac(number), packets::egress_mac);
+            wanted = packets::handed_to(number, in);
             last_server_ = out[5];
         }
         if (expected.what == What::any) return;
@@ -114,8 +115,14 @@ TEST_P(PacketTable, holds) {
     const auto table = packets::read_table(GetParam());
     ASSERT_TRUE(table.has_value()) << table.error().message;
     ASSERT_FALSE(table->cases.empty());
-    for (const core::ServiceForwarding& service : table->services)
+    bed.reach_by_numbers(packets::special_servers);
+    xdp::InsiderMacs insiders;
+    for (const core::ServiceForwarding& service : table->services) {
         bed.serve(service.key, service.destinations, service.scheduler);
+        for (const core::Destination& each : service.destinations)
+            insiders[test::mac_of(each.server.address)] = xdp::abi::INSIDER_SERVER;
+    }
+    ASSERT_TRUE(xdp::Insiders{*bed.maps}.set(insiders).has_value());
     for (const packets::Case& each : table->cases) {
         SCOPED_TRACE(fmt::format("{}:{}: {}", table->file, each.line, each.name));
         for (const packets::Step& step : each.steps)

@@ -281,6 +281,49 @@ TEST(XdpUpgrade, looks_up_the_ways_that_the_predecessor_has_no_words_for) {
     upgrade.end();
 }
 
+/// Neither has a neighbour entry of its own, and that of the router is gone: what the
+/// ledger says is all that there is to forward by.
+TEST(XdpUpgrade, takes_over_tunnels_and_a_server_of_its_own_by_the_ledger_alone) {
+    DNSDIRECTOR_NEEDS_BPF(pins);
+    DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
+    Upgrade upgrade{pins};
+    support::ip("neighbour add 203.0.113.254 lladdr 02:00:00:00:01:fe dev near nud permanent");
+    support::ip("route add 203.0.114.0/24 via 203.0.113.254");
+    const auto begun = run_traced({ours, pins.path(), "near", "near2"},
+                                  "service udp 192.0.2.54:53 wrr\n"
+                                  "server 203.0.113.1:53 02:00:00:00:00:01 2\n"
+                                  "server 203.0.114.11:53 02:00:00:00:01:fe 1 tun\n");
+    ASSERT_EQ(begun.status, 0) << begun.output;
+    const auto ways = [&] {
+        const std::string set = xdp::sets_of_pins(pins.path()).at(0);
+        const xdp::Fd members{bpf_obj_get((set + "/members").c_str())};
+        const auto ledger = xdp::read_ledger(members.get()).value();
+        std::map<Endpoint, xdp::Hop> found;
+        for (const auto& [key, service] : ledger)
+            for (const auto& [server, member] : service.members)
+                found[server] = member.hop.value_or(xdp::Hop{});
+        return found;
+    };
+    const auto before = ways();
+    const Endpoint own = *Endpoint::parse("203.0.113.1:53");
+    const Endpoint behind = *Endpoint::parse("203.0.114.11:53");
+    ASSERT_TRUE(before.at(own).local);
+    ASSERT_TRUE(before.at(behind).tunnel.has_value());
+    EXPECT_EQ(before.at(behind).tunnel->source, own.address);
+
+    support::ip("route delete 203.0.114.0/24");
+    support::ip("neighbour delete 203.0.113.254 dev near");
+    for (const std::string& version : {other, ours}) {
+        const auto run = run_traced({version, pins.path(), "near", "near2"}, "");
+        ASSERT_EQ(run.status, 0) << run.output;
+        EXPECT_NE(run.output.find("weight 192.0.2.54:53/udp 203.0.114.11:53 wrr 1 tun\n"),
+                  std::string::npos)
+            << run.output;
+        EXPECT_EQ(ways(), before);
+    }
+    upgrade.end();
+}
+
 TEST(XdpUpgrade, a_start_that_is_refused_leaves_the_predecessor_as_it_was) {
     DNSDIRECTOR_NEEDS_BPF(pins);
     DNSDIRECTOR_NEEDS_NAMESPACE(own_namespace);
