@@ -212,8 +212,7 @@ TEST(CompatibleServices, SorryServersCommandsAndFlagsAreKept) {
          "t.conf:5:14: error: sorry_server: 192.0.2.53 is the address of this virtual_server, at "
          "t.conf:2:1; write the server's\n");
     says(virtual_server("", "lvs_method TUN type gue port 6080 nocsum\nDNS_CHECK {\n}"),
-         "t.conf:7:12: error: lvs_method tun differs from the virtual_server's lb_kind, dr; a "
-         "service reaches all its servers in one way here\n");
+         "t.conf:7:12: error: TUN type gue is not supported: write TUN, which is IPIP\n");
     says(virtual_server("sorry_server_lvs_method TUN type gre typo", "DNS_CHECK {\n}"),
          "t.conf:5:38: error: sorry_server_lvs_method: `typo` is not understood here; write DR, "
          "NAT, or TUN, perhaps with `type ipip`, `type gue port N` or `type gre`\n");

@@ -95,7 +95,7 @@ TEST(Capabilities, say_which_plane_can_what) {
     EXPECT_FALSE(can(core::DataPlaneKind::xdp, core::Scheduler::wlc));
     EXPECT_TRUE(can(core::DataPlaneKind::ipvs, core::Scheduler::wlc));
     EXPECT_EQ(capabilities_of(core::DataPlaneKind::xdp).methods,
-              std::vector{core::ForwardingMethod::dr});
+              (std::vector{core::ForwardingMethod::dr, core::ForwardingMethod::tun}));
     EXPECT_TRUE(capabilities_of(core::DataPlaneKind::xdp).needs_next_hop);
     EXPECT_FALSE(capabilities_of(core::DataPlaneKind::none).needs_next_hop);
     EXPECT_TRUE(capabilities_of(core::DataPlaneKind::proxy).methods.empty());

@@ -31,13 +31,16 @@ TEST_P(XdpMemory, IsPredictedWithinAFewPercentOfWhatTheKernelCounts) {
     if (!counts_all()) GTEST_SKIP() << "the kernel counts the memory of maps since 6.4";
     const auto maps = Maps::open(GetParam(), pins.path());
     ASSERT_TRUE(maps) << maps.error().message;
-    // As many members as a service of a few hundred servers has.
+    // As many members as a service of a few hundred servers has, each with a MAC.
     const std::uint32_t servers = std::min(300U, GetParam().real_servers);
     for (std::uint32_t i = 0; i < servers; ++i) {
         abi::member_key key{};
         key.server_address[0] = i;
         const abi::member value{};
         ASSERT_EQ(bpf_map_update_elem((*maps)->fd(MapId::members), &key, &value, BPF_ANY), 0);
+        const std::uint64_t mac = i;
+        const std::uint32_t whose = abi::INSIDER_SERVER;
+        ASSERT_EQ(bpf_map_update_elem((*maps)->fd(MapId::insiders), &mac, &whose, BPF_ANY), 0);
     }
     const auto cpus = possible_cpus();
     ASSERT_TRUE(cpus);
