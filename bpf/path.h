@@ -65,7 +65,7 @@ ALWAYS_INLINE int take_rare(struct xdp_md* context, __u32 kind, __u32 at) {
     return kind == RARE_FRAGMENT4 ? fragment4(context, at) : path6_extended(context, at);
 }
 ALWAYS_INLINE int rare(struct xdp_md* context, const struct packet* packet, __u32 kind) {
-    return packet->tagged ? kind | packet->at : take_rare(context, kind, packet->at);
+    return packet->tagged ? (int)(kind | packet->at) : take_rare(context, kind, packet->at);
 }
 
 ALWAYS_INLINE int path4(struct xdp_md* context, struct packet* packet) {

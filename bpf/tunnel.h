@@ -120,9 +120,9 @@ ALWAYS_INLINE int encapsulate6(struct xdp_md* context, const struct destination*
     struct ipv6hdr* ip = packet.network;
     if ((void*)(ip + 1) > packet.end) return NOT_FORWARDED | not_forwarded(REASON_malformed);
     __u32 length = length_of(ip->payload_len) + sizeof(struct ipv6hdr);
-    int too_big = length + sizeof(struct ipv6hdr) > tunnel->mtu;
-    if (too_big || ip->hop_limit <= 1)
-        return NOT_FORWARDED | refuse6(context, ip, too_big ? tunnel->mtu : 0);
+    int exceeds = length + sizeof(struct ipv6hdr) > tunnel->mtu;
+    if (exceeds || ip->hop_limit <= 1)
+        return NOT_FORWARDED | refuse6(context, ip, exceeds ? tunnel->mtu : 0);
     __u32 hash = entropy6(ip, packet.end);
     /* Version and class as inside; the flow label is the flow's hash (RFC 6438). */
     __u32 first = (load32(ip) & bpf_htonl(0xfff00000)) | (hash & bpf_htonl(0xfffff));

@@ -11,7 +11,7 @@ namespace dnsdirector::control {
 namespace {
 
 const core::ServiceKey key{*IpAddress::parse("2001:db8::53"), 53, Protocol::udp};
-const Endpoint server{*IpAddress::parse("2001:db8:1::1"), 53};
+const Endpoint the_server{*IpAddress::parse("2001:db8:1::1"), 53};
 
 Snapshot one_server() {
     Snapshot snapshot;
@@ -21,7 +21,7 @@ Snapshot one_server() {
     service.quorum = {.required = 1, .hysteresis = 0, .up = 0, .servers_up = 0, .met = false};
     ServerSnapshot& entry = service.servers.emplace_back();
     entry.name = "ns1";
-    entry.endpoint = server;
+    entry.endpoint = the_server;
     entry.decision.state = core::ServerState::down;
     entry.decision.health = core::Health::down;
     entry.decision.reason = "bad bytes: \xff";
@@ -69,7 +69,7 @@ TEST(Snapshot, TheSorryServerIsListedApart) {
     EXPECT_EQ(service(snapshot)["sorry_server"], nullptr);
     EXPECT_EQ(service(snapshot)["group"], nullptr);
     snapshot.services[0].group = "resolvers";
-    snapshot.services[0].sorry = {server, {true, true, "quorum not met, 0 of 1"}, {7, 700}, 0};
+    snapshot.services[0].sorry = {the_server, {true, true, "quorum not met, 0 of 1"}, {7, 700}, 0};
     EXPECT_EQ(service(snapshot)["group"], "resolvers");
     EXPECT_EQ(service(snapshot)["real_servers"].size(), 1U);
     const auto sorry = service(snapshot)["sorry_server"];
@@ -112,7 +112,7 @@ TEST(Rates, AreTakenOverAFewSeconds) {
     const auto counters = [](std::uint64_t packets) {
         dataplane::Counters result;
         result.services[key] = {packets, 0};
-        result.servers[{key, server}] = {packets, 0};
+        result.servers[{key, the_server}] = {packets, 0};
         return result;
     };
     Rates rates;
