@@ -34,8 +34,8 @@ std::size_t lines_in(const std::string& text) {
     return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-std::string service(const std::string& address, const std::string& protocol,
-                    const std::string& servers) {
+std::string service_block(const std::string& address, const std::string& protocol,
+                          const std::string& servers) {
     return "virtual_server " + address +
            " 53 {\n    delay_loop 10\n    lb_algo wrr\n    lb_kind DR\n" + "    protocol " +
            protocol + "\n" + servers + "}\n\n";
@@ -59,8 +59,10 @@ std::string classic(int count, bool tcp) {
         udp_servers += dig_server(address, "203.0.113.1");
         tcp_servers += dig_server(address, "203.0.113.1", "+tcp ");
     }
-    std::string text = "! Balancer-Set for udp/53\n" + service("192.0.2.53", "UDP", udp_servers);
-    if (tcp) text += "! Balancer-Set for tcp/53\n" + service("192.0.2.53", "TCP", tcp_servers);
+    std::string text =
+        "! Balancer-Set for udp/53\n" + service_block("192.0.2.53", "UDP", udp_servers);
+    if (tcp)
+        text += "! Balancer-Set for tcp/53\n" + service_block("192.0.2.53", "TCP", tcp_servers);
     return text;
 }
 
@@ -88,7 +90,7 @@ TEST(Convert, KeepsDefinitionsThatNativeBlocksUse) {
         "$QUESTION=\". SOA\"\n$WEIGHT=3\ndirector { interface eth0 }\ndns_cluster c {\n"
         "    service_ip 192.0.2.53\n    check { query $QUESTION }\n"
         "    real_server a { address 203.0.113.11; weight ${WEIGHT} }\n}\n" +
-        service("192.0.2.54", "UDP", "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"));
+        service_block("192.0.2.54", "UDP", "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"));
     EXPECT_NE(native.find("$WEIGHT=3\n"), std::string::npos) << native;
 }
 
@@ -102,9 +104,9 @@ TEST(Convert, FoldsProtocolsServiceIpsAndFamiliesIntoOneCluster) {
     std::string text;
     for (const char* address : {"192.0.2.53", "192.0.2.54"})
         for (const char* protocol : {"UDP", "TCP"})
-            text += service(address, protocol, servers("203.0.113."));
+            text += service_block(address, protocol, servers("203.0.113."));
     for (const char* protocol : {"UDP", "TCP"})
-        text += service("2001:db8::53", protocol, servers("2001:db8:1::"));
+        text += service_block("2001:db8::53", protocol, servers("2001:db8:1::"));
     const std::string native = native_of(text);
     EXPECT_NE(native.find("service_ip 192.0.2.53 192.0.2.54 2001:db8::53;"), std::string::npos)
         << native;
@@ -115,8 +117,9 @@ TEST(Convert, FoldsProtocolsServiceIpsAndFamiliesIntoOneCluster) {
 
 TEST(Convert, FamiliesThatDoNotShowThatTheyBelongTogetherStayApart) {
     const std::string native = native_of(
-        service("192.0.2.53", "UDP", "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n") +
-        service("2001:db8::53", "UDP", "real_server 2001:db8:1::77 53 {\nDNS_CHECK {\n}\n}\n"));
+        service_block("192.0.2.53", "UDP", "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n") +
+        service_block("2001:db8::53", "UDP",
+                      "real_server 2001:db8:1::77 53 {\nDNS_CHECK {\n}\n}\n"));
     EXPECT_NE(native.find("dns_cluster"), native.rfind("dns_cluster")) << native;
     // Their common check is declared once.
     EXPECT_NE(native.find("check check1 {"), std::string::npos) << native;
@@ -124,18 +127,18 @@ TEST(Convert, FamiliesThatDoNotShowThatTheyBelongTogetherStayApart) {
 
 TEST(Convert, ServicesThatDifferStayApart) {
     const std::string native = native_of(
-        service("192.0.2.53", "UDP",
-                "real_server 203.0.113.11 53 {\nweight 2\nDNS_CHECK {\n}\n}\n") +
-        service("192.0.2.53", "TCP", "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"));
+        service_block("192.0.2.53", "UDP",
+                      "real_server 203.0.113.11 53 {\nweight 2\nDNS_CHECK {\n}\n}\n") +
+        service_block("192.0.2.53", "TCP", "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"));
     EXPECT_NE(native.find("dns_cluster"), native.rfind("dns_cluster")) << native;
 }
 
 TEST(Convert, KeepsCommentsAndTakesAWordForAName) {
     const std::string native =
         native_of("! first line\n! second line\n\n! the resolvers\n" +
-                  service("192.0.2.53", "UDP",
-                          "! ns1\nreal_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"
-                          "! rack 4\nreal_server 203.0.113.12 53 {\nDNS_CHECK {\n}\n}\n"));
+                  service_block("192.0.2.53", "UDP",
+                                "! ns1\nreal_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"
+                                "! rack 4\nreal_server 203.0.113.12 53 {\nDNS_CHECK {\n}\n}\n"));
     EXPECT_EQ(native.find("# first line\n# second line\n\n"), 0U) << native;
     EXPECT_NE(native.find("# the resolvers\ndns_cluster dns {"), std::string::npos) << native;
     EXPECT_NE(native.find("real_server ns1 { address 203.0.113.11 }\n"), std::string::npos)
@@ -144,7 +147,7 @@ TEST(Convert, KeepsCommentsAndTakesAWordForAName) {
 }
 
 TEST(Convert, ChecksOfOneServerStayWithIt) {
-    const std::string native = native_of(service(
+    const std::string native = native_of(service_block(
         "192.0.2.53", "UDP",
         "real_server 203.0.113.11 53 {\nDNS_CHECK {\n}\nTCP_CHECK {\nconnect_port 853\n}\n}\n"
         "real_server 203.0.113.12 53 {\nDNS_CHECK {\n}\n}\n"));
@@ -157,20 +160,20 @@ TEST(Convert, AddressesInCommandsBecomePlaceholders) {
         servers += std::string("real_server ") + address +
                    " 53 {\nMISC_CHECK {\nmisc_path \"/usr/local/bin/ask " + address +
                    " 'a b' \\\"c\\\\d\\\" 203.0.113.111\"\nmisc_timeout 3\n}\n}\n";
-    const std::string native = native_of(service("192.0.2.53", "UDP", servers));
+    const std::string native = native_of(service_block("192.0.2.53", "UDP", servers));
     EXPECT_NE(native.find("script \"/usr/local/bin/ask {address} "), std::string::npos) << native;
     EXPECT_NE(native.find(" 203.0.113.111\""), std::string::npos) << native;
 }
 
 TEST(Convert, WhatTheNativeFormWouldReadOtherwiseIsProtected) {
-    const std::string native =
-        native_of(service("192.0.2.53", "UDP",
-                          "real_server 203.0.113.11 53 {\nnotify_up \"/bin/up {name} {{port}}\"\n"
-                          "MISC_CHECK {\nmisc_path \"/bin/x {address} @203.0.113.11 {port}\"\n}\n"
-                          "MISC_CHECK {\nmisc_path \"/usr/bin/dig @203.0.113.11 'a\\\\.b.example' "
-                          "+tries=2 +nofail\"\n"
-                          "misc_timeout 5\n}\n"
-                          "HTTP_GET {\nurl {\npath \"/a b;c\"\nvirtualhost \"a b;c\"\n}\n}\n}\n"));
+    const std::string native = native_of(
+        service_block("192.0.2.53", "UDP",
+                      "real_server 203.0.113.11 53 {\nnotify_up \"/bin/up {name} {{port}}\"\n"
+                      "MISC_CHECK {\nmisc_path \"/bin/x {address} @203.0.113.11 {port}\"\n}\n"
+                      "MISC_CHECK {\nmisc_path \"/usr/bin/dig @203.0.113.11 'a\\\\.b.example' "
+                      "+tries=2 +nofail\"\n"
+                      "misc_timeout 5\n}\n"
+                      "HTTP_GET {\nurl {\npath \"/a b;c\"\nvirtualhost \"a b;c\"\n}\n}\n}\n"));
     EXPECT_NE(native.find("\"/bin/x {{address}} @{address} {{port}}\""), std::string::npos)
         << native;
     EXPECT_NE(native.find("notify_up \"/bin/up {{name}} {{{port}}}\""), std::string::npos)
@@ -183,28 +186,29 @@ TEST(Convert, WhatTheNativeFormWouldReadOtherwiseIsProtected) {
 
 TEST(Convert, ACheckThatAsksElsewhereGetsATarget) {
     const std::string native = native_of(
-        service("192.0.2.53", "UDP",
-                "real_server 203.0.113.11 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"
-                "real_server 203.0.113.12 53 {\nDNS_CHECK {\n}\n}\n"
-                "real_server 203.0.113.13 53 {\nMISC_CHECK {\nmisc_path \"/usr/bin/dig "
-                "@203.0.113.12 . soa\"\nmisc_timeout 9\n}\n}\n"
-                "real_server 203.0.113.14 53 {\nTCP_CHECK {\nconnect_ip 203.0.113.99\n"
-                "connect_port 80\nconnect_timeout 3\n}\n}\n"));
+        service_block("192.0.2.53", "UDP",
+                      "real_server 203.0.113.11 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"
+                      "real_server 203.0.113.12 53 {\nDNS_CHECK {\n}\n}\n"
+                      "real_server 203.0.113.13 53 {\nMISC_CHECK {\nmisc_path \"/usr/bin/dig "
+                      "@203.0.113.12 . soa\"\nmisc_timeout 9\n}\n}\n"
+                      "real_server 203.0.113.14 53 {\nTCP_CHECK {\nconnect_ip 203.0.113.99\n"
+                      "connect_port 80\nconnect_timeout 3\n}\n}\n"));
     EXPECT_NE(native.find("target 203.0.113.99; port 80\n"), std::string::npos) << native;
     EXPECT_NE(native.find("target 203.0.113.12\n"), std::string::npos) << native;
     // All servers ask the same one.
-    const std::string common = native_of(
-        service("192.0.2.53", "UDP",
-                "real_server 203.0.113.11 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"
-                "real_server 203.0.113.12 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"));
+    const std::string common = native_of(service_block(
+        "192.0.2.53", "UDP",
+        "real_server 203.0.113.11 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"
+        "real_server 203.0.113.12 53 {\nDNS_CHECK {\nconnect_ip 203.0.113.99\n}\n}\n"));
     EXPECT_NE(common.find("target 203.0.113.99"), std::string::npos) << common;
 }
 
 TEST(Convert, NamesWordsThatItLeavesOut) {
     const std::string native = native_of(
         "global_defs {\nrouter_id LVS\nscript_user root\n}\n" +
-        service("192.0.2.53", "UDP",
-                "persistence_timeout 360\nreal_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"));
+        service_block(
+            "192.0.2.53", "UDP",
+            "persistence_timeout 360\nreal_server 203.0.113.11 53 {\nDNS_CHECK {\n}\n}\n"));
     EXPECT_NE(native.find("router_id of global_defs (t.conf:2:1)\n"), std::string::npos) << native;
     EXPECT_NE(native.find("persistence_timeout of virtual_server (t.conf:10:1)\n"),
               std::string::npos)
@@ -213,10 +217,10 @@ TEST(Convert, NamesWordsThatItLeavesOut) {
 }
 
 TEST(Convert, WhatHasNoNativeFormIsAnErrorAndItsTextIsRefused) {
-    const Converted result =
-        converted(service("192.0.2.53", "UDP",
-                          "real_server 203.0.113.11 53 {\nMISC_CHECK {\nmisc_path \"/usr/bin/dig "
-                          "@203.0.113.11 +tries=20 . soa\"\nmisc_timeout 9\n}\n}\n"));
+    const Converted result = converted(
+        service_block("192.0.2.53", "UDP",
+                      "real_server 203.0.113.11 53 {\nMISC_CHECK {\nmisc_path \"/usr/bin/dig "
+                      "@203.0.113.11 +tries=20 . soa\"\nmisc_timeout 9\n}\n}\n"));
     EXPECT_FALSE(result.complete);
     EXPECT_NE(result.text.find("# no native form: a dig line of 203.0.113.11:53 with more than 10"),
               std::string::npos)

@@ -21,7 +21,8 @@ core::Check only_check(const std::string& block) {
     return c.checks.empty() ? core::Check{} : c.checks[0];
 }
 
-core::DnsCheck question(const std::string& lines, const std::string& query = "www.example.com A") {
+core::DnsCheck dns_check_of(const std::string& lines,
+                            const std::string& query = "www.example.com A") {
     return std::get<core::DnsCheck>(
         only_check("query \"" + query + "\"; transport udp; " + lines).what);
 }
@@ -78,7 +79,7 @@ TEST(NativeChecks, PacketsLeaveAsTheyAreTold) {
 
 TEST(NativeChecks, AnswersAreExpectedInFourWays) {
     const auto expected = [](const std::string& lines) {
-        const core::DnsCheck check = question(lines);
+        const core::DnsCheck check = dns_check_of(lines);
         return std::pair{check.match, check.expect_answers};
     };
     using core::AnswerMatch;
@@ -103,7 +104,7 @@ TEST(NativeChecks, AnswersAreExpectedInFourWays) {
 }
 
 TEST(NativeChecks, QuestionsTakeFlagsEdnsAndLimits) {
-    const core::DnsCheck check = question(
+    const core::DnsCheck check = dns_check_of(
         "flags aa ad; edns 4096 do; min_answers 2; max_time 100ms; random_label; recursion off");
     EXPECT_EQ(check.required_flags, core::header_flag::aa | core::header_flag::ad);
     EXPECT_EQ(check.edns, (core::Edns{4096, true}));
@@ -111,7 +112,7 @@ TEST(NativeChecks, QuestionsTakeFlagsEdnsAndLimits) {
     EXPECT_EQ(check.max_time, Nanoseconds{100ms});
     EXPECT_TRUE(check.random_label);
     EXPECT_FALSE(check.recursion_desired);
-    EXPECT_EQ(question("edns 512").edns, (core::Edns{512, false}));
+    EXPECT_EQ(dns_check_of("edns 512").edns, (core::Edns{512, false}));
     check_says("edns 100",
                "t.conf:6:41: error: edns: 100 is out of range; it must be 512 to 65535\n");
     check_says("edns 512 no", "t.conf:6:45: error: edns: `no` is not understood; write do\n");

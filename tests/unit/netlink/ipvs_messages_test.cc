@@ -16,7 +16,7 @@ namespace {
 
 constexpr int family = 0x1d;
 
-IpAddress ip(const char* text) {
+IpAddress address_of(const char* text) {
     return *IpAddress::parse(text);
 }
 
@@ -32,7 +32,7 @@ std::string payload(const Message& message) {
 }
 
 IpvsServiceId udp() {
-    return {Family::ipv4, 0, IPPROTO_UDP, ip("192.0.2.53"), 53};
+    return {Family::ipv4, 0, IPPROTO_UDP, address_of("192.0.2.53"), 53};
 }
 
 TEST(IpvsMessages, a_service_is_spelt_as_the_kernel_reads_it) {
@@ -79,7 +79,7 @@ TEST(IpvsMessages, persistence_has_a_mask_for_ipv4_and_a_length_for_ipv6) {
 
 TEST(IpvsMessages, a_destination_stands_beside_its_service) {
     IpvsDestination one;
-    one.address = ip("203.0.113.11");
+    one.address = address_of("203.0.113.11");
     one.port = 53;
     one.method = IP_VS_CONN_F_DROUTE;
     one.weight = 3;
@@ -105,7 +105,7 @@ TEST(IpvsMessages, a_destination_stands_beside_its_service) {
 
 TEST(IpvsMessages, a_tunnel_may_lead_to_the_other_family) {
     IpvsDestination one;
-    one.address = ip("2001:db8::11");
+    one.address = address_of("2001:db8::11");
     one.method = IP_VS_CONN_F_TUNNEL;
     const std::string text = payload(destination_message(family, IPVS_CMD_SET_DEST, udp(), one));
     EXPECT_NE(text.find(" 06000b00 0a000000"), std::string::npos) << text;
@@ -151,7 +151,7 @@ TEST(IpvsMessages, a_service_is_read_with_its_64_bit_counters) {
     nlattr* nest = nla_nest_start(message.get(), IPVS_CMD_ATTR_SERVICE);
     put(message, IPVS_SVC_ATTR_AF, std::uint16_t{AF_INET});
     put(message, IPVS_SVC_ATTR_PROTOCOL, std::uint16_t{IPPROTO_UDP});
-    put_address(message, IPVS_SVC_ATTR_ADDR, ip("192.0.2.53"));
+    put_address(message, IPVS_SVC_ATTR_ADDR, address_of("192.0.2.53"));
     put(message, IPVS_SVC_ATTR_PORT, htons(53));
     nla_put_string(message.get(), IPVS_SVC_ATTR_SCHED_NAME, "mh");
     nla_put_string(message.get(), IPVS_SVC_ATTR_PE_NAME, "sip");
@@ -175,7 +175,7 @@ TEST(IpvsMessages, a_destination_is_read_with_its_connections) {
     for (const bool says_family : {true, false}) {
         const Message message = answer(IPVS_CMD_NEW_DEST);
         nlattr* nest = nla_nest_start(message.get(), IPVS_CMD_ATTR_DEST);
-        put_address(message, IPVS_DEST_ATTR_ADDR, ip("2001:db8::11"));
+        put_address(message, IPVS_DEST_ATTR_ADDR, address_of("2001:db8::11"));
         put(message, IPVS_DEST_ATTR_PORT, htons(5353));
         put(message, IPVS_DEST_ATTR_FWD_METHOD, std::uint32_t{IP_VS_CONN_F_TUNNEL});
         put(message, IPVS_DEST_ATTR_WEIGHT, std::uint32_t{4});
@@ -190,7 +190,7 @@ TEST(IpvsMessages, a_destination_is_read_with_its_connections) {
         const auto one =
             parse_destination(*nlmsg_hdr(message.get()), says_family ? Family::ipv4 : Family::ipv6);
         ASSERT_TRUE(one);
-        EXPECT_EQ(*one, (IpvsDestination{ip("2001:db8::11"),
+        EXPECT_EQ(*one, (IpvsDestination{address_of("2001:db8::11"),
                                          5353,
                                          IP_VS_CONN_F_TUNNEL,
                                          4,
