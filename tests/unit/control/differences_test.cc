@@ -20,35 +20,35 @@ core::Configuration parse(const std::string& servers, const std::string& check =
     return loaded.configuration.value_or(core::Configuration{});
 }
 
-const std::string one_server = "real_server ns1 { address 203.0.113.11; weight 1 }\n";
-const std::string two_servers = one_server + "real_server ns2 { address 203.0.113.12; weight 1 }\n";
+const std::string one_block = "real_server ns1 { address 203.0.113.11; weight 1 }\n";
+const std::string two_blocks = one_block + "real_server ns2 { address 203.0.113.12; weight 1 }\n";
 using Lines = std::vector<std::string>;
 
 TEST(Differences, AFileThatMeansTheSameChangesNothing) {
-    EXPECT_EQ(differences(parse(two_servers), parse("\n# a comment\n" + two_servers)), Lines{});
+    EXPECT_EQ(differences(parse(two_blocks), parse("\n# a comment\n" + two_blocks)), Lines{});
 }
 
 TEST(Differences, NamesServersThatComeAndGo) {
-    EXPECT_EQ(differences(parse(one_server), parse(two_servers)),
+    EXPECT_EQ(differences(parse(one_block), parse(two_blocks)),
               Lines{"192.0.2.53:53/udp: add real server ns2 203.0.113.12:53 weight 1"});
-    EXPECT_EQ(differences(parse(two_servers), parse(one_server)),
+    EXPECT_EQ(differences(parse(two_blocks), parse(one_block)),
               Lines{"192.0.2.53:53/udp: remove real server ns2 203.0.113.12:53"});
 }
 
 TEST(Differences, NamesOldAndNewValue) {
     EXPECT_EQ(
-        differences(parse(one_server), parse("real_server ns1 { address 203.0.113.11; weight 3 }")),
+        differences(parse(one_block), parse("real_server ns1 { address 203.0.113.11; weight 3 }")),
         Lines{"192.0.2.53:53/udp: real server ns1 203.0.113.11:53 weight 1 -> 3"});
-    EXPECT_EQ(differences(parse(one_server), parse(one_server, "every 1s", "quorum 2")),
+    EXPECT_EQ(differences(parse(one_block), parse(one_block, "every 1s", "quorum 2")),
               Lines{"192.0.2.53:53/udp: quorum '1' -> '2'"});
 }
 
 TEST(Differences, AChangedCheckIsAChange) {
-    EXPECT_EQ(differences(parse(one_server), parse(one_server, "every 5s")),
+    EXPECT_EQ(differences(parse(one_block), parse(one_block, "every 5s")),
               Lines{"192.0.2.53:53/udp: real server ns1 203.0.113.11:53 check dns example.com. A "
                     "udp: every 1s -> 5s"});
     const Lines lines =
-        differences(parse(one_server), parse(one_server, "every 1s; timeout 300ms; tries 4"));
+        differences(parse(one_block), parse(one_block, "every 1s; timeout 300ms; tries 4"));
     ASSERT_EQ(lines.size(), 1U);
     EXPECT_TRUE(
         lines[0].ends_with("check dns example.com. A udp: timeout 500ms -> 300ms, tries 2 "
@@ -57,7 +57,7 @@ TEST(Differences, AChangedCheckIsAChange) {
 }
 
 TEST(Differences, ChecksThatComeAndGoAreNamed) {
-    const core::Configuration present = parse(one_server);
+    const core::Configuration present = parse(one_block);
     core::Configuration next = present;
     core::Check tcp = present.checks[0];
     tcp.what = core::TcpCheck{};
@@ -73,7 +73,7 @@ TEST(Differences, ChecksThatComeAndGoAreNamed) {
 }
 
 TEST(Differences, EveryFieldOfACheckCounts) {
-    core::Configuration present = parse(one_server);
+    core::Configuration present = parse(one_block);
     const auto changed = [&](auto change) {
         core::Configuration next = present;
         change(next.checks[0]);
@@ -99,7 +99,7 @@ TEST(Differences, EveryFieldOfACheckCounts) {
 }
 
 TEST(Differences, CommandsSorryServerAndInhibitionAreNamed) {
-    const core::Configuration present = parse(one_server);
+    const core::Configuration present = parse(one_block);
     const auto line = [&](auto change) {
         core::Configuration next = present;
         change(next.services[0]);
