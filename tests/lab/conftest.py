@@ -93,7 +93,9 @@ def recursor_lab(can_direct):
 def _needs_xdp(request) -> bool:
     if "plane" in request.fixturenames:
         return request.getfixturevalue("plane") == "xdp"
-    return not any(mark.kwargs.get("only") for mark in request.node.iter_markers("vm"))
+    marks = list(request.node.iter_markers("vm"))
+    return (any(mark.kwargs.get("xdp") for mark in marks)
+            or not any(mark.kwargs.get("only") for mark in marks))
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def clients_vlan(lab):
     director.ip(f"link del eth0.{CLIENTS_VLAN}")
 
 
-@pytest.mark.vm(only=True)
+@pytest.mark.vm(only=True, xdp=True)
 @pytest.mark.parametrize("mode", ["native", "generic"])
 def test_tagged_packets_of_clients_go_on_without_the_tag(lab, clients_vlan, mode):
     config = director_block(mode=mode).replace("interface eth0",
@@ -149,25 +149,26 @@ def test_tagged_packets_of_clients_go_on_without_the_tag(lab, clients_vlan, mode
 
 # ---- TUN --------------------------------------------------------------------------
 
+far_servers = {}  # by name, once they are there: as long as the lab
 FAR = {"u1": plan.front_server(3), "u2": plan.front_server(4)}
 
 
 @pytest.fixture
 def tunnel_servers(lab):
     """Servers behind the router, which take packets out of IPIP of their own family."""
-    servers = []
     for name, addresses in FAR.items():
-        host = lab.network.hosts.get(name)
-        if host is None:
+        if name in far_servers:
+            far_servers[name].start()
+        else:
             host = lab.network.server(name, addresses, front=True)
             host.ip(f"link add tun4 type ipip local {addresses[0]}",
                     f"link add tun6 type ip6tnl mode ip6ip6 local {addresses[1]}",
                     "link set tun4 up", "link set tun6 up",
                     f"addr add {plan.SERVICE_V4}/32 dev lo",
                     f"addr add {plan.SERVICE_V6}/128 dev lo nodad")
-        servers.append(answer(lab, host, name, addresses))
+            far_servers[name] = answer(lab, host, name, addresses)
     yield [lab.network.hosts[name] for name in FAR]
-    for server in servers:
+    for server in far_servers.values():
         server.kill()
 
 
@@ -178,7 +179,7 @@ def tunnelled(host) -> dict:
             if link["ifname"] in ("tun4", "tun6")}
 
 
-@pytest.mark.vm(only=True)
+@pytest.mark.vm(only=True, xdp=True)
 @pytest.mark.parametrize("mode", ["native", "generic"])
 def test_tunnels_lead_to_servers_behind_a_router(lab, tunnel_servers, mode):
     servers = "".join(listed(name, addresses) for name, addresses in FAR.items())
@@ -203,7 +204,7 @@ def test_tunnels_lead_to_servers_behind_a_router(lab, tunnel_servers, mode):
 def big_queries(lab, director):
     """Segments too big for the tunnel come to smaller ones by the director's ICMP."""
     query = dns.message.make_query("id.server", "TXT", "CH")
-    query.use_edns(options=[dns.edns.GenericOption(12, bytes(6000))])
+    query.use_edns(options=[dns.edns.GenericOption(12, bytes(6000))], request_payload=65535)
     for target in FAMILIES:
         before = drops(director).get("tunnel_mtu", 0)
         for family in ("-4", "-6"):  # what an earlier run has learned
