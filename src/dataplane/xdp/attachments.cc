@@ -70,7 +70,7 @@ void Attachments::adopt(const std::string& directory, const std::vector<netlink:
     const Fd attachments{bpf_obj_get((directory + "/attachments").c_str())};
     for (const std::string& name : names_in(directory)) {
         if (!name.starts_with(link_prefix)) continue;
-        const std::string path = directory + "/" + name;
+        const std::string path = fmt::format("{}/{}", directory, name);
         Fd link{bpf_obj_get(path.c_str())};
         const int ifindex = link ? interface_of(link) : 0;
         const auto found = std::find_if(links.begin(), links.end(), [&](const netlink::Link& each) {

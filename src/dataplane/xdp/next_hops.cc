@@ -204,7 +204,7 @@ void NextHops::look_up(const Target& target) {
                trouble_of(server.path.interface) + path.error().message);
         return;
     }
-    server.path = std::move(*path);
+    server.path = *path;
     if (server.path.interface == 0) {  // an address of this machine
         unfollow(target, server);
         Hop hop;

@@ -90,7 +90,8 @@ Result<Features> features_of(const std::string& interface) {
     if (error != 0) return fail_errno("cannot read the offloads of " + interface, error);
     features.positions.fill(-1);
     for (std::uint32_t at = 0; at < *number; ++at) {
-        const char* name = reinterpret_cast<const char*>(names->data) + at * ETH_GSTRING_LEN;
+        const char* name =
+            reinterpret_cast<const char*>(names->data) + std::size_t{at} * ETH_GSTRING_LEN;
         const std::string_view text{name, strnlen(name, ETH_GSTRING_LEN)};
         for (std::size_t i = 0; i < Offload::number; ++i) {
             if (descriptions[i].feature != text) continue;

@@ -68,7 +68,7 @@ std::uint32_t layout_of_pins(const std::string& path) {
 std::vector<std::string> sets_of_pins(const std::string& pin_dir) {
     std::vector<std::string> sets;
     for (const std::string& name : names_in(pin_dir))
-        if (layout_of_pins(name) != 0) sets.push_back(pin_dir + "/" + name);
+        if (layout_of_pins(name) != 0) sets.push_back(fmt::format("{}/{}", pin_dir, name));
     std::sort(sets.begin(), sets.end(), [](const std::string& left, const std::string& right) {
         return layout_of_pins(left) < layout_of_pins(right);
     });
@@ -81,7 +81,8 @@ Result<void> remove_set_of_pins(const std::string& path) {
     std::stable_partition(names.begin(), names.end(),
                           [](const std::string& name) { return name == "layout"; });
     for (const std::string& name : names)
-        if (const std::string pin = path + "/" + name; unlink(pin.c_str()) != 0 && errno != ENOENT)
+        if (const auto pin = fmt::format("{}/{}", path, name);
+            unlink(pin.c_str()) != 0 && errno != ENOENT)
             return fail_errno("cannot remove the pinned BPF map " + pin, errno);
     remove_pin_dir(path);
     return {};
