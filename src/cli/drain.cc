@@ -11,8 +11,7 @@ struct DrainOptions {
 };
 
 constexpr const char* target_help =
-    "A drained server gets no new query. In this version its open TCP connections are reset, and\n"
-    "those of a few others: flows are not remembered yet.\n"
+    "A drained server gets no new query. Its open TCP connections stay with it until they end.\n"
     "\n"
     "TARGET is [CLUSTER/]NAME or ADDRESS[:PORT][/udp|/tcp], IPv6 in brackets; every match in all\n"
     "clusters, families and protocols is meant, and listed. Kept over restarts.\n"

@@ -180,9 +180,11 @@ class Demo:
             self.breach("drain: s2 was not out and back")
         self.both("s2 drained and back", result, tcp)
         self.notes.append(f"Of {HELD} idle TCP connections {fates['reset']} were reset, "
-                          f"{fates['silent']} fell silent by the drain: flows are not remembered "
-                          "yet.\nNew ones are open for so short a time that hardly any is met.")
+                          f"{fates['silent']} fell silent by the drain: flows stay with their "
+                          "server.")
         self.screen.say(self.notes[-1])
+        if fates["reset"] or fates["silent"]:
+            self.breach("drain: idle TCP connections were lost")
 
     def reload(self, director, config):
         self.screen.step("20 reloads under load: weights, servers removed and added")
