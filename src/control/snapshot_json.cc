@@ -161,10 +161,6 @@ json memory(const MemorySnapshot& memory) {
              {{"predicted_bytes", memory.predicted_process}, {"resident_bytes", memory.resident}}}};
 }
 
-}  // namespace
-
-namespace {
-
 /// null where the plane remembers none by itself.
 json flows(const dataplane::FlowCounts& flows) {
     if (flows.most == 0) return nullptr;

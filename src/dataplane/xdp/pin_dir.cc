@@ -2,10 +2,8 @@
 #include "dataplane/xdp/pin_dir.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,23 +11,20 @@
 #include <charconv>
 #include <filesystem>
 
+#include "dataplane/xdp/survey.h"
+
 namespace dnsdirector::dataplane::xdp {
 
 Result<void> make_pin_dir(const std::string& path) {
     namespace fs = std::filesystem;
-    std::error_code error;
-    // The nearest directory that is there says what file system it would be.
-    fs::path there = fs::absolute(path, error);
-    while (!fs::exists(there, error) && there.has_relative_path())
-        there = there.parent_path();
-    struct statfs system{};
-    if (statfs(there.c_str(), &system) != 0)
-        return fail_errno("cannot look at the pin directory " + there.string(), errno);
-    if (system.f_type != BPF_FS_MAGIC)
+    const auto place = pin_place(path);
+    if (!place) return tl::unexpected(place.error());
+    if (!place->bpffs)
         return fail(
             "the pin directory {} does not lie on a BPF file system, where the tables outlive the "
             "daemon; mount one: mount -t bpf bpf {}",
-            path, path.starts_with("/sys/fs/bpf") ? "/sys/fs/bpf" : there.string());
+            path, path.starts_with("/sys/fs/bpf") ? "/sys/fs/bpf" : place->nearest);
+    std::error_code error;
     fs::path made;
     for (const fs::path& part : fs::absolute(path, error)) {
         made /= part;
