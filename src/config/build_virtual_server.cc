@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <unordered_map>
+#include <map>
+#include <optional>
 #include <unordered_set>
+#include <utility>
 
 #include "config/assembly.h"
 #include "config/build_compatible_check.h"
@@ -31,6 +33,7 @@ private:
     void judge_method(const std::optional<Placed<core::ForwardingMethod>>& own,
                       std::string_view keyword);
     void judge_server(const CompatibleServerDraft& server);
+    void judge_repetition(const CompatibleServerDraft& server);
     void judge_endpoint(const Endpoint& endpoint, core::ForwardingMethod method, const Position& at,
                         std::string_view role);
     void judge_sorry_server();
@@ -86,7 +89,8 @@ private:
     Assembly& assembly_;
     Diagnostics& diagnostics_;
     std::vector<Placed<core::ServiceKey>> addresses_;  ///< one service for each
-    std::unordered_map<Endpoint, Position> servers_;
+    /// By the port of a service and where its packets go.
+    std::map<std::pair<std::uint16_t, Endpoint>, const CompatibleServerDraft*> servers_;
 };
 
 /// False when there is none that could be used; that has been said.
@@ -291,18 +295,27 @@ void VirtualServerBuilder::judge_endpoint(const Endpoint& endpoint, core::Forwar
                            endpoint.port, other->value.port);
 }
 
-void VirtualServerBuilder::judge_server(const CompatibleServerDraft& server) {
-    const auto [first, fresh] = servers_.emplace(
-        addresses_.front().value.port == 0
-            ? forwarded_to(server.endpoint, method_of(server.method), addresses_.front().value)
-            : server.endpoint,
-        server.position);
-    if (!fresh)
+/// A server without a port has that of each service, where another may name it.
+void VirtualServerBuilder::judge_repetition(const CompatibleServerDraft& server) {
+    const Position* repeated = nullptr;
+    std::optional<std::uint16_t> last;
+    for (const Placed<core::ServiceKey>& service : addresses_) {
+        if (std::exchange(last, service.value.port) == service.value.port) continue;
+        const Endpoint used = forwarded_to(server.endpoint, method_of(server.method), service.value);
+        const auto [first, fresh] = servers_.try_emplace({service.value.port, used}, &server);
+        if (!fresh && first->second != &server) repeated = &first->second->position;
+    }
+    if (repeated != nullptr)
         diagnostics_.error(
             server.position,
             "the real_server {} is given a second time in this virtual_server; the first is "
             "at {}",
-            server.endpoint.to_string(), diagnostics_.where(first->second));
+            with_port(server.endpoint, addresses_.front().value.port).to_string(),
+            diagnostics_.where(*repeated));
+}
+
+void VirtualServerBuilder::judge_server(const CompatibleServerDraft& server) {
+    judge_repetition(server);
     judge_endpoint(server.endpoint, method_of(server.method), server.position, "real_server");
     judge_method(server.method, "lvs_method");
     judge_thresholds(server.thresholds, false, assembly_);
