@@ -48,6 +48,9 @@ constexpr Shape shapes[] = {
     {Kind::dns_type, 1, 1, "TYPE"},
     {Kind::dns_name, 1, 1, "NAME"},
     {Kind::dns_class, 1, 1, "CLASS"},
+    {Kind::daemon, 1, 2, "bird|existing bird|existing frr"},
+    {Kind::bfd, 1, 2, "INTERVAL [MULTIPLIER]"},
+    {Kind::communities, 1, 0, "COMMUNITY…"},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "config/bgp_values.h"
 #include "config/script_words.h"
 #include "config/suggest.h"
 #include "config/values.h"
@@ -55,6 +56,9 @@ private:
     bool read_question();
     bool read_statuses();
     bool read_expectation();
+    bool read_daemon();
+    bool read_bfd();
+    bool read_communities();
 
     const Keyword& keyword_;
     Words words_;
@@ -286,6 +290,44 @@ bool ArgumentReader::read_expectation() {
     return true;
 }
 
+/// `bird` is our own; of `existing` the make must be said.
+bool ArgumentReader::read_daemon() {
+    const bool existing = same_ignoring_case(words_[0].text, "existing");
+    if (existing && words_.size() == 1)
+        return say(words_[0], "which one runs already? Write `existing bird` or `existing frr`");
+    std::string written(words_[0].text);
+    if (words_.size() > 1) written.append(" ").append(words_[1].text);
+    for (const auto daemon : {core::RoutingDaemon::bird, core::RoutingDaemon::existing_bird,
+                              core::RoutingDaemon::existing_frr})
+        if (same_ignoring_case(written, core::to_string(daemon))) {
+            out_.number = static_cast<std::uint64_t>(daemon);
+            return true;
+        }
+    return say(words_[0], fmt::format("`{}` is none of bird (our own instance), existing bird and "
+                                      "existing frr",
+                                      written));
+}
+
+bool ArgumentReader::read_bfd() {
+    using namespace std::chrono_literals;
+    if (!store(words_[0], parse_duration(words_[0].text, 10ms, 1min), out_.duration)) return false;
+    if (out_.duration % 1ms != 0ns)
+        return say(words_[0],
+                   fmt::format("{} is no whole number of milliseconds", to_text(out_.duration)));
+    out_.number = core::Bfd{}.multiplier;
+    return words_.size() == 1 ||
+           store(words_[1], parse_number(words_[1].text, 2, 255), out_.number);
+}
+
+bool ArgumentReader::read_communities() {
+    for (const Word& word : words_) {
+        core::Communities community;
+        if (!store(word, parse_community(word.text), community)) return false;
+        out_.communities.add(community);
+    }
+    return true;
+}
+
 std::string ArgumentReader::number_text() const {
     const std::string_view text = words_[0].text;
     return is_compatible(keyword_.in) ? as_keepalived_reads(text) : std::string(text);
@@ -364,6 +406,9 @@ bool ArgumentReader::read() {
             return good;
         }
         case Kind::dns_name: return store(words_[0], parse_dns_name(words_[0].text), out_.text);
+        case Kind::daemon: return read_daemon();
+        case Kind::bfd: return read_bfd();
+        case Kind::communities: return read_communities();
     }
     return false;
 }

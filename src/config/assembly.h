@@ -64,6 +64,12 @@ public:
     /// Says so when another block has the same service already.
     void add_service(core::Service service, ServicePlaces places);
 
+    /// The services so far.
+    [[nodiscard]] const std::vector<core::Service>& services() const {
+        return configuration_.services;
+    }
+    void set_bgp(core::Bgp bgp) { configuration_.bgp = std::move(bgp); }
+
     /// Whether packets can be sent to or received for `address`; `role` is
     /// "service_ip", "address" or the like, for the message.
     bool usable(const IpAddress& address, const Position& at, std::string_view role);
@@ -118,5 +124,7 @@ private:
 
 void build_cluster(const ClusterDraft& cluster, Assembly& assembly);
 void build_virtual_server(const VirtualServerDraft& server, Assembly& assembly);
+/// After all services, which it speaks of.
+void build_bgp(const BgpDraft& bgp, Assembly& assembly);
 
 }  // namespace dnsdirector::config

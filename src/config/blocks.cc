@@ -8,6 +8,9 @@ namespace {
 
 constexpr std::string_view a_cluster =
     "dns_cluster resolvers { service_ip 192.0.2.53; real_server ns1 { address 203.0.113.11 } }\n";
+constexpr std::string_view in_bgp =
+    "dns_cluster resolvers { service_ip 192.0.2.53; real_server ns1 { address 203.0.113.11 } }\n"
+    "bgp {\n    local_as 64512\n    router_id 198.51.100.1\n";
 constexpr std::string_view in_cluster = "dns_cluster resolvers {\n    service_ip 192.0.2.53\n";
 constexpr std::string_view a_server = "    real_server ns1 { address 203.0.113.11; weight 1 }\n}\n";
 constexpr std::string_view in_real_server =
@@ -96,6 +99,38 @@ const BlockInfo blocks[] = {
      "        source 203.0.113.1 2001:db8:1::1\n"
      "    }\n",
      in_cluster, a_server},
+    {Block::bgp, "bgp",
+     "How the service IPs are announced by BGP. A routing daemon speaks it; its configuration is "
+     "made from this block by `dnsdirector bgp config`, and compared with what runs by "
+     "`dnsdirector "
+     "bgp check`. [bgp.md](bgp.md) says what becomes of each line.",
+     "bgp {\n"
+     "    daemon bird\n"
+     "    local_as 64512\n"
+     "    router_id 198.51.100.1\n"
+     "    neighbor 198.51.100.253 { remote_as 64512; description core1; bfd 100ms 3 }\n"
+     "    neighbor 198.51.100.254 { remote_as 64512; description core2; bfd 100ms 3 }\n"
+     "    announce 192.0.2.53 { med 0 }\n"
+     "}\n",
+     "", a_cluster},
+    {Block::bgp_neighbor, "neighbor ADDRESS", "A router that is told of the service IPs.",
+     "    neighbor 198.51.100.253 {\n"
+     "        remote_as 64512\n"
+     "        description core1\n"
+     "        source 198.51.100.1\n"
+     "        hold_time 9s\n"
+     "        bfd 100ms 3\n"
+     "        ttl_security on\n"
+     "    }\n",
+     in_bgp, "    announce 192.0.2.53\n}\n"},
+    {Block::bgp_announce, "announce ADDRESS…",
+     "What neighbours are told of service IPs, in each state of the announcement.",
+     "    announce 192.0.2.53 {\n"
+     "        med 0\n"
+     "        degraded_med 1000\n"
+     "        community 64512:53 64512:1:53\n"
+     "    }\n",
+     in_bgp, "    neighbor 198.51.100.253 { remote_as 64512 }\n}\n"},
     {Block::virtual_server, "virtual_server ADDRESS PORT",
      "The compatible form: one service, as keepalived.conf has it, or with `group NAME` one for "
      "each address of a virtual_server_group. A server inherits keywords from its virtual_server, "

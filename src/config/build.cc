@@ -62,6 +62,7 @@ core::Configuration build(const Drafts& drafts, const Files& files, Diagnostics&
         else
             build_virtual_server(*server++, assembly);
     }
+    if (drafts.bgp.present) build_bgp(drafts.bgp, assembly);
     // A name that is misspelt somewhere would be said twice.
     if (diagnostics.errors() == 0) check_use(drafts, diagnostics);
     core::Configuration configuration = assembly.finish();

@@ -256,6 +256,38 @@ struct TrackFileDraft : Draft {
     bool reverse = false;
 };
 
+// ---- bgp ------------------------------------------------------------------------
+
+/// What is said of one neighbour, with the places of what may turn out wrong.
+struct BgpNeighborDraft : Draft {
+    core::BgpNeighbor neighbor;
+    Position remote_as_at;
+    std::optional<Position> source_at;
+    std::optional<Placed<Nanoseconds>> keepalive;  ///< absent: a third of the hold time
+    std::optional<Position> bfd_at;
+    std::vector<Placed<IpAddress>> next_hops;
+};
+
+/// One `announce` of one or more service IPs.
+struct BgpAnnounceDraft : Draft {
+    std::vector<Placed<IpAddress>> service_ips;
+    std::optional<Placed<std::uint32_t>> local_preference;
+    /// By core::RouteState; of those that are absent see core/bgp.h.
+    std::array<std::optional<Placed<std::uint32_t>>, core::route_states.size()> med;
+    std::array<core::Communities, core::route_states.size()> communities;
+};
+
+struct BgpDraft : Draft {
+    bool present = false;
+    core::RoutingDaemon daemon = core::RoutingDaemon::bird;
+    Placed<core::AsNumber> local_as;
+    Placed<IpAddress> router_id;
+    bool graceful_shutdown = true;
+    std::optional<Placed<bool>> ip_forwarding;
+    std::vector<BgpNeighborDraft> neighbors;
+    std::vector<BgpAnnounceDraft> announcements;
+};
+
 /// Everything the files hold.
 struct Drafts {
     DirectorDraft director;
@@ -264,6 +296,7 @@ struct Drafts {
     std::vector<VirtualServerDraft> virtual_servers;
     std::vector<GroupDraft> groups;
     std::vector<TrackFileDraft> track_files;
+    BgpDraft bgp;
 };
 
 /// The block being read; a block of a list is its last element.

@@ -21,9 +21,9 @@ struct Table {
 
 Table make_table() {
     Table table;
-    for (const auto part :
-         {director_keywords(), cluster_keywords(), check_keywords(), virtual_server_keywords(),
-          real_server_keywords(), compatible_check_keywords(), foreign_keywords()})
+    for (const auto part : {director_keywords(), cluster_keywords(), check_keywords(),
+                            bgp_keywords(), virtual_server_keywords(), real_server_keywords(),
+                            compatible_check_keywords(), foreign_keywords()})
         for (const Keyword& keyword : part) {
             table.all.push_back(&keyword);
             table.of_block[keyword.in].push_back(&keyword);

@@ -32,6 +32,9 @@ enum class Block : std::uint8_t {
     check,
     http_request,  ///< of a check
     server,        ///< real_server of a dns_cluster
+    bgp,
+    bgp_neighbor,
+    bgp_announce,
     global_defs,
     virtual_server_group,
     virtual_server,
@@ -93,6 +96,9 @@ enum class Kind : std::uint8_t {
     dns_type,       ///< a record type
     dns_name,       ///< a domain name
     dns_class,      ///< IN, CH …
+    daemon,         ///< `bird`, `existing bird` or `existing frr`, by core::RoutingDaemon
+    bfd,            ///< an interval and perhaps a multiplier
+    communities,    ///< one or more, standard, large or well known by name
 };
 
 enum class Status : std::uint8_t {
@@ -124,6 +130,7 @@ struct Arguments {
     AddressRange range;
     std::vector<std::uint8_t> bytes;
     std::vector<std::pair<std::uint16_t, std::uint16_t>> ranges;
+    core::Communities communities;
 };
 
 struct Keyword;
@@ -179,6 +186,7 @@ struct BlockInfo {
 [[nodiscard]] std::span<const Keyword> director_keywords();
 [[nodiscard]] std::span<const Keyword> cluster_keywords();
 [[nodiscard]] std::span<const Keyword> check_keywords();
+[[nodiscard]] std::span<const Keyword> bgp_keywords();
 [[nodiscard]] std::span<const Keyword> virtual_server_keywords();
 [[nodiscard]] std::span<const Keyword> real_server_keywords();
 [[nodiscard]] std::span<const Keyword> compatible_check_keywords();

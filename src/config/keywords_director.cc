@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The blocks of the director itself: `director`, `http`, and `bgp` in waiting.
+// The blocks of the director itself: `director` and `http`.
 #include <algorithm>
 #include <chrono>
 
@@ -241,13 +241,6 @@ const Keyword keywords[] = {
      .help = "Where it listens, IPv6 in brackets",
      .required = true,
      .handle = set_http_listen},
-    {.in = Block::top,
-     .name = "bgp",
-     .kind = Kind::anything,
-     .help = "Announcing the service IPs by BGP",
-     .status = Status::ignored,
-     .instead = "announcing by BGP is not in this version; its block is not looked at",
-     .opens = Block::skipped},
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/result.h"
+#include "control/differences_bgp.h"
 
 namespace dnsdirector::control {
 namespace {
@@ -301,6 +302,8 @@ std::vector<std::string> differences(const core::Configuration& present,
     }
     for (const auto& [key, service] : old)
         lines.push_back(fmt::format("{}: remove service", key.to_string()));
+    for (std::string& line : differences_of_bgp(present.bgp, next.bgp))
+        lines.push_back(std::move(line));
     return lines;
 }
 

@@ -173,8 +173,11 @@ void Writer::service(const Service& service) {
 }
 
 std::string Writer::text() {
-    const auto& [settings, all_checks, services] = configuration_;
+    const auto& [settings, all_checks, services, bgp] = configuration_;
     director(settings);
+    if (bgp)
+        for (const std::string& each : full_text(*bgp))
+            line(0, "{}", each);
     for (const Service& each : services)
         service(each);
     // A check that no server lists is a mistake of whoever made this; it shall be seen.

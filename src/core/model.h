@@ -17,6 +17,7 @@
 
 #include "base/address.h"
 #include "base/time.h"
+#include "core/bgp.h"
 #include "core/check.h"
 
 namespace dnsdirector::core {
@@ -205,6 +206,7 @@ struct Configuration {
     DirectorSettings director;
     std::vector<Check> checks;      ///< unique
     std::vector<Service> services;  ///< keys unique, in the order of the file
+    std::optional<Bgp> bgp;         ///< absent: nothing is announced
 
     friend bool operator==(const Configuration&, const Configuration&) = default;
 };

@@ -345,5 +345,13 @@ TEST(Convert, EveryValidFileOfTheCorpusMeansTheSameAfterwards) {
     EXPECT_GE(tried, 10U);
 }
 
+TEST(Convert, KeepsTheBgpBlockAsItStands) {
+    const std::string bgp =
+        "bgp {\n    local_as 64512; router_id 198.51.100.1   # ours\n"
+        "    neighbor 198.51.100.253 { remote_as 64512; password x }\n"
+        "    announce 192.0.2.53 { med 1 }\n}\n";
+    EXPECT_NE(native_of(classic(2, true) + bgp).find(bgp), std::string::npos);
+}
+
 }  // namespace
 }  // namespace dnsdirector::config

@@ -181,13 +181,6 @@ TEST(Refusals, WarnOfWhatWillSurprise) {
          "t.conf:1:1: warning: no interface in the director block: attaching to every interface "
          "that "
          "has a route to a real server\n");
-    says(
-        "director { interface eth0; misc_native off }\nbgp { local_as 5430; neighbor "
-        "198.51.100.253 { x } }\n" +
-            cluster("").substr(28),
-        "t.conf:2:1: warning: bgp has no effect here: announcing by BGP is not in this version; "
-        "its "
-        "block is not looked at\n");
 }
 
 TEST(Refusals, LimitsNameTheKeywordToRaise) {

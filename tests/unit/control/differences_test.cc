@@ -134,5 +134,41 @@ TEST(Differences, SettingsOfTheRunningProcessNeedARestart) {
                                  "has 'dataplane none'"));
 }
 
+core::Configuration with_bgp(const std::string& lines) {
+    const auto loaded = config::parse(
+        "director { dataplane none }\ndns_cluster c { service_ip 192.0.2.53 "
+        "192.0.2.54; check { query \". SOA\" }; real_server a { address "
+        "203.0.113.11 } }\n" +
+            (lines.empty() ? lines : "bgp { router_id 198.51.100.1; " + lines + " }"),
+        "test.conf");
+    EXPECT_TRUE(loaded.ok()) << (loaded.messages.empty() ? "" : loaded.messages[0].to_string());
+    return loaded.configuration.value_or(core::Configuration{});
+}
+
+TEST(Differences, OfTheBgpBlockAreNamedWithoutPasswords) {
+    const auto block = [&](const std::string& neighbor, const std::string& more = "") {
+        return with_bgp("local_as 64512; neighbor 198.51.100.253 { remote_as 64512; " + neighbor +
+                        " }; announce 192.0.2.53; " + more);
+    };
+    const core::Configuration present = block("");
+    EXPECT_EQ(differences(present, block("")), Lines{});
+    EXPECT_EQ(differences(with_bgp(""), present), Lines{"bgp: add with 1 neighbors"});
+    EXPECT_EQ(differences(present, with_bgp("")), Lines{"bgp: remove"});
+    EXPECT_EQ(differences(block("password one"), block("password two")),
+              Lines{"bgp: neighbor 198.51.100.253: another password"});
+    EXPECT_EQ(differences(present, block("hold_time 30s; bfd 100ms 3; next_hop 198.51.100.9")),
+              (Lines{"bgp: neighbor 198.51.100.253: hold_time '9s' -> '30s'",
+                     "bgp: neighbor 198.51.100.253: keepalive '3s' -> '10s'",
+                     "bgp: neighbor 198.51.100.253: bfd 'off' -> '100ms 3'",
+                     "bgp: neighbor 198.51.100.253: next_hop IPv4 'automatic' -> "
+                     "'198.51.100.9'"}));
+    EXPECT_EQ(differences(present, block("",
+                                         "announce 192.0.2.54; graceful_shutdown off; daemon "
+                                         "existing bird; neighbor 198.51.100.254 { remote_as 1 }")),
+              (Lines{"bgp: daemon 'bird' -> 'existing bird'", "bgp: add neighbor 198.51.100.254",
+                     "bgp: announce 192.0.2.53: communities when draining '65535:0' -> ''",
+                     "bgp: add announce 192.0.2.54"}));
+}
+
 }  // namespace
 }  // namespace dnsdirector::control

@@ -28,6 +28,22 @@ Configuration example() {
     return configuration;
 }
 
+Configuration with_bgp() {
+    Configuration configuration;
+    BgpNeighbor neighbor;
+    neighbor.address = *IpAddress::parse("198.51.100.253");
+    neighbor.remote_as = 64513;
+    BgpAnnouncement announcement;
+    announcement.service_ip = *IpAddress::parse("192.0.2.53");
+    Bgp bgp;
+    bgp.local_as = 64512;
+    bgp.router_id = *IpAddress::parse("198.51.100.1");
+    bgp.neighbors = {neighbor};
+    bgp.announcements = {announcement};
+    configuration.bgp = bgp;
+    return configuration;
+}
+
 TEST(ConfigurationText, SaysEverythingThatIsNotADefault) {
     EXPECT_EQ(
         full_text(example()),
@@ -121,6 +137,60 @@ TEST(ConfigurationText, DiffersWhereverTheConfigurationDoes) {
         change(changed);
         EXPECT_TRUE(texts.insert(full_text(changed)).second) << "change " << tried;
         ++tried;
+    }
+}
+
+TEST(ConfigurationText, DiffersWhereverTheBgpBlockDoes) {
+    EXPECT_EQ(full_text(with_bgp()),
+              "bgp: local_as 64512, router_id 198.51.100.1\n"
+              "  neighbor 198.51.100.253: remote_as 64513\n"
+              "  announce 192.0.2.53: announced med 0, degraded med 0, draining med 0\n");
+    const auto address = [](const char* text) { return *IpAddress::parse(text); };
+    using Change = std::function<void(Bgp&, BgpNeighbor&, BgpAnnouncement&)>;
+    const Change changes[] = {
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement&) {},
+        [](Bgp& b, BgpNeighbor&, BgpAnnouncement&) { b.daemon = RoutingDaemon::existing_bird; },
+        [](Bgp& b, BgpNeighbor&, BgpAnnouncement&) { b.daemon = RoutingDaemon::existing_frr; },
+        [](Bgp& b, BgpNeighbor&, BgpAnnouncement&) { b.local_as = 1; },
+        [&](Bgp& b, BgpNeighbor&, BgpAnnouncement&) { b.router_id = address("192.0.2.1"); },
+        [](Bgp& b, BgpNeighbor&, BgpAnnouncement&) { b.ip_forwarding = true; },
+        [&](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.address = address("192.0.2.1"); },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.remote_as = 1; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.description = "x"; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.password = "x"; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.multihop = 2; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.ttl_security = true; },
+        [&](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.source = address("192.0.2.1"); },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.hold_time = Seconds{4}; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.keepalive = Seconds{4}; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.connect_retry = Seconds{4}; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.bfd = Bfd{Seconds{1}, 3}; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.bfd = Bfd{Seconds{1}, 4}; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.graceful_restart = true; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.accept_default = true; },
+        [](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.soft_reconfiguration = false; },
+        [&](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.next_hop[0] = address("192.0.2.1"); },
+        [&](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.next_hop[1] = address("2001:db8::1"); },
+        [](Bgp& b, BgpNeighbor& n, BgpAnnouncement&) { b.neighbors.push_back(n); },
+        [&](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.service_ip = address("192.0.2.1"); },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.local_preference = 1; },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.states[0].med = 1; },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.states[2].med = 1; },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) {
+            a.states[1].communities.standard = {{1, 2}, {3, 4}};
+        },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.states[1].communities.large = {{1, 2, 3}}; },
+        [](Bgp& b, BgpNeighbor&, BgpAnnouncement& a) { b.announcements.push_back(a); },
+    };
+    std::set<std::string> texts;
+    for (const Change& change : changes) {
+        Configuration changed = with_bgp();
+        BgpNeighbor neighbor = changed.bgp->neighbors[0];
+        BgpAnnouncement announcement = changed.bgp->announcements[0];
+        change(*changed.bgp, neighbor, announcement);
+        changed.bgp->neighbors[0] = neighbor;
+        changed.bgp->announcements[0] = announcement;
+        EXPECT_TRUE(texts.insert(full_text(changed)).second) << "change " << texts.size();
     }
 }
 
