@@ -41,6 +41,7 @@ void add_run(Program program);
 void add_check_config(Program program);
 void add_convert(Program program);
 void add_also_notify(Program program);
+void add_bgp(Program program);
 void add_reference(Program program);
 void add_plan(Program program);
 void add_reload(Program program);

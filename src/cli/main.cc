@@ -42,6 +42,7 @@ int run_command_line(int argc, char** argv) {
     add_check_config(program);
     add_convert(program);
     add_also_notify(program);
+    add_bgp(program);
     add_plan(program);
     add_reload(program);
     add_status(program);
