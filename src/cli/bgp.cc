@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
@@ -25,6 +28,7 @@ struct BgpOptions {
     std::string run_dir = default_run_dir;
     std::string file;  ///< "": the daemon's usual
     std::string socket;
+    std::string output;  ///< "": standard output
 };
 
 /// The bgp block; absent when there is none to go by, which has been said.
@@ -50,16 +54,52 @@ bool is_frr(const core::Bgp& bgp) {
     return bgp.daemon == core::RoutingDaemon::existing_frr;
 }
 
-int print_config(const BgpOptions& options) {
-    const auto bgp = bgp_of(options);
-    if (!bgp) return failed;
-    fmt::print("{}", is_frr(*bgp) ? announce::frr_config(*bgp) : announce::bird_config(*bgp));
-    return ok;
-}
-
 int cannot(const std::string& why) {
     fmt::print(stderr, "dnsdirector: {}\n", why);
     return failed;
+}
+
+/// Whole or not at all. It may hold passwords: owner, group and mode are those of the file that it
+/// replaces, else it belongs to whom its folder does, and others may not read it.
+Result<void> write_file(const std::string& path, const std::string& text) {
+    const std::string temporary = path + ".new";
+    const auto failed_to = [&](const char* what) {
+        const int error = errno;
+        ::unlink(temporary.c_str());
+        return fail_errno(fmt::format("cannot {} {}", what, temporary), error);
+    };
+    struct stat like{};
+    const auto slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    if (::stat(path.c_str(), &like) == 0)
+        like.st_mode &= 0777;
+    else if (::stat(folder.c_str(), &like) == 0)
+        like.st_mode = 0640;
+    else
+        return fail_errno("cannot look at the folder " + folder, errno);
+    ::unlink(temporary.c_str());
+    const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0) return failed_to("create");
+    const bool whole = ::write(file, text.data(), text.size()) == std::ssize(text) &&
+                       ::fchown(file, like.st_uid, like.st_gid) == 0 &&
+                       ::fchmod(file, like.st_mode) == 0;
+    const bool closed = ::close(file) == 0;
+    if (!whole || !closed) return failed_to("write");
+    if (::rename(temporary.c_str(), path.c_str()) != 0) return failed_to("rename into place");
+    return {};
+}
+
+int print_config(const BgpOptions& options) {
+    const auto bgp = bgp_of(options);
+    if (!bgp) return failed;
+    const std::string text =
+        is_frr(*bgp) ? announce::frr_config(*bgp) : announce::bird_config(*bgp);
+    if (options.output.empty()) {
+        fmt::print("{}", text);
+        return ok;
+    }
+    const auto written = write_file(options.output, text);
+    return written ? ok : cannot(written.error().message);
 }
 
 /// As BIRD writes times, in this machine's zone.
@@ -145,11 +185,13 @@ void add_bgp(Program program) {
     auto options = std::make_shared<BgpOptions>();
 
     auto* config = add(*bgp, "config", "Print it", options);
+    config->add_option("-o,--output", options->output,
+                       "Write this file, whole or not at all, instead of standard output");
     config->footer(
         "With `daemon bird` the whole of bird.conf, else the part for the BIRD or FRR that runs\n"
         "already. Exit status: 0 printed, 1 the configuration is wrong or has no bgp block.\n"
         "\n"
-        "  dnsdirector bgp config -f resolvers.conf > /run/dnsdirector/bird.conf\n"
+        "  dnsdirector bgp config -f resolvers.conf -o /run/dnsdirector/bird.conf\n"
         "  dnsdirector bgp config -f resolvers.conf --daemon 'existing frr' > part && vtysh -f "
         "part");
     config->callback(
