@@ -232,8 +232,9 @@ void add_session(const core::Bgp& bgp, const core::BgpNeighbor& neighbor, Statem
     if (neighbor.source)
         out.push_back(command("{} update-source {}", name, neighbor.source->to_string()));
     out.push_back(command("{} advertisement-interval 0", name));
-    const auto keepalive = seconds(neighbor.keepalive);
     const auto hold = seconds(neighbor.hold_time);
+    // FRR takes no more than a third, and shows what it took.
+    const auto keepalive = std::min(seconds(neighbor.keepalive), hold / 3);
     const auto retry = seconds(neighbor.connect_retry);
     out.push_back(unless_default(command("{} timers {} {}", name, keepalive, hold),
                                  keepalive == 60 && hold == 180));

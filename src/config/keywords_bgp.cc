@@ -233,7 +233,8 @@ const Keyword keywords[] = {
     {.in = Block::bgp_neighbor,
      .name = "keepalive",
      .kind = Kind::duration,
-     .help = "From one sign of life to the next",
+     .help = "From one sign of life to the next; at most half of hold_time, of which FRR takes a "
+             "third at most",
      .standard = "the hold_time / 3",
      .minimum = ns(1s),
      .maximum = ns(65534s),
