@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import Lab, missing_privileges  # noqa: E402
 from lab import figures, ipvs, ipvs_dump, plan, rates  # noqa: E402
 from lab.director import Director, binary  # noqa: E402
+from lab.routing import missing_daemons  # noqa: E402
 
 IN_VM = os.environ.get("DNSDIRECTOR_VM") == "1"
 STRICT = os.environ.get("DNSDIRECTOR_STRICT") == "1"
@@ -66,6 +67,12 @@ def can_direct(can_lab):
         if "DNSDIRECTOR" in os.environ:
             pytest.fail(f"DNSDIRECTOR={binary()} is no program", pytrace=False)
         _leave_out(f"no dnsdirector at {binary()}: build it (scripts/build) or set DNSDIRECTOR")
+
+
+@pytest.fixture(scope="session")
+def can_route(can_direct):
+    if missing_daemons():
+        _leave_out(missing_daemons())
 
 
 def _no_leaks(leaks: list):

@@ -7,8 +7,7 @@ import time
 
 import pytest
 from lab import figures, wait_for
-from lab.routing import (CORES, DIRECTOR, Bird, Frr, RoutingLab, compared, generated,
-                         missing_daemons)
+from lab.routing import (CORES, DIRECTOR, Bird, Frr, RoutingLab, compared, generated)
 from lab.system import stretched
 
 AS, FOREIGN_AS = 64512, 64513
@@ -165,9 +164,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def routing_lab(can_direct):
-    if missing_daemons():
-        pytest.skip(missing_daemons())
+def routing_lab(can_route):
     with RoutingLab() as lab:
         yield lab
 

@@ -9,7 +9,7 @@ import re
 
 import pytest
 from lab.director import REPOSITORY, binary
-from lab.routing import Bird, Frr, RoutingLab, compared, generated, missing_daemons
+from lab.routing import Bird, Frr, RoutingLab, compared, generated
 from lab.system import find_program, run
 
 GOLDEN = sorted(glob.glob(os.path.join(REPOSITORY, "tests", "bgp", "*.conf")))
@@ -29,9 +29,7 @@ protocol kernel {{ learn; ipv6 {{ {learn_ipv6} export all; }}; }}
 
 
 @pytest.fixture(scope="module")
-def routing_lab(can_direct):
-    if missing_daemons():
-        pytest.skip(missing_daemons())
+def routing_lab(can_route):
     with RoutingLab() as lab:
         # Our ends of the sessions in tests/bgp and below.
         lab.director.ip("addr add 198.51.100.1/24 dev eth0",
