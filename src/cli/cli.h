@@ -47,6 +47,7 @@ void add_plan(Program program);
 void add_reload(Program program);
 void add_status(Program program);
 void add_drain(Program program);
+void add_withdraw(Program program);
 void add_why(Program program);
 void add_doctor(Program program);
 

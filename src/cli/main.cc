@@ -47,6 +47,7 @@ int run_command_line(int argc, char** argv) {
     add_reload(program);
     add_status(program);
     add_drain(program);
+    add_withdraw(program);
     add_why(program);
     add_doctor(program);
     app.add_subcommand("probe", "Ask one server one DNS question and judge the answer");

@@ -222,6 +222,25 @@ std::string header(const json& status, const std::string& now, bool colour) {
 }
 
 /// Services that share the kernel's table with ours and are left alone.
+/// What neighbours are told of each service IP, or why nothing; only where there is a bgp block.
+std::string announcements(const json& status, const std::string& now, bool colour) {
+    std::vector<Row> rows;
+    for (const json& entry : status.value("announcements", json::array())) {
+        if (!entry.value("bgp", false)) continue;
+        const std::string state = text_of(entry, "state");
+        const json med = entry.value("med", json(nullptr));
+        rows.push_back({{text_of(entry, "prefix")},
+                        {state, state == "announced"   ? Colour::green
+                                : state == "withdrawn" ? Colour::red
+                                                       : Colour::yellow},
+                        {med.is_number() ? fmt::format("med {}", med.get<std::uint32_t>()) : ""},
+                        {age(text_of(entry, "since"), now), Colour::none, true},
+                        {text_of(entry, "reason")}});
+    }
+    if (rows.empty()) return "";
+    return paint("announcements", Colour::bold, colour) + "\n" + table(rows, colour) + "\n";
+}
+
 std::string foreign(const json& status) {
     std::string list;
     const json plane = status.value("dataplane", json::object());
@@ -315,7 +334,8 @@ std::string render_status(const json& status, bool colour) {
     std::string out = header(status, now, colour);
     for (const json& service : status.value("services", json::array()))
         out += "\n" + service_block(service, now, colour);
-    return out + "\n" + foreign(status) + flows(status) + drops(status) + memory(status);
+    return out + "\n" + announcements(status, now, colour) + foreign(status) + flows(status) +
+           drops(status) + memory(status);
 }
 
 }  // namespace dnsdirector::cli

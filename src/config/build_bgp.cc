@@ -191,6 +191,9 @@ bool BgpBuilder::is_announced_here(const Placed<IpAddress>& service_ip) {
 core::BgpAnnouncement BgpBuilder::attributes_of(const BgpAnnounceDraft& draft) {
     core::BgpAnnouncement announcement;
     if (draft.local_preference) announcement.local_preference = draft.local_preference->value;
+    announcement.policy = draft.policy;
+    announcement.policy.high_water =
+        draft.high_water ? draft.high_water->value : draft.policy.low_water;
     const auto med = [&](RouteState state, std::uint32_t standard) {
         const auto& written = draft.med[index(state)];
         return written ? written->value : standard;
@@ -227,6 +230,10 @@ void BgpBuilder::judge_order(const BgpAnnounceDraft& draft,
                                  to_string(state), written->value, to_string(better), better_med,
                                  to_string(state));
     }
+    if (draft.high_water && draft.high_water->value < draft.policy.low_water)
+        diagnostics_.error(draft.high_water->position,
+                           "high_water {}% is less than low_water {}%; write as much or more",
+                           draft.high_water->value, draft.policy.low_water);
     const bool internal = std::any_of(bgp_.neighbors.begin(), bgp_.neighbors.end(),
                                       [&](const auto& each) { return bgp_.is_internal(each); });
     if (draft.local_preference && !internal && !draft_.faulty)
@@ -274,25 +281,20 @@ void BgpBuilder::judge_families() {
                                  neighbor.address.to_string());
 }
 
-/// Of service IPs that no `announce` names, and of what is missing still.
+/// Of service IPs that no `announce` names.
 void BgpBuilder::warn() {
     for (const IpAddress& service_ip : service_ips_)
         if (!announced_.contains(service_ip))
             diagnostics_.warning(draft_.position,
                                  "bgp: the service IP {0} is not announced; `announce {0}` does it",
                                  service_ip.to_string());
-    // To be taken out with the part of the director that makes those routes.
-    diagnostics_.warning(
-        draft_.position,
-        "bgp: `dnsdirector bgp config` makes the routing daemon's configuration of "
-        "it; the kernel routes that are announced then are not made by this "
-        "version");
 }
 
 void BgpBuilder::build() {
     bgp_.daemon = draft_.daemon;
     bgp_.local_as = draft_.local_as.value;
     bgp_.router_id = draft_.router_id.value;
+    if (draft_.draining_time) bgp_.draining_time = *draft_.draining_time;
     judge_router();
     judge_forwarding();
     for (const BgpNeighborDraft& neighbor : draft_.neighbors)

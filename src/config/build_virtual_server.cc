@@ -301,7 +301,8 @@ void VirtualServerBuilder::judge_repetition(const CompatibleServerDraft& server)
     std::optional<std::uint16_t> last;
     for (const Placed<core::ServiceKey>& service : addresses_) {
         if (std::exchange(last, service.value.port) == service.value.port) continue;
-        const Endpoint used = forwarded_to(server.endpoint, method_of(server.method), service.value);
+        const Endpoint used =
+            forwarded_to(server.endpoint, method_of(server.method), service.value);
         const auto [first, fresh] = servers_.try_emplace({service.value.port, used}, &server);
         if (!fresh && first->second != &server) repeated = &first->second->position;
     }

@@ -272,6 +272,8 @@ struct BgpNeighborDraft : Draft {
 struct BgpAnnounceDraft : Draft {
     std::vector<Placed<IpAddress>> service_ips;
     std::optional<Placed<std::uint32_t>> local_preference;
+    core::AnnouncementPolicy policy;
+    std::optional<Placed<std::uint32_t>> high_water;  ///< absent: the low_water
     /// By core::RouteState; of those that are absent see core/bgp.h.
     std::array<std::optional<Placed<std::uint32_t>>, core::route_states.size()> med;
     std::array<core::Communities, core::route_states.size()> communities;
@@ -284,6 +286,7 @@ struct BgpDraft : Draft {
     Placed<IpAddress> router_id;
     bool graceful_shutdown = true;
     std::optional<Placed<bool>> ip_forwarding;
+    std::optional<Nanoseconds> draining_time;
     std::vector<BgpNeighborDraft> neighbors;
     std::vector<BgpAnnounceDraft> announcements;
 };

@@ -100,6 +100,13 @@ void set_bfd(const Call& call) {
     draft(call).bfd_at = call.arguments.position;
 }
 
+void set_needs(const Call& call) {
+    auto& needs = announce(call).policy.needs;
+    needs = {};
+    for (const std::size_t choice : call.arguments.choices)
+        needs[choice] = true;
+}
+
 template <RouteState state>
 void set_med(const Call& call) {
     announce(call).med[index(state)] = {static_cast<std::uint32_t>(call.arguments.number),
@@ -158,6 +165,15 @@ const Keyword keywords[] = {
      .standard = "on with a service by lb_kind NAT, else off",
      .handle =
          [](const Call& c) { bgp(c).ip_forwarding = {c.arguments.flag, c.arguments.position}; }},
+    {.in = Block::bgp,
+     .name = "draining_time",
+     .kind = Kind::duration,
+     .help = "How long a service IP is draining, before it is withdrawn, at a clean stop and by "
+             "`drain --all`: what the routers take to move the traffic",
+     .standard = "1s",
+     .minimum = 0,
+     .maximum = ns(24h),
+     .handle = [](const Call& c) { bgp(c).draining_time = c.arguments.duration; }},
     {.in = Block::bgp,
      .name = "neighbor",
      .kind = Kind::address,
@@ -284,6 +300,41 @@ const Keyword keywords[] = {
      .standard = "our end of the session",
      .handle = [](const Call& c) { draft(c).next_hops = c.arguments.addresses; }},
 
+    {.in = Block::bgp_announce,
+     .name = "needs",
+     .kind = Kind::some_of,
+     .help = "Of which protocols the services must have their quorum, so that it is announced",
+     .standard = "udp tcp",
+     .choices = "udp tcp",
+     .handle = set_needs},
+    {.in = Block::bgp_announce,
+     .name = "low_water",
+     .kind = Kind::percent,
+     .help = "It is degraded when less of a needed service's weight is up",
+     .standard = "0%",
+     .handle =
+         [](const Call& c) {
+             announce(c).policy.low_water = static_cast<std::uint32_t>(c.arguments.number);
+         }},
+    {.in = Block::bgp_announce,
+     .name = "high_water",
+     .kind = Kind::percent,
+     .help = "… until so much is up again",
+     .standard = "the low_water",
+     .handle =
+         [](const Call& c) {
+             announce(c).high_water = {static_cast<std::uint32_t>(c.arguments.number),
+                                       c.arguments.argument_at};
+         }},
+    {.in = Block::bgp_announce,
+     .name = "min_interval",
+     .kind = Kind::duration,
+     .help = "A better state comes so long after the last change at the earliest; a worse one "
+             "comes at once",
+     .standard = "5s",
+     .minimum = 0,
+     .maximum = ns(24h),
+     .handle = [](const Call& c) { announce(c).policy.min_interval = c.arguments.duration; }},
     {.in = Block::bgp_announce,
      .name = "med",
      .kind = Kind::number,

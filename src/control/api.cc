@@ -125,6 +125,28 @@ void undrain(const Context& context, const ApiRequest& request, const Reply& rep
     set_drained(context, request, reply, false);
 }
 
+void set_withdrawn(const Context& context, const ApiRequest& request, const Reply& reply,
+                   bool withdrawn) {
+    const json body = json::parse(request.body, nullptr, false);
+    if (!body.is_object() || !body.contains("service_ip") || !body["service_ip"].is_string())
+        return reply(error_reply(400, "this wants {\"service_ip\": \"...\"}"));
+    const auto address = IpAddress::parse(body["service_ip"].get<std::string>());
+    if (!address) return reply(error_reply(400, "a service IP is an address, without a port"));
+    context.post_to_loop([&commands = context.commands, reply, withdrawn, address = *address] {
+        const auto done = commands.withdraw(address, withdrawn);
+        if (!done) return reply(error_reply(404, done.error().message));
+        reply({200, text_of(json{{"announcement", *done}})});
+    });
+}
+
+void withdraw(const Context& context, const ApiRequest& request, const Reply& reply) {
+    set_withdrawn(context, request, reply, true);
+}
+
+void announce(const Context& context, const ApiRequest& request, const Reply& reply) {
+    set_withdrawn(context, request, reply, false);
+}
+
 /// Where a client's packets go.
 void follow(const Context& context, const json& body, const Reply& reply) {
     if (!body["client"].is_string() || !body.contains("service") || !body["service"].is_string())
@@ -164,9 +186,10 @@ using Paths = std::map<std::string, Path>;  // "METHOD /path"
 const Paths public_paths = {{"GET /metrics", metrics}, {"GET /healthz", healthz}};
 
 const Paths command_paths = {
-    {"GET /metrics", metrics},     {"GET /healthz", healthz}, {"GET /v1/status", status},
-    {"POST /v1/reload", reload},   {"POST /v1/plan", plan},   {"POST /v1/drain", drain},
-    {"POST /v1/undrain", undrain}, {"POST /v1/why", why},
+    {"GET /metrics", metrics},       {"GET /healthz", healthz}, {"GET /v1/status", status},
+    {"POST /v1/reload", reload},     {"POST /v1/plan", plan},   {"POST /v1/drain", drain},
+    {"POST /v1/undrain", undrain},   {"POST /v1/why", why},     {"POST /v1/withdraw", withdraw},
+    {"POST /v1/announce", announce},
 };
 
 ApiHandler handler(const Paths& paths, Context context) {

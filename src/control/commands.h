@@ -35,6 +35,9 @@ public:
     /// What was matched; an error when nothing was.
     virtual Result<Drained> drain(const Target& target, bool drained) = 0;
     virtual Result<Drained> drain_all(bool drained) = 0;
+    /// The operator's word on a service IP: not to be announced, or again as its servers' health
+    /// says. Returns how it is announced then; an error when it is no service IP.
+    virtual Result<std::string> withdraw(const IpAddress& service_ip, bool withdrawn) = 0;
     /// How the servers and services stand that the target means; an error when
     /// there are none.
     virtual Result<Standings> why(const Target& target) = 0;

@@ -36,6 +36,7 @@ const Setting<core::Bgp> bgp_settings[] = {
     {"local_as", [](const core::Bgp& bgp) { return std::to_string(bgp.local_as); }},
     {"router_id", [](const core::Bgp& bgp) { return bgp.router_id.to_string(); }},
     {"ip_forwarding", [](const core::Bgp& bgp) { return on_off(bgp.ip_forwarding); }},
+    {"draining_time", [](const core::Bgp& bgp) { return to_text(bgp.draining_time); }},
 };
 
 using Neighbor = core::BgpNeighbor;
@@ -66,7 +67,16 @@ std::string communities_of(const Announcement& announcement) {
     return announcement.states[static_cast<std::size_t>(state)].communities.to_string();
 }
 
+std::string needs_of(const Announcement& announcement) {
+    const auto& [udp, tcp] = announcement.policy.needs;
+    return udp && tcp ? "udp tcp" : udp ? "udp" : "tcp";
+}
+
 const Setting<Announcement> announcement_settings[] = {
+    {"needs", needs_of},
+    {"low_water", [](const Announcement& a) { return fmt::format("{}%", a.policy.low_water); }},
+    {"high_water", [](const Announcement& a) { return fmt::format("{}%", a.policy.high_water); }},
+    {"min_interval", [](const Announcement& a) { return to_text(a.policy.min_interval); }},
     {"local_preference", [](const Announcement& a) { return std::to_string(a.local_preference); }},
     {"med", med_of<core::RouteState::announced>},
     {"degraded_med", med_of<core::RouteState::degraded>},

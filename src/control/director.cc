@@ -60,6 +60,9 @@ Result<void> RunningDirector::start() {
     if (auto listening = listen(first_configuration_.director); !listening) return listening;
     const auto found = parts_.plane->read();  // a predecessor's
     if (auto able = parts_.plane->check(first_configuration_); !able) return able;
+    if (first_configuration_.bgp)
+        if (auto ready = parts_.routes->ready(); !ready) return ready;
+    announcer_.adopt(parts_.routes->actual());
     engine_.set_overrides(parts_.overrides);
     if (auto forwarding = put_in_force(std::move(first_configuration_)); !forwarding) {
         // What a predecessor left goes on; what only we began goes again.
@@ -67,6 +70,7 @@ Result<void> RunningDirector::start() {
         if (found && found->empty()) {
             (void)parts_.plane->detach();
             (void)presence_.release();
+            (void)parts_.routes->release();
         }
         return forwarding;
     }
@@ -77,6 +81,7 @@ Result<void> RunningDirector::start() {
     driver_.add(*parts_.hooks);
     driver_.add(*parts_.monitor);
     driver_.add([this] { return engine_.deadline(); }, [this] { engine_.tick(); });
+    driver_.add([this] { return announcer_.deadline(); }, [this] { announcer_.tick(); });
     api_.start();
     wait_for_signal();
     every(audit_timer_, [this] { return audit(); }, audit_interval);
@@ -132,15 +137,57 @@ void RunningDirector::connect() {
         spdlog::warn("{}", what);
         asio::post(io_, [this] { (void)audit(); });
     };
+    connect_announcements();
     // Somebody removed a service IP, or its interface came back.
     parts_.monitor->on_address = [this](const netlink::InterfaceAddress&, bool gone) {
         if (gone && !stopping_) hold_service_ips();
     };
     parts_.monitor->on_link = [this](const netlink::Link& link, bool gone) {
+        if (link.name == parts_.routes->interface()) mend_routes();
         if (!gone && !stopping_ && link.name == engine_.configuration().director.service_interface)
             hold_service_ips();
     };
     parts_.monitor->on_overflow = [this] { hold_service_ips(); };
+}
+
+void RunningDirector::connect_announcements() {
+    parts_.routes->on_new_device = [](int descriptor) {
+        store_descriptor(announcements_name, descriptor);
+    };
+    announcer_.hold = [this](const auto& wished) { return hold_routes(wished); };
+    announcer_.on_changed = [this](const IpAddress& service_ip, const core::AnnouncementDecision&,
+                                   const core::AnnouncementDecision& after) {
+        spdlog::info("{}/{} is {}{}{}", service_ip.to_string(), service_ip.host_prefix_length(),
+                     core::to_string(after.state), after.reason.empty() ? "" : ": ", after.reason);
+        if (stopping_ && announcer_.silent()) linger();
+    };
+    // Our own changes come back here as well; a second later they are looked at once.
+    parts_.monitor->on_route = [this] { routes_disturbed_ = true; };
+}
+
+bool RunningDirector::hold_routes(const std::map<IpAddress, core::RouteState>& wished) {
+    const auto done = parts_.routes->hold(wished);
+    if (!done)
+        spdlog::error("announcements: {}; trying again in a second", done.error().message);
+    else
+        for (const std::string& line : *done)
+            spdlog::debug("{}", line);
+    return done.has_value();
+}
+
+/// What others did to our routes and their interface is undone.
+void RunningDirector::mend_routes() {
+    routes_disturbed_ = false;
+    const auto before = parts_.routes->actual();
+    if (auto read = parts_.routes->read(); !read) {
+        spdlog::error("announcements: {}", read.error().message);
+        return;
+    }
+    if (parts_.routes->actual() == before) return;
+    spdlog::warn("announcements: somebody changed the routes on {}; they are put right",
+                 parts_.routes->interface().empty() ? "an interface that is gone"
+                                                    : parts_.routes->interface());
+    announcer_.hold_routes();
 }
 
 Result<void> RunningDirector::put_in_force(core::Configuration configuration) {
@@ -202,7 +249,7 @@ void RunningDirector::on_signal(int number) {
                 parts_.hooks->when_idle(monotonic_now() + hooks_may_take, [this] {
                     if (stopping_) return;  // the farewell's commands have their own time
                     parts_.hooks->give_up();
-                    reexec(options_);
+                    reexec(options_, parts_.routes->descriptor());
                 });
             driver_.rearm();
         });
@@ -232,10 +279,21 @@ void RunningDirector::begin_stop() {
     }
     engine_.say_farewell();
     engine_.on_notice = nullptr;
-    const Nanoseconds linger = engine_.configuration().director.drain_time;
-    if (linger.count() == 0) return finish_stop();
-    spdlog::info("stopping: forwarding goes on for {}", to_text(linger));
-    linger_timer_.expires_after(linger);
+    const bool announced = !announcer_.silent();
+    announcer_.leave();
+    if (!announced) return linger();
+    spdlog::info("stopping: the announcements drain first");
+}
+
+/// What is on its way still comes here: routers take a moment to hear a withdrawal.
+void RunningDirector::linger() {
+    if (std::exchange(lingers_, true)) return;
+    const core::Configuration& configuration = engine_.configuration();
+    Nanoseconds time = configuration.director.drain_time;
+    if (configuration.bgp) time = std::max(time, configuration.bgp->draining_time);
+    if (time.count() == 0) return finish_stop();
+    spdlog::info("stopping: forwarding goes on for {}", to_text(time));
+    linger_timer_.expires_after(time);
     linger_timer_.async_wait([this](const boost::system::error_code& error) {
         if (!error) finish_stop();
     });
@@ -253,6 +311,9 @@ void RunningDirector::end_forwarding() {
     stopping_ = true;
     parts_.hooks->give_up();
     api_.stop();
+    if (auto withdrawn = parts_.routes->release(); !withdrawn)
+        spdlog::error("announcements: {}", withdrawn.error().message);
+    forget_descriptor(announcements_name);
     if (auto detached = parts_.plane->detach(); !detached)
         spdlog::error("{}", detached.error().message);
     if (auto released = presence_.release(); !released)
@@ -283,6 +344,7 @@ Nanoseconds RunningDirector::audit() {
     if (stopping_) return audit_interval;
     const TimePoint before = monotonic_now();
     hold_service_ips();
+    mend_routes();
     restore_run_dir();
     if (const auto repaired = engine_.repair())
         for (const std::string& line : *repaired)
@@ -304,6 +366,7 @@ void RunningDirector::restore_run_dir() {
 
 Nanoseconds RunningDirector::sample() {
     const TimePoint before = monotonic_now();
+    if (routes_disturbed_ && !stopping_) mend_routes();
     if (auto counters = parts_.plane->counters()) rates_.sample(std::move(*counters), before);
     const Nanoseconds cost = monotonic_now() - before;
     return std::max<Nanoseconds>(sample_interval, cost * audit_cost_ratio);

@@ -22,6 +22,7 @@ Snapshot RunningDirector::snapshot() {
     snapshot.interfaces = parts_.plane->interfaces();
     snapshot.plane_warnings = parts_.plane->warnings();
     snapshot.services = engine_.services();
+    snapshot.announcements = announcer_.announcements();
     snapshot.all_drained = engine_.overrides().all_drained;
     snapshot.stopping = stopping_;
     snapshot.checks = parts_.prober->statistics();
@@ -57,6 +58,9 @@ Result<std::vector<std::string>> RunningDirector::reload(config::Loaded loaded) 
         return refuse(std::move(reason));
     if (auto able = parts_.plane->check(*loaded.configuration); !able)
         return refuse(able.error().message);
+
+    if (loaded.configuration->bgp)
+        if (auto ready = parts_.routes->ready(); !ready) return refuse(ready.error().message);
 
     std::vector<std::string> lines = differences(engine_.configuration(), *loaded.configuration);
     core::Configuration before = engine_.configuration();
@@ -112,6 +116,26 @@ Result<Drained> RunningDirector::drain_all(bool drained) {
     overrides.all_drained = drained;
     if (auto done = override_with(std::move(overrides)); !done) return tl::unexpected(done.error());
     return Drained{};
+}
+
+Result<std::string> RunningDirector::withdraw(const IpAddress& service_ip, bool withdrawn) {
+    core::Overrides overrides = engine_.overrides();
+    // A withdrawal may outlive the service IP's place in the file.
+    const bool known = announcer_.find(service_ip) != nullptr;
+    if (!known && (withdrawn || !overrides.withdrawn.contains(service_ip)))
+        return fail("{} is no service IP of this director; `dnsdirector status` lists them",
+                    service_ip.to_string());
+    if (withdrawn)
+        overrides.withdrawn.insert(service_ip);
+    else
+        overrides.withdrawn.erase(service_ip);
+    if (auto done = override_with(std::move(overrides)); !done) return tl::unexpected(done.error());
+    const core::AnnouncementDecision* decision = announcer_.find(service_ip);
+    if (decision == nullptr)
+        return fmt::format("{}: no service IP of this director any more", service_ip.to_string());
+    return fmt::format("{}/{} is {}{}{}", service_ip.to_string(), service_ip.host_prefix_length(),
+                       core::to_string(decision->state), decision->reason.empty() ? "" : ": ",
+                       decision->reason);
 }
 
 Result<Standings> RunningDirector::why(const Target& target) {

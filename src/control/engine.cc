@@ -69,6 +69,7 @@ Result<void> Engine::configure(core::Configuration next) {
             memory = memory_of_predecessor(configuration_.services[i], known_out);
     }
     index_services();
+    if (on_configured) on_configured();
 
     std::vector<dataplane::TrackedServer> tracked;
     for (const core::Service& service : configuration_.services) {
@@ -222,6 +223,7 @@ Result<void> Engine::decide(std::span<const ServiceIndex> services) {
         before.push_back(decide_one(index, now, changes));
     const Written written = to_be_written(changes);
     auto applied = apply(changes);
+    if (on_decided) on_decided(services);
     // People are told after the kernel was, also of what it refused: that is
     // reported as an error and tried again until it holds.
     for (std::size_t i = 0; i < services.size(); ++i) {

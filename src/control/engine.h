@@ -67,6 +67,10 @@ public:
 
     [[nodiscard]] const core::Configuration& configuration() const { return configuration_; }
     [[nodiscard]] const core::Overrides& overrides() const { return overrides_; }
+    /// Of a service by its index in configuration().services.
+    [[nodiscard]] const core::ServiceDecision& decision(std::uint32_t service) const {
+        return services_[service].decision;
+    }
     [[nodiscard]] const EngineTimings& timings() const { return timings_; }
     /// Services with their decisions, in the order of the configuration.
     [[nodiscard]] std::vector<ServiceSnapshot> services() const;
@@ -74,6 +78,10 @@ public:
     [[nodiscard]] std::vector<ServerStanding> standings(const Target& target) const;
     /// Every service whose service IP or sorry server the target means.
     [[nodiscard]] std::vector<ServiceStanding> service_standings(const Target& target) const;
+    /// Another configuration is in its place, and nothing was decided about it yet.
+    std::function<void()> on_configured;
+    /// These services were decided anew (indices), and the kernel was told.
+    std::function<void(std::span<const std::uint32_t>)> on_decided;
     /// A server's state changed in a service (for logs and events).
     std::function<void(const core::Service&, const core::RealServer&,
                        const core::ServerDecision& before, const core::ServerDecision& after)>

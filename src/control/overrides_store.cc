@@ -37,6 +37,12 @@ Result<core::Overrides> load_overrides(const std::string& path) {
             if (!key) return fail("{}: this entry is no drain: {}", path, entry.dump());
             overrides.drained.insert(*key);
         }
+        for (const json& entry : root.value("withdrawn", json::array())) {
+            const auto address =
+                entry.is_string() ? IpAddress::parse(entry.get<std::string>()) : std::nullopt;
+            if (!address) return fail("{}: this is no service IP: {}", path, entry.dump());
+            overrides.withdrawn.insert(*address);
+        }
         return overrides;
     } catch (const json::exception& error) {
         return fail(
@@ -47,11 +53,14 @@ Result<core::Overrides> load_overrides(const std::string& path) {
 }
 
 Result<void> save_overrides(const std::string& path, const core::Overrides& overrides) {
-    json root = {{"all_drained", overrides.all_drained}, {"drained", json::array()}};
+    json root = {{"all_drained", overrides.all_drained}, {"drained", json::array()},
+                 {"withdrawn", json::array()}};
     for (const core::DrainKey& key : overrides.drained)
         root["drained"].push_back({{"cluster", key.cluster},
                                    {"server", key.server.to_string()},
                                    {"protocol", to_string(key.protocol)}});
+    for (const IpAddress& address : overrides.withdrawn)
+        root["withdrawn"].push_back(address.to_string());
     const std::string temporary = path + ".new";
     std::ofstream file(temporary, std::ios::trunc);
     file << root.dump(2) << '\n';

@@ -7,6 +7,7 @@
 
 #include "control/make_plane.h"
 #include "control/overrides_store.h"
+#include "control/systemd.h"
 
 namespace dnsdirector::control {
 
@@ -40,6 +41,10 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
     auto plane = make_plane(configuration.director, options.pin_dir, run_dir.file("ipvs"));
     if (!plane) return tl::unexpected(plane.error());
     parts.plane = std::move(*plane);
+
+    auto routes = announce::Routes::open(take_descriptors(announcements_name));
+    if (!routes) return tl::unexpected(routes.error());
+    parts.routes = std::move(*routes);
     return parts;
 }
 

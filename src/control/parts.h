@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "announce/routes.h"
 #include "base/result.h"
 #include "control/director.h"
 #include "control/hooks.h"
@@ -14,6 +15,9 @@
 
 namespace dnsdirector::control {
 
+/// Of the announcements' descriptor in systemd's store.
+inline constexpr const char* announcements_name = "announce";
+
 /// What a director is made of; all that may be refused before it starts.
 struct Parts {
     std::unique_ptr<dataplane::DataPlane> plane;
@@ -21,6 +25,7 @@ struct Parts {
     std::unique_ptr<Hooks> hooks;
     std::unique_ptr<netlink::Socket> netlink;
     std::unique_ptr<netlink::Monitor> monitor;
+    std::unique_ptr<announce::Routes> routes;
     core::Overrides overrides;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/reexec.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/wait.h>
@@ -8,6 +9,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
@@ -63,7 +65,7 @@ std::thread check_then(const DirectorOptions& options, std::function<void(bool)>
     });
 }
 
-void reexec(const DirectorOptions& options) {
+void reexec(const DirectorOptions& options, int kept) {
     const std::string binary = own_path();
     std::vector<std::string> arguments = options.arguments;
     spdlog::info("USR2: re-executing {}", binary);
@@ -76,9 +78,15 @@ void reexec(const DirectorOptions& options) {
     for (std::size_t i = 0; i < std::size(ignored_over_exec); ++i)
         sigaction(ignored_over_exec[i], &ignore, &before[i]);
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // not closed yet: should exec fail, we go on
+    if (kept >= 0) {
+        (void)fcntl(kept, F_SETFD, 0);
+        setenv(kept_descriptor_variable, std::to_string(kept).c_str(), /*overwrite=*/1);
+    }
     execv(binary.c_str(), pointers(arguments).data());
     spdlog::error("USR2: cannot execute {}: {}; the old program goes on", binary,
                   std::strerror(errno));
+    unsetenv(kept_descriptor_variable);
+    if (kept >= 0) (void)fcntl(kept, F_SETFD, FD_CLOEXEC);
     for (std::size_t i = 0; i < std::size(ignored_over_exec); ++i)
         sigaction(ignored_over_exec[i], &before[i], nullptr);
 }

@@ -16,6 +16,10 @@ namespace dnsdirector::control {
 /// Second step: this process becomes that binary. The kernel goes on forwarding
 /// meanwhile, and the new program adopts what it finds. Returns only when the
 /// binary cannot be executed; then nothing has changed but a line in the log.
-void reexec(const DirectorOptions& options);
+/// `kept`: a descriptor that the new program finds by take_descriptors(); or -1.
+void reexec(const DirectorOptions& options, int kept);
+
+/// The environment's word for it, set in the moment of the re-execution only.
+inline constexpr const char* kept_descriptor_variable = "DNSDIRECTOR_KEPT_DESCRIPTOR";
 
 }  // namespace dnsdirector::control

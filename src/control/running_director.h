@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "announce/presence.h"
+#include "control/announcer.h"
 #include "control/api_server.h"
 #include "control/commands.h"
 #include "control/director.h"
@@ -48,6 +49,7 @@ public:
           parts_(std::move(parts)),
           presence_(*parts_.netlink, run_dir.file("addresses")),
           engine_(*parts_.plane, *parts_.prober, [] { return Now{monotonic_now(), wall_now()}; }),
+          announcer_(engine_, [] { return Now{monotonic_now(), wall_now()}; }),
           first_configuration_(std::move(configuration)),
           io_(loop.io),
           signals_(loop.signals),
@@ -67,6 +69,7 @@ public:
     Result<std::vector<std::string>> plan(const config::Loaded& loaded) override;
     Result<Drained> drain(const Target& target, bool drained) override;
     Result<Drained> drain_all(bool drained) override;
+    Result<std::string> withdraw(const IpAddress& service_ip, bool withdrawn) override;
     Result<Standings> why(const Target& target) override;
     std::vector<FlowAnswer> follow(const FlowQuestion& question) override {
         return follow_flow(engine_.configuration(), *parts_.plane, question);
@@ -78,12 +81,16 @@ private:
     void connect();
     Result<void> put_in_force(core::Configuration configuration);
     void hold_service_ips();
+    void connect_announcements();
+    bool hold_routes(const std::map<IpAddress, core::RouteState>& wished);
+    void mend_routes();
     Result<void> override_with(core::Overrides overrides);
 
     void wait_for_signal();
     void on_signal(int number);
     void reload_off_loop();
     void begin_stop();
+    void linger();
     void finish_stop();
     void end_forwarding();
     void every(boost::asio::steady_timer& timer, std::function<Nanoseconds()> work,
@@ -97,6 +104,7 @@ private:
     Parts parts_;
     announce::Presence presence_;
     Engine engine_;
+    Announcer announcer_;
     core::Configuration first_configuration_;
 
     boost::asio::io_context& io_;
@@ -116,6 +124,8 @@ private:
     std::uint64_t generation_ = 0;
     std::optional<std::string> last_error_;
     bool stopping_ = false;
+    bool lingers_ = false;  ///< everything is withdrawn, forwarding goes on for a while
+    bool routes_disturbed_ = false;  ///< others changed routes since they were read
 };
 
 }  // namespace dnsdirector::control

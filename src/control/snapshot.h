@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/hook_statistics.h"
+#include "core/announcement.h"
 #include "core/desired.h"
 #include "dataplane/dataplane.h"
 #include "probe/prober.h"
@@ -58,6 +59,13 @@ struct ServiceSnapshot {
     std::optional<SorrySnapshot> sorry;
 };
 
+struct AnnouncementSnapshot {
+    IpAddress service_ip;
+    bool told = false;  ///< by BGP: a bgp block names it
+    core::AnnouncementDecision decision;
+    std::optional<core::RouteAttributes> attributes;  ///< while there is a route
+};
+
 /// Predicted by the configuration, and as it is; bytes.
 struct MemorySnapshot {
     std::vector<dataplane::TableMemory> predicted_tables;
@@ -82,6 +90,7 @@ struct Snapshot {
     std::vector<std::string> foreign;  ///< services in the plane's table that others made
     std::string counters_error;        ///< why counters could not be read; "" when they were
     std::vector<ServiceSnapshot> services;
+    std::vector<AnnouncementSnapshot> announcements;  ///< of each service IP, sorted
     bool all_drained = false;
     bool stopping = false;  ///< forwarding lingers, announcements are withdrawn
     probe::ProberStatistics checks;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "control/snapshot.h"
 
@@ -84,7 +85,7 @@ json lateness(const probe::ProberStatistics& checks) {
     return {{"buckets_log2_us", buckets}, {"over_100ms", list}};
 }
 
-json service(const ServiceSnapshot& service, bool leaving) {
+json service(const ServiceSnapshot& service, bool announced) {
     json servers = json::array();
     for (const ServerSnapshot& server : service.servers)
         servers.push_back(real_server(server));
@@ -100,7 +101,7 @@ json service(const ServiceSnapshot& service, bool leaving) {
                     {"up", service.quorum.up},
                     {"servers_up", service.quorum.servers_up},
                     {"met", service.quorum.met}}},
-                  {"announced", service.quorum.met && !leaving},
+                  {"announced", announced},
                   {"counters", count(service.count)},
                   {"packets_per_second", service.packets_per_second},
                   {"sorry_server", sorry_server(service.sorry)},
@@ -110,36 +111,22 @@ json service(const ServiceSnapshot& service, bool leaving) {
     return entry;
 }
 
-/// One entry per service IP: withdrawn as soon as one of its services lacks its
-/// quorum, draining while the operator drains this director. No routing daemon
-/// is spoken to yet, hence no neighbours.
 json announcements(const Snapshot& snapshot) {
-    std::map<IpAddress, std::string> lacking;
-    for (const ServiceSnapshot& service : snapshot.services) {
-        if (service.key.fwmark != 0) continue;
-        std::string& reason = lacking[service.key.address];
-        if (!service.quorum.met && reason.empty())
-            reason = fmt::format("{}: quorum not met, {}", service.key.to_string(),
-                                 core::shortfall(service.quorum));
-    }
     json list = json::array();
-    for (const auto& [address, lack] : lacking) {
-        std::string state = "announced";
-        std::string reason = lack;
-        if (!lack.empty()) {
-            state = "withdrawn";
-        } else if (snapshot.stopping) {
-            state = "withdrawn";
-            reason = "the director stops";
-        } else if (snapshot.all_drained) {
-            state = "draining";
-            reason = "director drained by the operator";
-        }
-        list.push_back(
-            {{"prefix", fmt::format("{}/{}", address.to_string(), address.host_prefix_length())},
-             {"state", state},
-             {"reason", reason},
-             {"neighbors", json::array()}});
+    for (const AnnouncementSnapshot& each : snapshot.announcements) {
+        const core::AnnouncementDecision& decision = each.decision;
+        json entry = {{"prefix", fmt::format("{}/{}", each.service_ip.to_string(),
+                                             each.service_ip.host_prefix_length())},
+                      {"state", core::to_string(decision.state)},
+                      {"reason", decision.reason},
+                      {"since", to_rfc3339(decision.wall_since)},
+                      {"transitions", decision.transitions},
+                      {"bgp", each.told},
+                      {"med", each.attributes ? json(each.attributes->med) : json(nullptr)},
+                      {"communities",
+                       each.attributes ? json(each.attributes->communities.to_string()) : json("")},
+                      {"neighbors", json::array()}};
+        list.push_back(std::move(entry));
     }
     return list;
 }
@@ -180,9 +167,16 @@ std::string to_json(const Snapshot& snapshot) {
     json drops = json::object();
     for (const auto& [reason, packets] : snapshot.drops)
         drops[reason] = packets;
+    std::set<IpAddress> withdrawn;
+    for (const AnnouncementSnapshot& each : snapshot.announcements)
+        if (!core::route_of(each.decision.state)) withdrawn.insert(each.service_ip);
+    // A firewall mark has no address that could be announced.
+    const bool leaving = snapshot.all_drained || snapshot.stopping;
     json services = json::array();
     for (const ServiceSnapshot& entry : snapshot.services)
-        services.push_back(service(entry, snapshot.all_drained || snapshot.stopping));
+        services.push_back(service(entry, entry.key.fwmark != 0
+                                              ? entry.quorum.met && !leaving
+                                              : !withdrawn.contains(entry.key.address)));
 
     const json root = {
         {"version", snapshot.version},

@@ -165,6 +165,26 @@ void put_flows(Families& families, const dataplane::FlowCounts& flows) {
         put(families.add(metric.name, metric.help, metric.type), {}, number(flows.*metric.value));
 }
 
+/// One series for each state of each service IP, of which one is 1.
+void put_announcements(Families& families, const std::vector<AnnouncementSnapshot>& announcements) {
+    using core::AnnouncementState;
+    MetricFamily& states =
+        families.add("announcement_state", "How the service IP is announced: the state that is 1",
+                     MetricType::Gauge);
+    MetricFamily& transitions =
+        families.add("announcement_transitions_total", "Changes of the service IP's announcement",
+                     MetricType::Counter);
+    for (const AnnouncementSnapshot& each : announcements) {
+        const std::string service_ip = each.service_ip.to_string();
+        for (const AnnouncementState state :
+             {AnnouncementState::announced, AnnouncementState::degraded,
+              AnnouncementState::draining, AnnouncementState::withdrawn})
+            put(states, {{"service_ip", service_ip}, {"state", std::string(to_string(state))}},
+                each.decision.state == state ? 1 : 0);
+        put(transitions, {{"service_ip", service_ip}}, number(each.decision.transitions));
+    }
+}
+
 }  // namespace
 
 std::string to_metrics(const Snapshot& snapshot) {
@@ -186,6 +206,7 @@ std::string to_metrics(const Snapshot& snapshot) {
         put(drops, {{"reason", reason}}, number(packets));
 
     put_flows(families, snapshot.flows);
+    put_announcements(families, snapshot.announcements);
     const auto single = [&](const char* name, const char* help, MetricType type, double value) {
         put(families.add(name, help, type), {}, value);
     };

@@ -4,9 +4,12 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-login.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
+
+#include "control/reexec.h"
 
 namespace dnsdirector::control {
 namespace {
@@ -22,6 +25,9 @@ struct FreeMessage {
 };
 struct FreeText {
     void operator()(char* text) const { std::free(text); }
+};
+struct FreeNames {
+    void operator()(char** names) const { std::free(names); }
 };
 using Bus = std::unique_ptr<sd_bus, CloseBus>;
 using Message = std::unique_ptr<sd_bus_message, FreeMessage>;
@@ -76,6 +82,37 @@ std::string job_type(sd_bus* bus, const std::string& job) {
 
 void notify_systemd(const std::string& state) {
     sd_notify(/*unset_environment=*/0, state.c_str());
+}
+
+void store_descriptor(const std::string& name, int descriptor) {
+    forget_descriptor(name);
+    const std::string state = "FDSTORE=1\nFDNAME=" + name;
+    sd_pid_notify_with_fds(0, /*unset_environment=*/0, state.c_str(), &descriptor, 1);
+}
+
+void forget_descriptor(const std::string& name) {
+    notify_systemd("FDSTOREREMOVE=1\nFDNAME=" + name);
+}
+
+std::vector<int> take_descriptors(const std::string& name) {
+    std::vector<int> taken;
+    char** names = nullptr;
+    const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
+    for (int i = 0; i < count; ++i) {
+        const Text owned(names[i]);
+        const int descriptor = SD_LISTEN_FDS_START + i;
+        if (name == names[i])
+            taken.push_back(descriptor);
+        else
+            ::close(descriptor);
+    }
+    const std::unique_ptr<char*, FreeNames> list(names);
+    if (const char* kept = std::getenv(kept_descriptor_variable); kept != nullptr) {
+        if (const int descriptor = std::atoi(kept); descriptor >= SD_LISTEN_FDS_START)
+            taken.push_back(descriptor);
+        unsetenv(kept_descriptor_variable);
+    }
+    return taken;
 }
 
 std::optional<Nanoseconds> watchdog_interval() {

@@ -57,8 +57,14 @@ std::string text_of(const BgpNeighbor& neighbor) {
 }
 
 std::string text_of(const BgpAnnouncement& announcement) {
-    const auto& [service_ip, local_preference, states] = announcement;
+    const auto& [service_ip, policy, local_preference, states] = announcement;
+    const auto& [needs, low_water, high_water, min_interval] = policy;
     Parts parts;
+    parts.add_if(needs != AnnouncementPolicy{}.needs, "needs {}", needs[0] ? "udp" : "tcp");
+    parts.add_if(low_water != 0, "low_water {}%", low_water);
+    parts.add_if(high_water != low_water, "high_water {}%", high_water);
+    parts.add_if(min_interval != AnnouncementPolicy{}.min_interval, "min_interval {}",
+                 to_text(min_interval));
     parts.add_if(local_preference != default_local_preference, "local_preference {}",
                  local_preference);
     for (const RouteState state : route_states) {
@@ -113,12 +119,14 @@ std::string Communities::to_string() const {
 
 // A member that is added does not compile here until it has its words.
 std::vector<std::string> full_text(const Bgp& bgp) {
-    const auto& [daemon, local_as, router_id, ip_forwarding, neighbors, announcements] = bgp;
+    const auto& [daemon, local_as, router_id, ip_forwarding, draining_time, neighbors,
+                 announcements] = bgp;
     Parts parts;
     parts.add_if(daemon != RoutingDaemon::bird, "daemon {}", to_string(daemon));
     parts.add_if(true, "local_as {}", local_as);
     parts.add_if(true, "router_id {}", router_id.to_string());
     parts.add_if(ip_forwarding, "ip_forwarding");
+    parts.add_if(draining_time != Bgp{}.draining_time, "draining_time {}", to_text(draining_time));
     std::vector<std::string> lines = {"bgp: " + parts.text()};
     for (const BgpNeighbor& neighbor : neighbors)
         lines.push_back(text_of(neighbor));

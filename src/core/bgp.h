@@ -95,9 +95,22 @@ inline constexpr std::uint32_t degraded_med_step = 1000;
 inline constexpr std::uint32_t draining_med = 4294967294;
 inline constexpr std::uint32_t default_local_preference = 100;
 
+/// When a service IP is announced, and in which state; core/announcement.h decides.
+struct AnnouncementPolicy {
+    /// By Protocol: the services of those protocols must have their quorum.
+    std::array<bool, 2> needs = {true, true};
+    std::uint32_t low_water = 0;   ///< percent of the weight; with less up it is degraded
+    std::uint32_t high_water = 0;  ///< percent; so much must be up again; low_water at least
+    /// A better state comes so long after the last change at the earliest.
+    Nanoseconds min_interval{Seconds{5}};
+
+    friend bool operator==(const AnnouncementPolicy&, const AnnouncementPolicy&) = default;
+};
+
 /// A service IP that neighbours are told of, as a prefix of its whole length.
 struct BgpAnnouncement {
     IpAddress service_ip;
+    AnnouncementPolicy policy;
     /// LOCAL_PREF (RFC 4271, 5.1.5), for neighbours in our AS; the higher the better.
     std::uint32_t local_preference = default_local_preference;
     std::array<RouteAttributes, route_states.size()> states;  ///< by RouteState
@@ -165,6 +178,9 @@ struct Bgp {
     /// What FRR is told of IP forwarding, which it would turn on when it reads its
     /// configuration anew. Not of BIRD.
     bool ip_forwarding = false;
+    /// How long a service IP is draining before it is withdrawn on purpose: what routers take
+    /// to move the traffic (0.12 s from FRR to FRR).
+    Nanoseconds draining_time{Seconds{1}};
     std::vector<BgpNeighbor> neighbors;          ///< in the order of the file
     std::vector<BgpAnnouncement> announcements;  ///< likewise; service IPs unique
 

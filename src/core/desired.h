@@ -29,6 +29,8 @@ struct DrainKey {
 /// The operator's word. Kept over restarts and kill -9.
 struct Overrides {
     std::set<DrainKey> drained;
+    /// Service IPs that are not announced, whatever their health (core/announcement.h).
+    std::set<IpAddress> withdrawn;
     /// `drain --all`: the announcements go, forwarding stays for as long as
     /// packets come; decide() does not look at it.
     bool all_drained = false;

@@ -222,6 +222,25 @@ std::optional<Route> parse_route(const nlmsghdr& header) {
     return route;
 }
 
+std::optional<ParsedHostRoute> parse_host_route(const nlmsghdr& header) {
+    if (header.nlmsg_type != RTM_NEWROUTE && header.nlmsg_type != RTM_DELROUTE) return std::nullopt;
+    const Attributes<rtmsg, RTA_MAX> attributes{header};
+    if (!attributes) return std::nullopt;
+    const rtmsg& fixed = attributes.fixed();
+    const auto address = address_of(fixed.rtm_family, attributes[RTA_DST]);
+    if (!address || fixed.rtm_dst_len != address->host_prefix_length()) return std::nullopt;
+    if (fixed.rtm_type != RTN_UNICAST && fixed.rtm_type != RTN_BLACKHOLE) return std::nullopt;
+    ParsedHostRoute parsed;
+    // A blackhole of IPv6 has lo for its device.
+    parsed.route = {
+        *address, fixed.rtm_type == RTN_UNICAST ? number<int>(attributes[RTA_OIF]).value_or(0) : 0,
+        number<std::uint32_t>(attributes[RTA_PRIORITY]).value_or(0)};
+    parsed.protocol = fixed.rtm_protocol;
+    parsed.main_table =
+        number<std::uint32_t>(attributes[RTA_TABLE]).value_or(fixed.rtm_table) == RT_TABLE_MAIN;
+    return parsed;
+}
+
 bool changes_routes(const nlmsghdr& header) {
     switch (header.nlmsg_type) {
         case RTM_NEWNEXTHOP:

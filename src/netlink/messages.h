@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include "netlink/host_routes.h"
 #include "netlink/netlink.h"
 
 struct nlattr;
@@ -19,6 +20,14 @@ namespace dnsdirector::netlink {
 [[nodiscard]] std::optional<Neighbour> parse_neighbour(const nlmsghdr& header);
 [[nodiscard]] std::optional<InterfaceAddress> parse_address(const nlmsghdr& header);
 [[nodiscard]] std::optional<Route> parse_route(const nlmsghdr& header);
+
+/// A unicast or blackhole route for a single address.
+struct ParsedHostRoute {
+    HostRoute route;
+    std::uint8_t protocol = 0;
+    bool main_table = false;
+};
+[[nodiscard]] std::optional<ParsedHostRoute> parse_host_route(const nlmsghdr& header);
 
 /// What of a neighbour decides whether the director may care for it.
 struct NeighbourCare {

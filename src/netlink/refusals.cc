@@ -66,4 +66,17 @@ Error cannot_change_address(const char* verb, int interface, const IpAddress& ad
     }
 }
 
+Error cannot_change_route(const char* verb, const IpAddress& address, int interface,
+                          const Refusal& refusal) {
+    const std::string text =
+        fmt::format("cannot {} the route {}/{} over {}", verb, address.to_string(),
+                    address.host_prefix_length(), interface_name(interface));
+    switch (refusal.error) {
+        case EPERM: return {fmt::format("{}: {}", text, needs_net_admin)};
+        case ENODEV: return {text + ": there is no such interface any more"};
+        case ENETDOWN: return {text + ": the interface is down"};
+        default: return refusal.as_error(text);
+    }
+}
+
 }  // namespace dnsdirector::netlink

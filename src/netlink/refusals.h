@@ -14,5 +14,8 @@ namespace dnsdirector::netlink {
 /// `verb`: "add" or "remove".
 [[nodiscard]] Error cannot_change_address(const char* verb, int interface, const IpAddress& address,
                                           const Refusal& refusal);
+/// The same of the route of a single address; interface 0 is none.
+[[nodiscard]] Error cannot_change_route(const char* verb, const IpAddress& address, int interface,
+                                        const Refusal& refusal);
 
 }  // namespace dnsdirector::netlink

@@ -17,6 +17,9 @@ public:
         return tl::unexpected(Error{unknown_target(target)});
     }
     Result<Drained> drain_all(bool) override { return Drained{}; }
+    Result<std::string> withdraw(const IpAddress&, bool) override {
+        return tl::unexpected(Error{"refused"});
+    }
     Result<Standings> why(const Target& target) override {
         return tl::unexpected(Error{unknown_target(target)});
     }

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Decides for each service IP whether it is announced, follows the engine's decisions, and has
+// announce/ hold the routes. Like the engine it knows no event library and no clock but the one
+// it is given.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "control/engine.h"
+#include "core/announcement.h"
+
+namespace dnsdirector::control {
+
+class Announcer {
+public:
+    /// Follows the engine from now on: Engine::on_configured and on_decided are its.
+    Announcer(Engine& engine, std::function<Now()> clock);
+    Announcer(const Announcer&) = delete;
+    Announcer& operator=(const Announcer&) = delete;
+
+    /// What a predecessor left in the kernel; before the first configuration.
+    void adopt(const std::set<core::AnnouncedRoute>& routes);
+    /// A clean stop: everything drains, and then goes.
+    void leave();
+    /// Nothing is announced (any more).
+    [[nodiscard]] bool silent() const { return routes().empty(); }
+
+    /// Has the routes held anew, after others changed them.
+    void hold_routes();
+
+    [[nodiscard]] std::optional<TimePoint> deadline() const;
+    void tick();
+
+    /// By service IP; nothing where no service has that address.
+    [[nodiscard]] const core::AnnouncementDecision* find(const IpAddress& service_ip) const;
+    [[nodiscard]] std::vector<AnnouncementSnapshot> announcements() const;
+    /// The routes that there shall be.
+    [[nodiscard]] std::map<IpAddress, core::RouteState> routes() const;
+
+    /// Has the kernel hold these. An error is reported by whoever does it; it is tried again a
+    /// second later.
+    std::function<bool(const std::map<IpAddress, core::RouteState>&)> hold;
+    /// A service IP's state changed (after the kernel was told), or its reason for the first time.
+    std::function<void(const IpAddress&, const core::AnnouncementDecision& before,
+                       const core::AnnouncementDecision& after)>
+        on_changed;
+
+private:
+    struct ServiceIp {
+        std::vector<std::uint32_t> services;  ///< indices into the configuration's
+        core::AnnouncementPolicy policy;
+        bool told = false;
+        core::AnnouncementDecision decision;
+    };
+    using Address = std::map<IpAddress, ServiceIp>::value_type;
+
+    void configured();
+    void decided(std::span<const std::uint32_t> services);
+    void decide(std::span<Address* const> addresses);
+    core::AnnouncementDecision decide_one(Address& address, const Now& now);
+    void find_next_change();
+    [[nodiscard]] core::Leaving leaving() const;
+
+    Engine& engine_;
+    std::function<Now()> clock_;
+    std::map<IpAddress, ServiceIp> addresses_;
+    std::vector<Address*> address_of_service_;  ///< parallel to the configuration's services
+    std::map<IpAddress, core::RouteState> adopted_;
+    bool stopping_ = false;
+    std::optional<TimePoint> next_change_;  ///< the earliest of all decisions
+    std::optional<TimePoint> retry_at_;
+};
+
+}  // namespace dnsdirector::control
