@@ -65,6 +65,17 @@ TEST(BgpBlock, MeansWhatTheClassicConfigurationSaid) {
     EXPECT_EQ(states[2].communities.to_string(), "64512:1 65535:0 64512:1:2");
 }
 
+TEST(BgpBlock, WantsAHighWaterAtOrAboveTheLowOne) {
+    const auto policy = [](const std::string& words) {
+        return bgp_of(head + two_families + both + " { " + words + " }").announcements[0].policy;
+    };
+    EXPECT_EQ(policy("low_water 50%").high_water, 50U);
+    EXPECT_EQ(policy("high_water 60%; low_water 50%").high_water, 60U);
+    bgp_says(head + two_families + both + " { low_water 50%; high_water 40% }",
+             "t.conf:7:62: error: high_water 40% is less than low_water 50%; write as much or "
+             "more\n");
+}
+
 TEST(BgpBlock, KeepsTheOrderOfStatesAtTheEndOfTheRange) {
     for (const auto& [med, degraded, draining] :
          {std::tuple{4294967295U, 4294967295U, 4294967295U},

@@ -168,6 +168,17 @@ TEST(Differences, OfTheBgpBlockAreNamedWithoutPasswords) {
               (Lines{"bgp: daemon 'bird' -> 'existing bird'", "bgp: add neighbor 198.51.100.254",
                      "bgp: announce 192.0.2.53: communities when draining '65535:0' -> ''",
                      "bgp: add announce 192.0.2.54"}));
+    const auto announcing = [&](const std::string& how) {
+        return with_bgp(
+            "local_as 64512; neighbor 198.51.100.253 { remote_as 64512 }; "
+            "announce 192.0.2.53 { " +
+            how + " }");
+    };
+    EXPECT_EQ(differences(announcing("low_water 50%"),
+                          announcing("low_water 50%; high_water 60%; needs udp; min_interval 1m")),
+              (Lines{"bgp: announce 192.0.2.53: needs 'udp tcp' -> 'udp'",
+                     "bgp: announce 192.0.2.53: high_water '50%' -> '60%'",
+                     "bgp: announce 192.0.2.53: min_interval '5s' -> '1m'"}));
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ TEST_F(OverridesStore, ReadsBackWhatWasSaved) {
     overrides.drained.insert(
         {"resolvers", {*IpAddress::parse("2001:db8:1::1"), 53}, Protocol::tcp});
     overrides.drained.insert({"", {*IpAddress::parse("203.0.113.11"), 53}, Protocol::udp});
+    overrides.withdrawn = {*IpAddress::parse("192.0.2.53"), *IpAddress::parse("2001:db8::53")};
     ASSERT_TRUE(save_overrides(path_, overrides));
     EXPECT_EQ(load_overrides(path_).value(), overrides);
 }

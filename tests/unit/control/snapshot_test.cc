@@ -26,6 +26,9 @@ Snapshot one_server() {
     entry.decision.health = core::Health::down;
     entry.decision.reason = "bad bytes: \xff";
     entry.checks.push_back({.kind = "dns", .what = "example.com. A udp"});
+    AnnouncementSnapshot& announcement = snapshot.announcements.emplace_back();
+    announcement.service_ip = key.address;
+    announcement.decision.reason = "nobody is up";
     return snapshot;
 }
 
@@ -42,15 +45,23 @@ TEST(Snapshot, JsonHoldsTheContractAndSurvivesBytesThatAreNoText) {
     EXPECT_EQ(json["config"]["last_error"], nullptr);
 }
 
-TEST(Snapshot, ADrainedDirectorAnnouncesNothingAsUsual) {
+TEST(Snapshot, SaysHowAServiceIpIsAnnounced) {
     Snapshot snapshot = one_server();
-    snapshot.services[0].quorum.met = true;
-    const auto state = [](const Snapshot& of) {
-        return nlohmann::json::parse(to_json(of))["announcements"][0]["state"];
-    };
-    EXPECT_EQ(state(snapshot), "announced");
-    snapshot.all_drained = true;
-    EXPECT_EQ(state(snapshot), "draining");
+    const auto json = [&] { return nlohmann::json::parse(to_json(snapshot)); };
+    EXPECT_EQ(json()["announcements"][0]["reason"], "nobody is up");
+    EXPECT_EQ(json()["announcements"][0]["med"], nullptr);
+    EXPECT_EQ(json()["services"][0]["announced"], false);
+    snapshot.announcements[0].decision.state = core::AnnouncementState::draining;
+    snapshot.announcements[0].attributes = core::RouteAttributes{7, {{{64512, 1}}, {}}};
+    EXPECT_EQ(json()["announcements"][0]["state"], "draining");
+    EXPECT_EQ(json()["announcements"][0]["med"], 7);
+    EXPECT_EQ(json()["announcements"][0]["communities"], "64512:1");
+    EXPECT_EQ(json()["services"][0]["announced"], true);
+    const std::string metrics = to_metrics(snapshot);
+    EXPECT_NE(metrics.find("dnsdirector_announcement_state{service_ip=\"2001:db8::53\","
+                           "state=\"draining\"} 1"),
+              std::string::npos)
+        << metrics;
 }
 
 TEST(Snapshot, MetricsNameServiceAndServer) {

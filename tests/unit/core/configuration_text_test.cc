@@ -173,7 +173,13 @@ TEST(ConfigurationText, DiffersWhereverTheBgpBlockDoes) {
         [&](Bgp&, BgpNeighbor& n, BgpAnnouncement&) { n.next_hop[1] = address("2001:db8::1"); },
         [](Bgp& b, BgpNeighbor& n, BgpAnnouncement&) { b.neighbors.push_back(n); },
         [&](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.service_ip = address("192.0.2.1"); },
+        [](Bgp& b, BgpNeighbor&, BgpAnnouncement&) { b.draining_time = Seconds{4}; },
         [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.local_preference = 1; },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.policy.needs = {true, false}; },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.policy.needs = {false, true}; },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.policy.low_water = 1; },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.policy.high_water = 1; },
+        [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.policy.min_interval = Seconds{4}; },
         [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.states[0].med = 1; },
         [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) { a.states[2].med = 1; },
         [](Bgp&, BgpNeighbor&, BgpAnnouncement& a) {
