@@ -47,19 +47,21 @@ std::optional<std::string> without_quorum(const AnnouncementInput& input) {
     return std::nullopt;
 }
 
-/// Below the share of the weight that the policy wants.
+/// Below the share of the weight that the policy wants: low_water, and from there up to
+/// high_water.
 std::optional<std::string> few_servers(const AnnouncementInput& input, bool announced_now) {
-    const std::uint32_t percent = announced_now ? input.policy.low_water : input.policy.high_water;
+    const auto& [needs, low, high, min_interval] = input.policy;
     for (const AnnouncedService& each : input.services) {
         if (!needed(input, each)) continue;
         std::uint64_t all = 0;
         for (const RealServer& server : each.service->real_servers)
             all += server.weight;
         const std::uint64_t up = each.decision->quorum.up;
-        if (up * 100 < all * percent)
+        const bool below_low = up * 100 < all * low;
+        if (below_low || (!announced_now && up * 100 < all * high))
             return fmt::format("{}: {} of the weight {} is up, less than {}_water {}%",
-                               each.service->key.to_string(), up, all,
-                               announced_now ? "low" : "high", percent);
+                               each.service->key.to_string(), up, all, below_low ? "low" : "high",
+                               below_low ? low : high);
     }
     return std::nullopt;
 }

@@ -15,7 +15,7 @@ std::string with_bgp(const std::string& lines) {
            lines + "\n}\n";
 }
 
-const std::string head = "local_as 64512; router_id 198.51.100.1\n";
+const std::string bgp_head = "local_as 64512; router_id 198.51.100.1\n";
 const std::string two_families =
     "neighbor 198.51.100.253 { remote_as 64512 }\nneighbor 2001:db8:2::253 { remote_as 64512 }\n";
 const std::string both = "announce 192.0.2.53 2001:db8::53";
@@ -34,7 +34,7 @@ void bgp_says(const std::string& lines, const std::string& messages) {
 
 TEST(BgpBlock, MeansWhatTheClassicConfigurationSaid) {
     const core::Bgp bgp =
-        bgp_of("daemon existing frr\n" + head +
+        bgp_of("daemon existing frr\n" + bgp_head +
                "neighbor 198.51.100.253 { remote_as 64512; description ffm4-j2; bfd 100ms 5 }\n"
                "neighbor 2001:db8:2::253 { remote_as 64513 }\n"
                "announce 192.0.2.53 { med 1; local_preference 200; community 64512:1 64512:1:2; "
@@ -67,11 +67,13 @@ TEST(BgpBlock, MeansWhatTheClassicConfigurationSaid) {
 
 TEST(BgpBlock, WantsAHighWaterAtOrAboveTheLowOne) {
     const auto policy = [](const std::string& words) {
-        return bgp_of(head + two_families + both + " { " + words + " }").announcements[0].policy;
+        return bgp_of(bgp_head + two_families + both + " { " + words + " }")
+            .announcements[0]
+            .policy;
     };
     EXPECT_EQ(policy("low_water 50%").high_water, 50U);
     EXPECT_EQ(policy("high_water 60%; low_water 50%").high_water, 60U);
-    bgp_says(head + two_families + both + " { low_water 50%; high_water 40% }",
+    bgp_says(bgp_head + two_families + both + " { low_water 50%; high_water 40% }",
              "t.conf:7:62: error: high_water 40% is less than low_water 50%; write as much or "
              "more\n");
 }
@@ -80,7 +82,7 @@ TEST(BgpBlock, KeepsTheOrderOfStatesAtTheEndOfTheRange) {
     for (const auto& [med, degraded, draining] :
          {std::tuple{4294967295U, 4294967295U, 4294967295U},
           std::tuple{4294966900U, 4294967294U, 4294967294U}, std::tuple{7U, 1007U, 4294967294U}}) {
-        const core::Bgp bgp = bgp_of(head + two_families + "announce 2001:db8::53\n" +
+        const core::Bgp bgp = bgp_of(bgp_head + two_families + "announce 2001:db8::53\n" +
                                      fmt::format("announce 192.0.2.53 {{ med {} }}", med));
         EXPECT_EQ(bgp.announcements[1].states[1].med, degraded);
         EXPECT_EQ(bgp.announcements[1].states[2].med, draining);
@@ -90,11 +92,11 @@ TEST(BgpBlock, KeepsTheOrderOfStatesAtTheEndOfTheRange) {
 TEST(BgpBlock, IsRefusedWithoutWhatItNeeds) {
     bgp_says("router_id 198.51.100.1\n" + two_families + both,
              "t.conf:3:1: error: this block needs `local_as`, as in `local_as NUMBER`\n");
-    bgp_says(head + both,
+    bgp_says(bgp_head + both,
              "t.conf:3:1: error: this block needs `neighbor`, as in `neighbor ADDRESS { … }`\n");
-    bgp_says(head + two_families,
+    bgp_says(bgp_head + two_families,
              "t.conf:3:1: error: this block needs `announce`, as in `announce ADDRESS… { … }`\n");
-    bgp_says(head + "neighbor 198.51.100.253 { description x }\n" + both,
+    bgp_says(bgp_head + "neighbor 198.51.100.253 { description x }\n" + both,
              "t.conf:5:1: error: this block needs `remote_as`, as in `remote_as NUMBER`\n");
 }
 
@@ -105,7 +107,7 @@ TEST(BgpBlock, RefusesNumbersThatAreNoAs) {
              "t.conf:4:10: error: local_as: 23456 only stands for longer numbers (AS_TRANS, RFC "
              "6793); write the number of your AS, or one for private use, 64512 to 65534\n");
     bgp_says(
-        head + "neighbor 198.51.100.253 { remote_as 65535; next_hop 2001:db8:2::1 }\n" + both,
+        bgp_head + "neighbor 198.51.100.253 { remote_as 65535; next_hop 2001:db8:2::1 }\n" + both,
         "t.conf:5:37: error: remote_as: 65535 is reserved (RFC 7300); write the number of your "
         "AS, or one for private use, 64512 to 65534\n");
 }
@@ -120,40 +122,41 @@ TEST(BgpBlock, RefusesAnIdentifierThatIsNone) {
 }
 
 TEST(BgpBlock, RefusesServiceIpsThatThereAreNotOrNobodyIsToldOf) {
-    bgp_says(head + two_families + both + "\nannounce 192.0.2.54",
+    bgp_says(bgp_head + two_families + both + "\nannounce 192.0.2.54",
              "t.conf:8:10: error: announce: 192.0.2.54 is no service IP; did you mean "
              "192.0.2.53?\n");
-    bgp_says(head + two_families + both + "\nannounce 192.0.2.53",
+    bgp_says(bgp_head + two_families + both + "\nannounce 192.0.2.53",
              "t.conf:8:10: error: announce: 192.0.2.53 is given a second time; the first is at "
              "t.conf:7:10\n");
-    bgp_says(head + "neighbor 198.51.100.253 { remote_as 64512 }\n" + both,
+    bgp_says(bgp_head + "neighbor 198.51.100.253 { remote_as 64512 }\n" + both,
              "t.conf:6:21: error: announce: no neighbor is told of 2001:db8::53: a session over "
              "IPv4 carries IPv6 only where the next hop is known; write `next_hop ADDRESS` with an "
              "IPv6 address of this machine in a neighbor, or add an IPv6 neighbor\n");
-    bgp_says(head + "neighbor 198.51.100.253 { remote_as 64512; next_hop 2001:db8:2::1 }\n" + both,
-             "");
+    bgp_says(
+        bgp_head + "neighbor 198.51.100.253 { remote_as 64512; next_hop 2001:db8:2::1 }\n" + both,
+        "");
 }
 
 TEST(BgpBlock, RefusesNeighborsThatCannotBe) {
-    bgp_says(head + two_families + "neighbor 198.51.100.253 { remote_as 64513 }\n" + both,
+    bgp_says(bgp_head + two_families + "neighbor 198.51.100.253 { remote_as 64513 }\n" + both,
              "t.conf:7:10: error: the neighbor 198.51.100.253 is given a second time; the first is "
              "at t.conf:5:10\n");
-    bgp_says(head + two_families + "neighbor 192.0.2.53 { remote_as 64513 }\n" + both,
+    bgp_says(bgp_head + two_families + "neighbor 192.0.2.53 { remote_as 64513 }\n" + both,
              "t.conf:7:10: error: neighbor: 192.0.2.53 is a service IP; write a router's own "
              "address\n");
-    bgp_says(head + two_families + "neighbor fe80::1 { remote_as 64513 }\n" + both,
+    bgp_says(bgp_head + two_families + "neighbor fe80::1 { remote_as 64513 }\n" + both,
              "t.conf:7:10: error: neighbor: fe80::1 is link-local, which means nothing without an "
              "interface; write a global address\n");
-    bgp_says(head + two_families + "neighbor 127.0.0.1 { remote_as 64513 }\n" + both,
+    bgp_says(bgp_head + two_families + "neighbor 127.0.0.1 { remote_as 64513 }\n" + both,
              "t.conf:7:10: error: neighbor: 127.0.0.1 is a loopback address, and no router is "
              "there\n");
 }
 
 /// Of one line of a neighbour, from column 44 of line 7 on.
 void neighbor_says(const std::string& line, const std::string& messages) {
-    bgp_says(
-        head + two_families + "neighbor 198.51.100.254 { remote_as 64512; " + line + " }\n" + both,
-        messages);
+    bgp_says(bgp_head + two_families + "neighbor 198.51.100.254 { remote_as 64512; " + line +
+                 " }\n" + both,
+             messages);
 }
 
 TEST(BgpBlock, RefusesWhatTheProtocolsDoNotHave) {
@@ -196,8 +199,8 @@ TEST(BgpBlock, RefusesWhatTheProtocolsDoNotHave) {
 
 TEST(BgpBlock, RefusesCommunitiesThatAreNone) {
     const auto says = [](const std::string& community, const std::string& message) {
-        bgp_says(head + two_families + "announce 2001:db8::53\nannounce 192.0.2.53 { community " +
-                     community + " }",
+        bgp_says(bgp_head + two_families +
+                     "announce 2001:db8::53\nannounce 192.0.2.53 { community " + community + " }",
                  "t.conf:8:33: error: community: " + message + "\n");
     };
     says("no-exprot", "`no-exprot` is no community; did you mean `no-export`?");
@@ -208,28 +211,28 @@ TEST(BgpBlock, RefusesCommunitiesThatAreNone) {
 }
 
 TEST(BgpBlock, NamesTheDaemonThatRunsAlready) {
-    bgp_says("daemon existing\n" + head + two_families + both,
+    bgp_says("daemon existing\n" + bgp_head + two_families + both,
              "t.conf:4:8: error: daemon: which one runs already? Write `existing bird` or "
              "`existing frr`\n");
-    bgp_says("daemon frr\n" + head + two_families + both,
+    bgp_says("daemon frr\n" + bgp_head + two_families + both,
              "t.conf:4:8: error: daemon: `frr` is none of bird (our own instance), existing bird "
              "and existing frr\n");
 }
 
 TEST(BgpBlock, WarnsOfWhatIsProbablyNotMeant) {
-    bgp_says(head + two_families + "announce 192.0.2.53",
+    bgp_says(bgp_head + two_families + "announce 192.0.2.53",
              "t.conf:3:1: warning: bgp: the service IP 2001:db8::53 is not announced; `announce "
              "2001:db8::53` does it\n"
              "t.conf:6:10: warning: the neighbor 2001:db8:2::253 is told of nothing: no service IP "
              "that is announced is of the family that it carries\n");
     bgp_says(
-        head + "neighbor 198.51.100.253 { remote_as 64513; next_hop 2001:db8:2::1 }\n" + both +
+        bgp_head + "neighbor 198.51.100.253 { remote_as 64513; next_hop 2001:db8:2::1 }\n" + both +
             " { local_preference 50; med 9; degraded_med 8 }",
         "t.conf:6:36: warning: local_preference has no effect here: only neighbours in our own "
         "AS are told of it, and none of these is\n"
         "t.conf:6:77: warning: degraded_med 8 is less than the MED of the announced state, 9, "
         "so that routers would prefer this director when it is degraded\n");
-    bgp_says("ip_forwarding on\n" + head + two_families + both,
+    bgp_says("ip_forwarding on\n" + bgp_head + two_families + both,
              "t.conf:4:1: warning: ip_forwarding has no effect here: BIRD leaves it as it is\n");
 }
 
