@@ -40,6 +40,11 @@ public:
 
     /// By service IP; nothing where no service has that address.
     [[nodiscard]] const core::AnnouncementDecision* find(const IpAddress& service_ip) const;
+    /// Whether a bgp block names it.
+    [[nodiscard]] bool told(const IpAddress& service_ip) const {
+        const auto found = addresses_.find(service_ip);
+        return found != addresses_.end() && found->second.told;
+    }
     [[nodiscard]] std::vector<AnnouncementSnapshot> announcements() const;
     /// The routes that there shall be.
     [[nodiscard]] std::map<IpAddress, core::RouteState> routes() const;

@@ -142,6 +142,9 @@ Result<Standings> RunningDirector::why(const Target& target) {
     Standings standings{engine_.standings(target), engine_.service_standings(target)};
     if (standings.servers.empty() && standings.services.empty())
         return tl::unexpected(Error{unknown_to_why(target)});
+    for (ServiceStanding& each : standings.services)
+        if (announcer_.told(each.service.key.address))
+            each.announcement = *announcer_.find(each.service.key.address);
     return standings;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/announcement.h"
 #include "core/history.h"
 
 namespace dnsdirector::control {
@@ -38,6 +39,8 @@ struct ServiceStanding {
     core::Service service;  ///< without its servers
     core::QuorumDecision quorum;
     std::optional<core::SorryDecision> sorry;
+    /// Of its service IP, where a bgp block names it.
+    std::optional<core::AnnouncementDecision> announcement;
     bool asked_for_sorry = false;  ///< the target is its sorry server, not the service IP
     std::vector<ServerStanding> servers;
 };

@@ -120,6 +120,13 @@ json sorry_json(const ServiceStanding& standing) {
 }
 
 /// Its servers in a line each: `why` of one of them says the rest.
+json announcement_json(const ServiceStanding& standing) {
+    if (!standing.announcement) return nullptr;
+    return {{"state", core::to_string(standing.announcement->state)},
+            {"reason", standing.announcement->reason},
+            {"since", to_rfc3339(standing.announcement->wall_since)}};
+}
+
 json service_json(const ServiceStanding& standing, WallTime now) {
     const core::Service& service = standing.service;
     json servers = json::array();
@@ -137,6 +144,7 @@ json service_json(const ServiceStanding& standing, WallTime now) {
             {"quorum", quorum_json(standing.quorum)},
             {"needed", needed_text(service.quorum)},
             {"sorry_server", sorry_json(standing)},
+            {"announcement", announcement_json(standing)},
             {"on_all_down", core::to_string(service.on_all_down)},
             {"servers", servers}};
 }

@@ -64,6 +64,17 @@ std::string out_text(const ServiceStanding& standing, WallTime now) {
     return out.empty() ? "" : "; " + answer_of(out, now);
 }
 
+/// "; 192.0.2.53/32 is withdrawn since 14:02:11: 192.0.2.53:53/tcp: quorum not met, 0 of 1"
+std::string announcement_text(const ServiceStanding& standing, WallTime now) {
+    if (!standing.announcement) return "";
+    const core::AnnouncementDecision& announcement = *standing.announcement;
+    const IpAddress& service_ip = standing.service.key.address;
+    return fmt::format("; {}/{} is {} since {}{}{}", service_ip.to_string(),
+                       service_ip.host_prefix_length(), core::to_string(announcement.state),
+                       clock_text(announcement.wall_since, now),
+                       announcement.reason.empty() ? "" : ": ", announcement.reason);
+}
+
 std::string service_subject(const core::Service& service) {
     return service.cluster.empty()
                ? service.key.to_string()
@@ -95,9 +106,10 @@ std::string needed_text(const core::Quorum& quorum) {
 
 std::string sentence_of(const ServiceStanding& standing, WallTime now) {
     if (standing.asked_for_sorry) return sentence_of_sorry(standing);
-    return fmt::format("{}: the quorum is {} ({}); {}{}", service_subject(standing.service),
+    return fmt::format("{}: the quorum is {} ({}); {}{}{}", service_subject(standing.service),
                        standing.quorum.met ? "met" : "NOT MET", quorum_text(standing),
-                       work_text(standing), out_text(standing, now));
+                       work_text(standing), announcement_text(standing, now),
+                       out_text(standing, now));
 }
 
 std::string answer_of(const Standings& standings, WallTime now) {

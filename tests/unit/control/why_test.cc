@@ -145,6 +145,19 @@ ServiceStanding service_standing(std::vector<ServerStanding> servers) {
     return made;
 }
 
+TEST(Why, a_service_ip_says_how_it_is_announced) {
+    auto made = service_standing({standing(Rule::fall, failing(Failure::answer, "SERVFAIL"))});
+    EXPECT_FALSE(has(answer_of(Standings{{}, {made}}, now), "192.0.2.53/32"));
+    made.announcement.emplace();
+    made.announcement->wall_since = now;
+    made.announcement->reason = "192.0.2.53:53/tcp: quorum not met, 0 of 1";
+    EXPECT_TRUE(has(answer_of(Standings{{}, {made}}, now),
+                    "; 192.0.2.53/32 is withdrawn since " + clock_text(now, now) +
+                        ": 192.0.2.53:53/tcp: quorum not met, 0 of 1; "));
+    const auto json = nlohmann::json::parse(to_json(Standings{{}, {made}}, now));
+    EXPECT_EQ(json["services"][0]["announcement"]["state"], "withdrawn");
+}
+
 TEST(Why, a_service_names_its_quorum_who_works_and_who_is_out) {
     auto up = standing(Rule::rise);
     up.server.name = "ns1";
