@@ -85,8 +85,8 @@ void Scene::fail(std::string_view check, std::string about, std::string text, st
 
 Findings judge(const core::Configuration* configuration, const Machine& machine) {
     Scene scene{configuration, machine};
-    for (const auto& judges :
-         {machine_judges(), place_judges(), interface_judges(), network_judges(), server_judges()})
+    for (const auto& judges : {machine_judges(), place_judges(), interface_judges(),
+                               network_judges(), server_judges(), announcement_judges()})
         for (const Judge& each : judges)
             if (concerns(each, scene)) each.look(scene);
     return scene.take();

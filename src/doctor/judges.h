@@ -57,11 +57,12 @@ struct Judge {
     enum Needs : std::uint8_t { anything, an_xdp_plane, an_ipvs_plane, a_forwarding_plane } needs;
     void (*look)(Scene& scene);
 };
-[[nodiscard]] std::span<const Judge> machine_judges();    ///< judge_machine.cc
-[[nodiscard]] std::span<const Judge> place_judges();      ///< judge_places.cc
-[[nodiscard]] std::span<const Judge> interface_judges();  ///< judge_interfaces.cc
-[[nodiscard]] std::span<const Judge> network_judges();    ///< judge_network.cc
-[[nodiscard]] std::span<const Judge> server_judges();     ///< judge_servers.cc
+[[nodiscard]] std::span<const Judge> machine_judges();       ///< judge_machine.cc
+[[nodiscard]] std::span<const Judge> place_judges();         ///< judge_places.cc
+[[nodiscard]] std::span<const Judge> interface_judges();     ///< judge_interfaces.cc
+[[nodiscard]] std::span<const Judge> network_judges();       ///< judge_network.cc
+[[nodiscard]] std::span<const Judge> server_judges();        ///< judge_servers.cc
+[[nodiscard]] std::span<const Judge> announcement_judges();  ///< judge_announcements.cc
 
 /// All findings, in the order of the judges.
 [[nodiscard]] Findings judge(const core::Configuration* configuration, const Machine& machine);

@@ -57,6 +57,15 @@ struct IpvsModules {
     std::function<std::optional<bool>(const std::string& module)> available;
 };
 
+/// What the bgp block needs; empty without one.
+struct Announcing {
+    std::string tun_problem;     ///< why /dev/net/tun cannot be opened; "" when it can
+    std::string daemon_program;  ///< "" when it is not installed
+    std::string daemon_socket;   ///< its control socket's path
+    bool daemon_answers = false;
+    std::map<IpAddress, Way> ways;  ///< to the neighbours
+};
+
 struct Machine {
     std::string kernel;              ///< uname -r
     unsigned cpus = 1;               ///< online
@@ -75,6 +84,7 @@ struct Machine {
     /// A number below /proc/sys/net, by its path there; nothing where it is not.
     std::function<std::optional<long>(const std::string& path)> setting;
     IpvsModules ipvs;
+    Announcing announcing;
 
     [[nodiscard]] const Interface* interface(int index) const;
     [[nodiscard]] const Interface* interface(const std::string& name) const;

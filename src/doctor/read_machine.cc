@@ -140,6 +140,8 @@ Result<Machine> read_machine(const core::Configuration* configuration, const Pla
     machine.run.director_answers = places.director_answers;
     machine.listening = read_listening();
     machine.setting = dataplane::ipvs::read_setting;
+    if (configuration != nullptr && configuration->bgp)
+        machine.announcing = read_announcing(*configuration->bgp, places.run_dir, **socket);
     machine.ipvs = read_ipvs_modules(machine.kernel);
     return machine;
 }

@@ -16,6 +16,8 @@ namespace dnsdirector::doctor {
 [[nodiscard]] std::vector<Interrupt> read_interrupts(const netlink::Link& link);
 [[nodiscard]] RunPlace read_run_place(const std::string& run_dir);
 [[nodiscard]] std::vector<Endpoint> read_listening();
+[[nodiscard]] Announcing read_announcing(const core::Bgp& bgp, const std::string& run_dir,
+                                         netlink::Socket& socket);
 [[nodiscard]] IpvsModules read_ipvs_modules(const std::string& kernel_release);
 
 /// Listening sockets in the text of /proc/net/tcp or tcp6 (proc(5)).

@@ -95,6 +95,14 @@ Case healthy() {
     machine.pins = dataplane::PinPlace{"/sys/fs/bpf", true, true};
     machine.run = {"/run/dnsdirector", true, true, false, false};
     machine.ipvs.loaded = true;
+
+    core::Bgp& bgp = it.configuration.bgp.emplace();
+    bgp.neighbors.emplace_back().address = ip("198.51.100.254");
+    machine.announcing.daemon_program = "/usr/sbin/bird";
+    machine.announcing.daemon_socket = "/run/dnsdirector/bird.ctl";
+    machine.announcing.daemon_answers = true;
+    machine.announcing.ways[ip("198.51.100.254")].route =
+        netlink::Route{netlink::Route::Type::unicast, 2, std::nullopt, std::nullopt};
     return it;
 }
 
@@ -441,6 +449,28 @@ const Fault faults[] = {
      Level::fail, "neighbour", "203.0.113.12", "no ARP answer on eth1", "VLAN"},
     {"neighbour_not_asked", [](Case& it) { it.way("203.0.113.12").neighbour.reset(); },
      Level::unknown, "neighbour", "203.0.113.12", "nobody has asked", "ping -c1 203.0.113.12"},
+    {"no_tun", [](Case& it) { it.machine.announcing.tun_problem = "No such file or directory"; },
+     Level::fail, "tun", "/dev/net/tun", "does not start", "modprobe tun"},
+    {"bird_is_not_installed",
+     [](Case& it) {
+         it.machine.announcing.daemon_answers = false;
+         it.machine.announcing.daemon_program.clear();
+     },
+     Level::fail, "routing-daemon", "bird", "not installed", "apt install bird2"},
+    {"bird_does_not_run", [](Case& it) { it.machine.announcing.daemon_answers = false; },
+     Level::warn, "routing-daemon", "bird", "nobody is told", "systemctl start dnsdirector-bird"},
+    {"no_route_to_a_bgp_neighbour",
+     [](Case& it) {
+         it.machine.announcing.ways[ip("198.51.100.254")].route =
+             tl::unexpected(Error{"no route to 198.51.100.254"});
+     },
+     Level::fail, "bgp-neighbor", "198.51.100.254", "no route", "ip route add"},
+    {"bgp_neighbour_behind_a_gateway",
+     [](Case& it) { it.machine.announcing.ways[ip("198.51.100.254")].route = by_gateway(); },
+     Level::warn, "bgp-neighbor", "198.51.100.254", "behind the gateway", "multihop 2"},
+    {"bgp_source_is_not_ours",
+     [](Case& it) { it.configuration.bgp->neighbors[0].source = ip("198.51.100.9"); }, Level::fail,
+     "bgp-neighbor", "198.51.100.254", "198.51.100.9 is no address of this machine", "`source`"},
     {"egress_not_attached",
      [](Case& it) {
          it.configuration.director.interfaces = {"eth0"};
