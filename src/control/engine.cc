@@ -177,7 +177,8 @@ void Engine::tick() {
     const TimePoint now = clock_().monotonic;
     if (retry_at_ && *retry_at_ <= now) {
         retry_at_.reset();
-        (void)repair();  // reports through on_error and asks for another try
+        // An error is reported through on_error, and asks for another try.
+        if (repair() && on_decided) on_decided(all_services());
     }
     std::vector<ServiceIndex> due;
     for (const auto& [at, index] : wakeups_) {
@@ -196,12 +197,16 @@ void Engine::wake(ServiceIndex index, std::optional<TimePoint> before,
 
 // ---- decide → diff → apply ----------------------------------------------------
 
+std::vector<Engine::ServiceIndex> Engine::all_services() const {
+    std::vector<ServiceIndex> all(services_.size());
+    std::iota(all.begin(), all.end(), 0U);
+    return all;
+}
+
 Result<void> Engine::decide_all() {
     dirty_.clear();
     oldest_verdict_.reset();
-    std::vector<ServiceIndex> all(services_.size());
-    std::iota(all.begin(), all.end(), 0U);
-    auto decided = decide(all);
+    auto decided = decide(all_services());
     // Services that are not in the configuration any more.
     std::vector<core::Change> changes;
     std::set<core::ServiceKey> wished;

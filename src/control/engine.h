@@ -71,6 +71,8 @@ public:
     [[nodiscard]] const core::ServiceDecision& decision(std::uint32_t service) const {
         return services_[service].decision;
     }
+    /// The data plane refused what was decided, and is asked again soon.
+    [[nodiscard]] bool refused() const { return retry_at_.has_value(); }
     [[nodiscard]] const EngineTimings& timings() const { return timings_; }
     /// Services with their decisions, in the order of the configuration.
     [[nodiscard]] std::vector<ServiceSnapshot> services() const;
@@ -80,7 +82,8 @@ public:
     [[nodiscard]] std::vector<ServiceStanding> service_standings(const Target& target) const;
     /// Another configuration is in its place, and nothing was decided about it yet.
     std::function<void()> on_configured;
-    /// These services were decided anew (indices), and the kernel was told.
+    /// These services were decided anew (indices), and the kernel was told; or it takes at last
+    /// what it refused().
     std::function<void(std::span<const std::uint32_t>)> on_decided;
     /// A server's state changed in a service (for logs and events).
     std::function<void(const core::Service&, const core::RealServer&,
@@ -128,6 +131,7 @@ private:
     void on_reachability(std::span<const IpAddress> servers);
     void flush();
     Result<void> decide(std::span<const ServiceIndex> services);
+    [[nodiscard]] std::vector<ServiceIndex> all_services() const;
     Result<void> decide_all();
     /// Returns the decision before.
     core::ServiceDecision decide_one(ServiceIndex index, const Now& now,

@@ -93,7 +93,11 @@ std::optional<TimePoint> damped_until(const AnnouncementInput& input, Announceme
 Wish judge_health(const AnnouncementInput& input, AnnouncementDecision& decision) {
     Wish wish = wish_of_health(input);
     const AnnouncementState kept = input.before.by_health;
-    if (const auto until = damped_until(input, wish.state)) {
+    if (input.forwarding_refused && wish.state < kept) {
+        wish = {kept, fmt::format("well enough to be {}, which waits for the data plane to take "
+                                  "what was decided; the log says why it does not",
+                                  to_string(wish.state))};
+    } else if (const auto until = damped_until(input, wish.state)) {
         decision.next_change = until;
         wish = {kept, fmt::format("well enough to be {} again, which waits for min_interval, {}",
                                   to_string(wish.state), to_text(input.policy.min_interval))};

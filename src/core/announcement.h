@@ -62,6 +62,7 @@ struct AnnouncementInput {
     std::span<const AnnouncedService> services;  ///< all that have this address
     const AnnouncementPolicy& policy;
     bool withdrawn_by_operator = false;
+    bool forwarding_refused = false;  ///< the data plane did not take what was decided
     Leaving leaving = Leaving::no;
     Nanoseconds draining_time{0};
     const AnnouncementDecision& before;
@@ -75,6 +76,8 @@ struct AnnouncementInput {
 /// - While a server that would get work was not judged yet, it stays as it was: another set of
 ///   servers is another table, and flows that come here would be reset. At the start that is
 ///   withdrawn, or what a predecessor left in the kernel.
+/// - While the data plane refuses what was decided, no state gets better: traffic would come to
+///   a forwarding that is not in force.
 /// - Degraded below `low_water` of the weight, and again announced from `high_water` on.
 /// - A better state comes `min_interval` after the last change at the earliest, a worse one at
 ///   once. The first state, and the operator's word, do not wait.

@@ -24,6 +24,7 @@ public:
                                  .services = services,
                                  .policy = policy,
                                  .withdrawn_by_operator = withdrawn,
+                                 .forwarding_refused = refused,
                                  .leaving = leaving,
                                  .draining_time = 1s,
                                  .before = decision,
@@ -48,6 +49,7 @@ public:
     Cluster tcp{{1, 1, 1, 1}};
     AnnouncementPolicy policy;
     bool withdrawn = false;
+    bool refused = false;
     Leaving leaving = Leaving::no;
     TimePoint now = at(1000s);
     AnnouncementDecision decision;
@@ -182,6 +184,22 @@ TEST(Announcement, is_degraded_between_low_and_high_water) {
               "192.0.2.53:53/udp: 2 of the weight 4 is up, less than high_water 75%");
     it.udp.up(1);
     EXPECT_EQ(it.after(1s), announced);
+}
+
+TEST(Announcement, gets_no_better_while_the_data_plane_refuses) {
+    Announced it;
+    it.refused = true;
+    EXPECT_EQ(it.decide(), withdrawn);
+    EXPECT_TRUE(
+        it.decision.reason.starts_with("well enough to be announced, which waits for the "
+                                       "data plane"))
+        << it.decision.reason;
+    it.refused = false;
+    EXPECT_EQ(it.after(1s), announced);
+    it.refused = true;
+    EXPECT_EQ(it.after(1s), announced);
+    it.all_down(it.udp);
+    EXPECT_EQ(it.after(1s), withdrawn);
 }
 
 TEST(Announcement, is_withdrawn_by_the_operator_and_back_at_once) {
