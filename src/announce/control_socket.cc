@@ -11,6 +11,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "announce/control_protocol.h"
+
 namespace dnsdirector::announce {
 namespace {
 
@@ -102,69 +104,36 @@ Result<std::string> Conversation::receive(Whole whole) {
     return text;
 }
 
-/// Four digits, then `-` when more of the reply follows, a blank when it was the last line.
-bool has_code(std::string_view line, char behind) {
-    return line.size() > 4 && line[4] == behind &&
-           std::all_of(line.begin(), line.begin() + 4, [](char c) { return c >= '0' && c <= '9'; });
-}
-
-bool bird_is_done(std::string_view text) {
-    if (!text.ends_with('\n')) return false;
-    text.remove_suffix(1);
-    const auto start = text.rfind('\n');
-    return has_code(start == std::string_view::npos ? text : text.substr(start + 1), ' ');
-}
-
-/// The lines of a reply without their codes; codes from 8000 on are errors.
-Result<std::string> without_codes(std::string_view text, const std::string& command) {
-    std::string out;
-    while (!text.empty()) {
-        const auto end = std::min(text.find('\n'), text.size() - 1);
-        std::string_view line = text.substr(0, end);
-        text.remove_prefix(end + 1);
-        if (has_code(line, ' ') || has_code(line, '-')) {
-            if (line[0] >= '8') return fail("BIRD refuses `{}`: {}", command, line.substr(5));
-            line.remove_prefix(5);
-        } else if (line.starts_with(' ')) {
-            line.remove_prefix(1);
-        }
-        if (!line.empty()) out.append(line).append("\n");
-    }
-    return out;
-}
-
 }  // namespace
 
 Result<std::string> ask_bird(const std::string& socket, const std::string& command,
                              Nanoseconds patience) {
     Conversation bird(socket, patience);
     if (auto opened = bird.open(); !opened) return tl::unexpected(opened.error());
-    if (auto greeting = bird.receive(bird_is_done); !greeting) return greeting;
+    if (auto greeting = bird.receive(bird_reply_is_whole); !greeting) return greeting;
     if (auto sent = bird.send(command + "\n"); !sent) return tl::unexpected(sent.error());
-    auto reply = bird.receive(bird_is_done);
-    return reply ? without_codes(*reply, command) : reply;
+    const auto said = bird.receive(bird_reply_is_whole);
+    if (!said) return said;
+    auto reply = bird_reply(*said);
+    if (!reply)
+        return fail("what is said at {} is no reply of BIRD: {}", socket, reply.error().message);
+    if (!reply->error.empty()) return fail("BIRD refuses `{}`: {}", command, reply->error);
+    return std::move(reply->text);
 }
 
 Result<std::string> ask_frr(const std::string& socket, const std::string& command,
                             Nanoseconds patience) {
     Conversation daemon(socket, patience);
     if (auto opened = daemon.open(); !opened) return tl::unexpected(opened.error());
-    // A reply ends in three NULs and the command's status.
-    constexpr std::string_view end("\0\0\0", 3);
-    const auto is_done = [&](std::string_view text) {
-        return text.size() > end.size() &&
-               text.substr(text.size() - end.size() - 1, end.size()) == end;
-    };
     std::string reply;
     for (const std::string& each : {std::string("enable"), command}) {
         if (auto sent = daemon.send(std::string_view(each.c_str(), each.size() + 1)); !sent)
             return tl::unexpected(sent.error());
-        auto text = daemon.receive(is_done);
-        if (!text) return text;
-        if (text->back() != 0)
-            return fail("FRR at {} refuses `{}`: {}", socket, each,
-                        text->substr(0, text->size() - end.size() - 1));
-        reply = text->substr(0, text->size() - end.size() - 1);
+        const auto said = daemon.receive(frr_reply_is_whole);
+        if (!said) return said;
+        FrrReply taken = frr_reply(*said);
+        if (taken.status != 0) return fail("FRR at {} refuses `{}`: {}", socket, each, taken.text);
+        reply = std::move(taken.text);
     }
     return reply;
 }

@@ -16,6 +16,7 @@
 #include "announce/bgp_check.h"
 #include "announce/bird_config.h"
 #include "announce/control_socket.h"
+#include "announce/daemon_reader.h"
 #include "announce/frr_config.h"
 #include "cli/cli.h"
 #include "cli/message_text.h"
@@ -113,15 +114,18 @@ std::string time_text(std::time_t time) {
     return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts)};
 }
 
+std::string socket_of(const core::Bgp& bgp, const BgpOptions& options) {
+    return options.socket.empty() ? announce::usual_socket(bgp.daemon, options.run_dir)
+                                  : options.socket;
+}
+
 Result<std::vector<std::string>> compare_bird(const core::Bgp& bgp, const BgpOptions& options) {
     const bool own = bgp.daemon == core::RoutingDaemon::bird;
     announce::BirdState state;
     state.file = !options.file.empty() ? options.file
                  : own                 ? options.run_dir + "/bird.conf"
                                        : "/etc/bird/dnsdirector.conf";
-    const std::string socket = !options.socket.empty() ? options.socket
-                               : own                   ? options.run_dir + "/bird.ctl"
-                                                       : "/run/bird/bird.ctl";
+    const std::string socket = socket_of(bgp, options);
     struct stat status{};
     if (::stat(state.file.c_str(), &status) != 0)
         return fail(
@@ -142,7 +146,7 @@ Result<std::vector<std::string>> compare_bird(const core::Bgp& bgp, const BgpOpt
 }
 
 Result<std::vector<std::string>> compare_frr(const core::Bgp& bgp, const BgpOptions& options) {
-    const std::string folder = options.socket.empty() ? "/run/frr" : options.socket;
+    const std::string folder = socket_of(bgp, options);
     const bool bfd = std::any_of(bgp.neighbors.begin(), bgp.neighbors.end(),
                                  [](const auto& each) { return each.bfd.has_value(); });
     std::string running;
