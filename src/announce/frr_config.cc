@@ -87,8 +87,9 @@ std::string profile_of(const core::Bfd& bfd) {
 // ---- what the whole of FRR is told ------------------------------------------------------
 
 void add_general(const core::Bgp& bgp, Statements& out) {
-    out.push_back(command("bgp route-map delay-timer 0"));
-    out.back().comment = {"Changes of the maps below count at once; the default is after 5 s."};
+    out.push_back(command("bgp route-map delay-timer 1"));
+    // With 0 they never would (bgp_route_map_mark_update() of FRR's bgp_routemap.c).
+    out.back().comment = {"Changes of the maps below count after 1 s; the default is 5 s."};
     const std::string_view no = bgp.ip_forwarding ? "" : "no ";
     out.push_back(command("{}ip forwarding", no));
     out.back().comment = {

@@ -81,9 +81,9 @@ def frr_reads(lab, path: str):
         options = ("--socket", frr.directory)
         assert compared(lab.director, path, "existing frr", *options) == (
             0, [f"FRR runs what {path} says"])
-        frr.load("no bgp route-map delay-timer 0\nip prefix-list dnsdirector-x seq 1 permit any\n")
+        frr.load("no bgp route-map delay-timer 1\nip prefix-list dnsdirector-x seq 1 permit any\n")
         status, said = compared(lab.director, path, "existing frr", *options)
-        assert (status, said) == (1, ["FRR has not: bgp route-map delay-timer 0", "FRR has besides:"
+        assert (status, said) == (1, ["FRR has not: bgp route-map delay-timer 1", "FRR has besides:"
                                       " ip prefix-list dnsdirector-x seq 1 permit any"])
     finally:
         frr.stop()
