@@ -221,7 +221,6 @@ std::string header(const json& status, const std::string& now, bool colour) {
     return out;
 }
 
-/// Services that share the kernel's table with ours and are left alone.
 /// What neighbours are told of each service IP, or why nothing; only where there is a bgp block.
 std::string announcements(const json& status, const std::string& now, bool colour) {
     std::vector<Row> rows;
@@ -241,6 +240,43 @@ std::string announcements(const json& status, const std::string& now, bool colou
     return paint("announcements", Colour::bold, colour) + "\n" + table(rows, colour) + "\n";
 }
 
+/// The routing daemon, and its sessions with the neighbours; only where there is a bgp block.
+std::string bgp(const json& status, const std::string& now, bool colour) {
+    const json state = status.value("bgp", json(nullptr));
+    if (!state.is_object()) return "";
+    const std::string problem = text_of(state, "problem");
+    std::string out = paint("neighbors", Colour::bold, colour) + "  ";
+    out += problem.empty()
+               ? text_of(state, "daemon") + " answers"
+               : paint(fmt::format("{}, for {}", problem, age(text_of(state, "since"), now)),
+                       Colour::red, colour);
+    out += "\n";
+    std::vector<Row> rows;
+    std::string problems;
+    for (const json& each : state.value("neighbors", json::array())) {
+        const std::string session = text_of(each, "session");
+        const bool up = session == "established";
+        const std::string bfd = text_of(each, "bfd");
+        const auto flaps = static_cast<std::uint64_t>(number_of(each, "flaps"));
+        rows.push_back({{text_of(each, "address")},
+                        {text_of(each, "description")},
+                        {session, up ? Colour::green : Colour::red},
+                        {age(text_of(each, "since"), now), Colour::none, true},
+                        {fmt::format("told {}", each.value("told", json::array()).size())},
+                        {bfd.empty() ? "" : "bfd " + bfd},
+                        {flaps == 0 ? "" : fmt::format("lost {} times", flaps)},
+                        {text_of(each, "last_error"), up ? Colour::dim : Colour::red}});
+        for (const json& sentence : each.value("problems", json::array()))
+            if (sentence.is_string())
+                problems += paint(fmt::format("  {}: {}", text_of(each, "address"),
+                                              sentence.get<std::string>()),
+                                  Colour::red, colour) +
+                            "\n";
+    }
+    return out + table(rows, colour) + problems + "\n";
+}
+
+/// Services that share the kernel's table with ours and are left alone.
 std::string foreign(const json& status) {
     std::string list;
     const json plane = status.value("dataplane", json::object());
@@ -334,8 +370,8 @@ std::string render_status(const json& status, bool colour) {
     std::string out = header(status, now, colour);
     for (const json& service : status.value("services", json::array()))
         out += "\n" + service_block(service, now, colour);
-    return out + "\n" + announcements(status, now, colour) + foreign(status) + flows(status) +
-           drops(status) + memory(status);
+    return out + "\n" + announcements(status, now, colour) + bgp(status, now, colour) +
+           foreign(status) + flows(status) + drops(status) + memory(status);
 }
 
 }  // namespace dnsdirector::cli

@@ -80,6 +80,7 @@ Result<void> RunningDirector::start() {
     driver_.add(*parts_.prober);
     driver_.add(*parts_.hooks);
     driver_.add(*parts_.monitor);
+    driver_.add(*parts_.sessions);
     driver_.add([this] { return engine_.deadline(); }, [this] { engine_.tick(); });
     driver_.add([this] { return announcer_.deadline(); }, [this] { announcer_.tick(); });
     api_.start();
@@ -161,12 +162,17 @@ void RunningDirector::connect_announcements() {
                      core::to_string(after.state), after.reason.empty() ? "" : ": ", after.reason);
         if (stopping_ && announcer_.silent()) linger();
     };
+    parts_.sessions->on_event = [](const announce::SessionEvent& event) {
+        spdlog::log(event.is_bad ? spdlog::level::warn : spdlog::level::info, "bgp: {}",
+                    event.text);
+    };
     // Our own changes come back here as well; a second later they are looked at once.
     parts_.monitor->on_route = [this] { routes_disturbed_ = true; };
 }
 
 bool RunningDirector::hold_routes(const std::map<IpAddress, core::RouteState>& wished) {
     const auto done = parts_.routes->hold(wished);
+    parts_.sessions->expect(wished);
     if (!done)
         spdlog::error("announcements: {}; trying again in a second", done.error().message);
     else
@@ -195,6 +201,9 @@ Result<void> RunningDirector::put_in_force(core::Configuration configuration) {
         return configured;
     parts_.plane->accept();
     hold_service_ips();
+    const auto& bgp = engine_.configuration().bgp;
+    parts_.sessions->configure(bgp,
+                               bgp ? announce::usual_socket(bgp->daemon, run_dir_.path()) : "");
     forecast_ = forecast_memory(engine_.configuration()).value_or(MemoryForecast{});
     generation_ += 1;
     loaded_at_ = wall_now();

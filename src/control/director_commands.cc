@@ -23,6 +23,7 @@ Snapshot RunningDirector::snapshot() {
     snapshot.plane_warnings = parts_.plane->warnings();
     snapshot.services = engine_.services();
     snapshot.announcements = announcer_.announcements();
+    if (const announce::DaemonState* state = parts_.sessions->state()) snapshot.bgp = *state;
     snapshot.all_drained = engine_.overrides().all_drained;
     snapshot.stopping = stopping_;
     snapshot.checks = parts_.prober->statistics();

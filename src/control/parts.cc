@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "control/event_driver.h"
 #include "control/make_plane.h"
 #include "control/overrides_store.h"
 #include "control/systemd.h"
@@ -45,6 +46,10 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
     auto routes = announce::Routes::open(take_descriptors(announcements_name));
     if (!routes) return tl::unexpected(routes.error());
     parts.routes = std::move(*routes);
+    auto sessions =
+        announce::Sessions::create([] { return announce::Moment{monotonic_now(), wall_now()}; });
+    if (!sessions) return tl::unexpected(sessions.error());
+    parts.sessions = std::move(*sessions);
     return parts;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "announce/routes.h"
+#include "announce/sessions.h"
 #include "base/result.h"
 #include "control/director.h"
 #include "control/hooks.h"
@@ -26,6 +27,7 @@ struct Parts {
     std::unique_ptr<netlink::Socket> netlink;
     std::unique_ptr<netlink::Monitor> monitor;
     std::unique_ptr<announce::Routes> routes;
+    std::unique_ptr<announce::Sessions> sessions;
     core::Overrides overrides;
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "announce/session_state.h"
 #include "control/hook_statistics.h"
 #include "core/announcement.h"
 #include "core/desired.h"
@@ -91,6 +92,7 @@ struct Snapshot {
     std::string counters_error;        ///< why counters could not be read; "" when they were
     std::vector<ServiceSnapshot> services;
     std::vector<AnnouncementSnapshot> announcements;  ///< of each service IP, sorted
+    std::optional<announce::DaemonState> bgp;         ///< with a bgp block
     bool all_drained = false;
     bool stopping = false;  ///< forwarding lingers, announcements are withdrawn
     probe::ProberStatistics checks;

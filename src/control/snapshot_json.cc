@@ -111,6 +111,56 @@ json service(const ServiceSnapshot& service, bool announced) {
     return entry;
 }
 
+/// Of one service IP; those that it is, or would be, told of it.
+json told_neighbors(const Snapshot& snapshot, const IpAddress& service_ip) {
+    json list = json::array();
+    if (!snapshot.bgp) return list;
+    for (const announce::NeighborSession& neighbor : snapshot.bgp->neighbors) {
+        if (!neighbor.carries[static_cast<std::size_t>(service_ip.family())]) continue;
+        const announce::ToldPrefix* told = neighbor.told_of(service_ip);
+        list.push_back(
+            {{"address", neighbor.address.to_string()},
+             {"description", neighbor.description},
+             {"session", neighbor.session},
+             {"told", told != nullptr},
+             {"med", told != nullptr && told->med ? json(*told->med) : json(nullptr)},
+             {"since", told != nullptr ? json(to_rfc3339(told->since)) : json(nullptr)}});
+    }
+    return list;
+}
+
+json neighbor(const announce::NeighborSession& neighbor) {
+    json told = json::array();
+    for (const announce::ToldPrefix& each : neighbor.told)
+        told.push_back({{"prefix", fmt::format("{}/{}", each.prefix.to_string(),
+                                               each.prefix.host_prefix_length())},
+                        {"med", each.med ? json(*each.med) : json(nullptr)},
+                        {"communities",
+                         each.communities ? json(each.communities->to_string()) : json(nullptr)},
+                        {"since", to_rfc3339(each.since)}});
+    return {{"address", neighbor.address.to_string()},
+            {"description", neighbor.description},
+            {"session", neighbor.session},
+            {"since", neighbor.since ? json(to_rfc3339(*neighbor.since)) : json(nullptr)},
+            {"flaps", neighbor.flaps},
+            {"accepted", neighbor.accepted},
+            {"bfd", neighbor.bfd.empty() ? json(nullptr) : json(neighbor.bfd)},
+            {"last_error", neighbor.last_error},
+            {"problems", neighbor.problems},
+            {"told", told}};
+}
+
+/// null without a bgp block.
+json bgp(const std::optional<announce::DaemonState>& state) {
+    if (!state) return nullptr;
+    json neighbors = json::array();
+    for (const announce::NeighborSession& each : state->neighbors)
+        neighbors.push_back(neighbor(each));
+    return {{"daemon", state->daemon},           {"socket", state->socket},
+            {"answering", state->answering},     {"problem", state->problem},
+            {"since", to_rfc3339(state->since)}, {"neighbors", neighbors}};
+}
+
 json announcements(const Snapshot& snapshot) {
     json list = json::array();
     for (const AnnouncementSnapshot& each : snapshot.announcements) {
@@ -125,7 +175,7 @@ json announcements(const Snapshot& snapshot) {
                       {"med", each.attributes ? json(each.attributes->med) : json(nullptr)},
                       {"communities",
                        each.attributes ? json(each.attributes->communities.to_string()) : json("")},
-                      {"neighbors", json::array()}};
+                      {"neighbors", told_neighbors(snapshot, each.service_ip)}};
         list.push_back(std::move(entry));
     }
     return list;
@@ -215,7 +265,8 @@ std::string to_json(const Snapshot& snapshot) {
         {"memory", memory(snapshot.memory)},
         {"all_drained", snapshot.all_drained},
         {"services", services},
-        {"announcements", announcements(snapshot)}};
+        {"announcements", announcements(snapshot)},
+        {"bgp", bgp(snapshot.bgp)}};
     // Reasons may carry bytes that a server or script sent.
     return root.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -185,6 +185,40 @@ void put_announcements(Families& families, const std::vector<AnnouncementSnapsho
     }
 }
 
+struct NeighborMetric {
+    const char* name;
+    const char* help;
+    MetricType type;
+    double (*value)(const announce::NeighborSession&);
+};
+const NeighborMetric neighbor_metrics[] = {
+    {"bgp_session_up", "1 while the session with the neighbor is established", MetricType::Gauge,
+     [](const announce::NeighborSession& n) { return n.established() ? 1.0 : 0.0; }},
+    {"bgp_session_flaps_total", "Times that the session was lost", MetricType::Counter,
+     [](const announce::NeighborSession& n) { return number(n.flaps); }},
+    {"bgp_prefixes_told", "Service IPs that the neighbor is told of", MetricType::Gauge,
+     [](const announce::NeighborSession& n) { return number(n.told.size()); }},
+    {"bgp_prefixes_accepted", "Prefixes accepted from the neighbor; should be 0", MetricType::Gauge,
+     [](const announce::NeighborSession& n) { return number(n.accepted); }},
+    {"bgp_neighbor_problems", "What is not as it should be with the neighbor; status says it",
+     MetricType::Gauge,
+     [](const announce::NeighborSession& n) { return number(n.problems.size()); }},
+};
+
+void put_bgp(Families& families, const announce::DaemonState& state) {
+    put(families.add("bgp_daemon_answers", "1 while the routing daemon answers", MetricType::Gauge),
+        {{"daemon", state.daemon}}, state.answering ? 1 : 0);
+    put(families.add("bgp_daemon_well", "1 while it answers and nothing is wrong with it",
+                     MetricType::Gauge),
+        {{"daemon", state.daemon}}, state.answering && state.problem.empty() ? 1 : 0);
+    for (const NeighborMetric& metric : neighbor_metrics) {
+        MetricFamily& family = families.add(metric.name, metric.help, metric.type);
+        for (const announce::NeighborSession& each : state.neighbors)
+            put(family, {{"neighbor", each.address.to_string()}, {"description", each.description}},
+                metric.value(each));
+    }
+}
+
 }  // namespace
 
 std::string to_metrics(const Snapshot& snapshot) {
@@ -207,6 +241,7 @@ std::string to_metrics(const Snapshot& snapshot) {
 
     put_flows(families, snapshot.flows);
     put_announcements(families, snapshot.announcements);
+    if (snapshot.bgp) put_bgp(families, *snapshot.bgp);
     const auto single = [&](const char* name, const char* help, MetricType type, double value) {
         put(families.add(name, help, type), {}, value);
     };

@@ -45,6 +45,42 @@ TEST(Snapshot, JsonHoldsTheContractAndSurvivesBytesThatAreNoText) {
     EXPECT_EQ(json["config"]["last_error"], nullptr);
 }
 
+TEST(Snapshot, SaysWhatTheRoutingDaemonDoes) {
+    Snapshot snapshot = one_server();
+    EXPECT_EQ(nlohmann::json::parse(to_json(snapshot))["bgp"], nullptr);
+    EXPECT_EQ(to_metrics(snapshot).find("dnsdirector_bgp_"), std::string::npos);
+    announce::DaemonState& bgp = snapshot.bgp.emplace();
+    bgp.daemon = "BIRD";
+    bgp.answering = true;
+    for (const bool both : {false, true}) {
+        announce::NeighborSession& neighbor = bgp.neighbors.emplace_back();
+        neighbor.address = *IpAddress::parse(both ? "198.51.100.254" : "198.51.100.253");
+        neighbor.carries = {true, both};
+    }
+    announce::NeighborSession& second = bgp.neighbors[1];
+    second.session = "established";
+    second.flaps = 2;
+    second.told = {{snapshot.announcements[0].service_ip, 7, core::Communities{}, WallTime{}}};
+    second.problems = {"it lies"};
+    const auto json = nlohmann::json::parse(to_json(snapshot));
+    EXPECT_EQ(json["bgp"]["answering"], true);
+    EXPECT_EQ(json["bgp"]["neighbors"][0]["session"], "unknown");
+    EXPECT_EQ(json["bgp"]["neighbors"][0]["since"], nullptr);
+    EXPECT_EQ(json["bgp"]["neighbors"][1]["told"][0]["prefix"], "2001:db8::53/128");
+    EXPECT_EQ(json["bgp"]["neighbors"][1]["problems"][0], "it lies");
+    // Of an IPv6 service IP only the second one is told.
+    ASSERT_EQ(json["announcements"][0]["neighbors"].size(), 1U);
+    EXPECT_EQ(json["announcements"][0]["neighbors"][0]["address"], "198.51.100.254");
+    EXPECT_EQ(json["announcements"][0]["neighbors"][0]["told"], true);
+    EXPECT_EQ(json["announcements"][0]["neighbors"][0]["med"], 7);
+    const std::string metrics = to_metrics(snapshot);
+    for (const char* line :
+         {"dnsdirector_bgp_daemon_answers{daemon=\"BIRD\"} 1",
+          "dnsdirector_bgp_session_up{neighbor=\"198.51.100.253\",description=\"\"} 0",
+          "dnsdirector_bgp_session_flaps_total{neighbor=\"198.51.100.254\",description=\"\"} 2"})
+        EXPECT_NE(metrics.find(line), std::string::npos) << line << "\n" << metrics;
+}
+
 TEST(Snapshot, SaysHowAServiceIpIsAnnounced) {
     Snapshot snapshot = one_server();
     const auto json = [&] { return nlohmann::json::parse(to_json(snapshot)); };
