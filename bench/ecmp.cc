@@ -25,13 +25,13 @@ Group::Group(Hashing hashing, std::span<const Member> members)
 }
 
 Member Group::choose(std::uint32_t hash) const {
-    const std::uint64_t count = members_.size();
+    const auto count = static_cast<std::uint32_t>(members_.size());
     switch (hashing_.kind) {
         case Hashing::Kind::modulo: return members_[hash % count];
-        case Hashing::Kind::threshold: return members_[hash * count >> 32];
+        case Hashing::Kind::threshold: return members_[std::uint64_t{hash} * count >> 32];
         case Hashing::Kind::resilient: break;
     }
-    return buckets_[hash % buckets_.size()];
+    return buckets_[hash % static_cast<std::uint32_t>(buckets_.size())];
 }
 
 void Group::add(Member member) {

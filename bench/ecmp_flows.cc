@@ -45,7 +45,7 @@ core::Destination destination(Server server) {
 
 Servers first(std::uint32_t count) {
     Servers servers(count);
-    std::iota(servers.begin(), servers.end(), 0U);
+    std::iota(servers.begin(), servers.end(), Server{0});
     return servers;
 }
 
@@ -80,12 +80,12 @@ const char* name(Event event) {
 
 Table::Table(Choosing choosing, const Servers& servers) : choosing_(choosing), slots_(servers) {
     if (choosing != Choosing::maglev) return;
+    slots_.clear();
     std::vector<core::Destination> destinations;
     for (const Server server : servers)
         destinations.push_back(destination(server));
-    slots_ = core::maglev_table(destinations).slots;
-    for (Server& slot : slots_)
-        slot = servers[slot];
+    for (const std::uint32_t slot : core::maglev_table(destinations).slots)
+        slots_.push_back(servers[slot]);
 }
 
 Server Table::of(std::uint32_t hash, Member director) const {
@@ -115,7 +115,7 @@ std::vector<Flow> random_flows(std::size_t count, std::uint64_t seed) {
 
 std::vector<Past> pasts(std::uint32_t servers) {
     const Servers all = first(servers);
-    const Server one = servers / 2;
+    const auto one = static_cast<Server>(servers / 2);
     const Servers rest = without(all, {one});
     const Servers five{0, 2, 4, 6, 8};
     const std::uint32_t full = up_to_the_step(servers);
@@ -141,13 +141,13 @@ Directors::Directors(Choosing choosing, const Past& past)
         now_.emplace_back(choosing, without(past.now, {*past.unseen}));
     }
     for (const Server server : past.dead) {
-        if (server >= dead_.size()) dead_.resize(server + 1);
+        if (server >= dead_.size()) dead_.resize(server + 1U);
         dead_[server] = true;
     }
 }
 
 const Table& Directors::view(const std::vector<Table>& tables, Member director) const {
-    return tables[director / 2 % tables.size()];  // ranks are even, but of who joins
+    return tables.size() == 1 ? tables[0] : tables[director / 2 % 2];  // most ranks are even
 }
 
 Server Directors::home(const Flow& flow, Member director) const {

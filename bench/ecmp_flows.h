@@ -14,8 +14,8 @@
 
 namespace dnsdirector::ecmp {
 
-/// A server, by its number from 0.
-using Server = std::uint32_t;
+/// A server, by its number from 0. Short, so that tables stay in the cache.
+using Server = std::uint16_t;
 using Servers = std::vector<Server>;
 
 /// How a director chooses the server of a new flow; all but `maglev` are yardsticks.

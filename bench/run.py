@@ -48,6 +48,7 @@ PARTS = [
     Part("core", "decisions and tables, computed only", "core_bench", 180, root=False,
          json=("--benchmark_out={}", "--benchmark_out_format=json"),
          quick=("--benchmark_min_time=0.05",)),
+    Part("ecmp", "many directors behind ECMP, computed", "ecmp_simulation", 120, root=False),
     Part("ipvs", "large IPVS tables, next to ipvsadm", "ipvs_scale", 400, asked=True),
     Part("keepalived", "one classic file, next to keepalived", "versus_keepalived", 400,
          asked=True),
