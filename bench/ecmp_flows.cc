@@ -154,12 +154,11 @@ Server Directors::home(const Flow& flow, Member director) const {
     return view(opened_since_ ? now_ : before_, director).of(flow.director_hash, director);
 }
 
-Directors::Answer Directors::takes(const Flow& flow, Member director, bool fresh) const {
+Server Directors::takes(const Flow& flow, Member director, bool fresh) const {
     const Server now = view(now_, director).of(flow.director_hash, director);
-    if (!within_a_minute_ || fresh) return {now, false};
+    if (!within_a_minute_ || fresh) return now;
     const Server before = view(before_, director).of(flow.director_hash, director);
-    if (before == now || is_dead(before)) return {now, false};
-    return {before, true};
+    return is_dead(before) ? now : before;
 }
 
 // ---- what the routers do ---------------------------------------------------------
@@ -235,19 +234,15 @@ Ways ways(const std::vector<Flow>& flows, Hashing hashing, std::uint32_t directo
 
 namespace {
 
-/// Its first director has had all its packets, so it knows the flow, by its memory or its table.
+/// Its first director has had all its packets, and knows it by memory or by table. What
+/// another one may learn of it is no more than it does with it anyway.
 bool is_broken(const Flow& flow, std::size_t index, const Ways& ways, const Directors& directors,
                Server home) {
     const Member first = ways.moments[0][index];
-    std::optional<Member> learnt;
-    for (const std::vector<Member>& moment : ways.moments) {
+    return std::any_of(ways.moments.begin(), ways.moments.end(), [&](const auto& moment) {
         const Member director = moment[index];
-        if (director == first || director == learnt) continue;
-        const Directors::Answer answer = directors.takes(flow, director, director == ways.fresh);
-        if (answer.server != home) return true;
-        if (answer.learnt) learnt = director;
-    }
-    return false;
+        return director != first && directors.takes(flow, director, director == ways.fresh) != home;
+    });
 }
 
 }  // namespace

@@ -63,13 +63,9 @@ class Directors {
 public:
     Directors(Choosing choosing, const Past& past);
 
-    struct Answer {
-        Server server;
-        bool learnt;  ///< by the table before: remembered from now on
-    };
-    /// A packet, not a SYN, of a flow that `director` does not remember. `fresh`: it
+    /// The server of a packet, not a SYN, of a flow that `director` does not remember. `fresh`: it
     /// has just started, and knows no table before.
-    [[nodiscard]] Answer takes(const Flow& flow, Member director, bool fresh) const;
+    [[nodiscard]] Server takes(const Flow& flow, Member director, bool fresh) const;
     /// Where the flow was opened by way of `director`.
     [[nodiscard]] Server home(const Flow& flow, Member director) const;
     [[nodiscard]] bool any_dead() const { return !dead_.empty(); }
