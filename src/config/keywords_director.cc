@@ -157,6 +157,17 @@ const Keyword keywords[] = {
      .standard = "lo",
      .handle = [](const Call& c) { settings(c).service_interface = c.arguments.texts.front(); }},
     {.in = Block::director,
+     .name = "presence",
+     .kind = Kind::one_of,
+     .help = "Whether the director holds the service IPs always, while it runs; or VRRP moves them "
+             "between two machines, by the files in the run directory's `announce`",
+     .standard = "always",
+     .choices = "always when_active",
+     .handle =
+         [](const Call& c) {
+             settings(c).presence = static_cast<core::PresenceMode>(c.arguments.choices.front());
+         }},
+    {.in = Block::director,
      .name = "script_user",
      .kind = Kind::user,
      .help = "The user that runs scripts; without it keepalived_script where there is such a user, "

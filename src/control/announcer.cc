@@ -21,11 +21,8 @@ Announcer::Announcer(Engine& engine, std::function<Now()> clock)
     engine_.on_decided = [this](std::span<const std::uint32_t> services) { decided(services); };
 }
 
-void Announcer::adopt(const std::set<core::AnnouncedRoute>& routes) {
-    for (const core::RouteState state : core::route_states)
-        for (const auto& [service_ip, metric] : routes)
-            // The best of several: a change that was interrupted.
-            if (metric == core::metric_of(state)) adopted_.emplace(service_ip, state);
+void Announcer::adopt(const std::map<IpAddress, core::AnnouncementState>& states) {
+    adopted_.insert(states.begin(), states.end());
 }
 
 /// Called before the first decision about the new configuration. What it does not announce any
@@ -88,7 +85,7 @@ core::AnnouncementDecision Announcer::decide_one(Address& address, const Now& no
                       .policy = each.policy,
                       .withdrawn_by_operator = engine_.overrides().withdrawn.contains(service_ip),
                       .forwarding_refused = engine_.refused(),
-         .leaving = leaving(),
+                      .leaving = leaving(),
                       .draining_time = draining_time(configuration),
                       .before = each.decision,
                       .now = now.monotonic,
@@ -139,6 +136,20 @@ std::map<IpAddress, core::RouteState> Announcer::routes() const {
         if (const auto state = core::route_of(each.decision.state); state && each.told)
             wished.emplace(service_ip, *state);
     return wished;
+}
+
+std::map<IpAddress, core::AnnouncementState> Announcer::states() const {
+    std::map<IpAddress, core::AnnouncementState> states;
+    for (const auto& [service_ip, each] : addresses_)
+        states.emplace(service_ip, each.decision.state);
+    return states;
+}
+
+bool Announcer::silent() const {
+    const bool vrrp = engine_.configuration().director.presence == core::PresenceMode::when_active;
+    return std::none_of(addresses_.begin(), addresses_.end(), [&](const Address& address) {
+        return (address.second.told || vrrp) && core::route_of(address.second.decision.state);
+    });
 }
 
 void Announcer::leave() {

@@ -25,12 +25,12 @@ public:
     Announcer(const Announcer&) = delete;
     Announcer& operator=(const Announcer&) = delete;
 
-    /// What a predecessor left in the kernel; before the first configuration.
-    void adopt(const std::set<core::AnnouncedRoute>& routes);
+    /// What a predecessor left behind; before the first configuration.
+    void adopt(const std::map<IpAddress, core::AnnouncementState>& states);
     /// A clean stop: everything drains, and then goes.
     void leave();
-    /// Nothing is announced (any more).
-    [[nodiscard]] bool silent() const { return routes().empty(); }
+    /// Nothing is announced (any more), to nobody who follows.
+    [[nodiscard]] bool silent() const;
 
     /// Has the routes held anew, after others changed them.
     void hold_routes();
@@ -46,6 +46,8 @@ public:
         return found != addresses_.end() && found->second.told;
     }
     [[nodiscard]] std::vector<AnnouncementSnapshot> announcements() const;
+    /// Of every service IP.
+    [[nodiscard]] std::map<IpAddress, core::AnnouncementState> states() const;
     /// The routes that there shall be.
     [[nodiscard]] std::map<IpAddress, core::RouteState> routes() const;
 
@@ -77,7 +79,7 @@ private:
     std::function<Now()> clock_;
     std::map<IpAddress, ServiceIp> addresses_;
     std::vector<Address*> address_of_service_;  ///< parallel to the configuration's services
-    std::map<IpAddress, core::RouteState> adopted_;
+    std::map<IpAddress, core::AnnouncementState> adopted_;
     bool stopping_ = false;
     std::optional<TimePoint> next_change_;  ///< the earliest of all decisions
     std::optional<TimePoint> retry_at_;

@@ -125,6 +125,16 @@ void undrain(const Context& context, const ApiRequest& request, const Reply& rep
     set_drained(context, request, reply, false);
 }
 
+/// {"192.0.2.53": "announced", …}: for track scripts, which ask once a second.
+void announced(const Context& context, const ApiRequest&, const Reply& reply) {
+    context.post_to_loop([&commands = context.commands, reply] {
+        json states = json::object();
+        for (const auto& [service_ip, state] : commands.announced())
+            states[service_ip.to_string()] = core::to_string(state);
+        reply({200, text_of(states)});
+    });
+}
+
 void set_withdrawn(const Context& context, const ApiRequest& request, const Reply& reply,
                    bool withdrawn) {
     const json body = json::parse(request.body, nullptr, false);
@@ -186,10 +196,12 @@ using Paths = std::map<std::string, Path>;  // "METHOD /path"
 const Paths public_paths = {{"GET /metrics", metrics}, {"GET /healthz", healthz}};
 
 const Paths command_paths = {
-    {"GET /metrics", metrics},       {"GET /healthz", healthz}, {"GET /v1/status", status},
-    {"POST /v1/reload", reload},     {"POST /v1/plan", plan},   {"POST /v1/drain", drain},
-    {"POST /v1/undrain", undrain},   {"POST /v1/why", why},     {"POST /v1/withdraw", withdraw},
-    {"POST /v1/announce", announce},
+    {"GET /metrics", metrics},        {"GET /healthz", healthz},
+    {"GET /v1/status", status},       {"POST /v1/reload", reload},
+    {"POST /v1/plan", plan},          {"POST /v1/drain", drain},
+    {"POST /v1/undrain", undrain},    {"POST /v1/why", why},
+    {"POST /v1/withdraw", withdraw},  {"POST /v1/announce", announce},
+    {"GET /v1/announced", announced},
 };
 
 ApiHandler handler(const Paths& paths, Context context) {

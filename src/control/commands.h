@@ -35,6 +35,8 @@ public:
     /// What was matched; an error when nothing was.
     virtual Result<Drained> drain(const Target& target, bool drained) = 0;
     virtual Result<Drained> drain_all(bool drained) = 0;
+    /// How each service IP is announced.
+    virtual std::map<IpAddress, core::AnnouncementState> announced() = 0;
     /// The operator's word on a service IP: not to be announced, or again as its servers' health
     /// says. Returns how it is announced then; an error when it is no service IP.
     virtual Result<std::string> withdraw(const IpAddress& service_ip, bool withdrawn) = 0;

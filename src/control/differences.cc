@@ -275,6 +275,10 @@ void compare_service(const core::Configuration& present, const core::Service& wa
 std::vector<std::string> differences(const core::Configuration& present,
                                      const core::Configuration& next) {
     Lines lines;
+    if (present.director.presence != next.director.presence)
+        lines.push_back(fmt::format("director: presence {} -> {}",
+                                    to_string(present.director.presence),
+                                    to_string(next.director.presence)));
     if (present.director.service_interface != next.director.service_interface)
         lines.push_back(fmt::format("director: service_interface {} -> {}",
                                     present.director.service_interface,

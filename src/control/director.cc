@@ -62,7 +62,8 @@ Result<void> RunningDirector::start() {
     if (auto able = parts_.plane->check(first_configuration_); !able) return able;
     if (first_configuration_.bgp)
         if (auto ready = parts_.routes->ready(); !ready) return ready;
-    announcer_.adopt(parts_.routes->actual());
+    announcer_.adopt(core::states_of(parts_.routes->actual()));
+    announcer_.adopt(track_files_.read());
     engine_.set_overrides(parts_.overrides);
     if (auto forwarding = put_in_force(std::move(first_configuration_)); !forwarding) {
         // What a predecessor left goes on; what only we began goes again.
@@ -155,7 +156,10 @@ void RunningDirector::connect_announcements() {
     parts_.routes->on_new_device = [](int descriptor) {
         store_descriptor(announcements_name, descriptor);
     };
-    announcer_.hold = [this](const auto& wished) { return hold_routes(wished); };
+    announcer_.hold = [this](const auto& wished) {
+        hold_track_files();
+        return hold_routes(wished);
+    };
     announcer_.on_changed = [this](const IpAddress& service_ip, const core::AnnouncementDecision&,
                                    const core::AnnouncementDecision& after) {
         spdlog::info("{}/{} is {}{}{}", service_ip.to_string(), service_ip.host_prefix_length(),
@@ -179,6 +183,14 @@ bool RunningDirector::hold_routes(const std::map<IpAddress, core::RouteState>& w
         for (const std::string& line : *done)
             spdlog::debug("{}", line);
     return done.has_value();
+}
+
+/// Only where VRRP follows them.
+void RunningDirector::hold_track_files() {
+    if (engine_.configuration().director.presence == core::PresenceMode::always)
+        return track_files_.remove();
+    if (const auto done = track_files_.hold(announcer_.states()); !done)
+        spdlog::error("{}", done.error().message);
 }
 
 /// What others did to our routes and their interface is undone.
@@ -216,9 +228,10 @@ Result<void> RunningDirector::put_in_force(core::Configuration configuration) {
 void RunningDirector::hold_service_ips() {
     const core::Configuration& configuration = engine_.configuration();
     std::vector<IpAddress> addresses;
-    // A director that only checks and announces sits on the real server, where
-    // the address is its owner's business.
-    if (configuration.director.dataplane != core::DataPlaneKind::none) {
+    // A director that only checks and announces sits on the real server, where the address is
+    // its owner's business, as it is VRRP's where that moves it.
+    if (configuration.director.dataplane != core::DataPlaneKind::none &&
+        configuration.director.presence == core::PresenceMode::always) {
         std::set<IpAddress> unique;
         for (const core::Service& service : configuration.services)
             if (service.key.fwmark == 0) unique.insert(service.key.address);
@@ -370,6 +383,7 @@ void RunningDirector::restore_run_dir() {
     if (!(engine_.overrides() == core::Overrides{}) && !std::filesystem::exists(overrides, ignored))
         if (auto saved = save_overrides(overrides, engine_.overrides()); !saved)
             spdlog::error("{}", saved.error().message);
+    if (track_files_.lost()) hold_track_files();
     api_.restore_unix();
 }
 

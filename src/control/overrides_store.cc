@@ -53,7 +53,8 @@ Result<core::Overrides> load_overrides(const std::string& path) {
 }
 
 Result<void> save_overrides(const std::string& path, const core::Overrides& overrides) {
-    json root = {{"all_drained", overrides.all_drained}, {"drained", json::array()},
+    json root = {{"all_drained", overrides.all_drained},
+                 {"drained", json::array()},
                  {"withdrawn", json::array()}};
     for (const core::DrainKey& key : overrides.drained)
         root["drained"].push_back({{"cluster", key.cluster},

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "announce/presence.h"
+#include "announce/track_files.h"
 #include "control/announcer.h"
 #include "control/api_server.h"
 #include "control/commands.h"
@@ -48,6 +49,7 @@ public:
           run_dir_(run_dir),
           parts_(std::move(parts)),
           presence_(*parts_.netlink, run_dir.file("addresses")),
+          track_files_(run_dir.file("announce")),
           engine_(*parts_.plane, *parts_.prober, [] { return Now{monotonic_now(), wall_now()}; }),
           announcer_(engine_, [] { return Now{monotonic_now(), wall_now()}; }),
           first_configuration_(std::move(configuration)),
@@ -69,6 +71,9 @@ public:
     Result<std::vector<std::string>> plan(const config::Loaded& loaded) override;
     Result<Drained> drain(const Target& target, bool drained) override;
     Result<Drained> drain_all(bool drained) override;
+    std::map<IpAddress, core::AnnouncementState> announced() override {
+        return announcer_.states();
+    }
     Result<std::string> withdraw(const IpAddress& service_ip, bool withdrawn) override;
     Result<Standings> why(const Target& target) override;
     std::vector<FlowAnswer> follow(const FlowQuestion& question) override {
@@ -82,6 +87,7 @@ private:
     Result<void> put_in_force(core::Configuration configuration);
     void hold_service_ips();
     void connect_announcements();
+    void hold_track_files();
     bool hold_routes(const std::map<IpAddress, core::RouteState>& wished);
     void mend_routes();
     Result<void> override_with(core::Overrides overrides);
@@ -103,6 +109,7 @@ private:
     RunDir& run_dir_;
     Parts parts_;
     announce::Presence presence_;
+    announce::TrackFiles track_files_;
     Engine engine_;
     Announcer announcer_;
     core::Configuration first_configuration_;

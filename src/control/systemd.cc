@@ -33,23 +33,35 @@ using Bus = std::unique_ptr<sd_bus, CloseBus>;
 using Message = std::unique_ptr<sd_bus_message, FreeMessage>;
 using Text = std::unique_ptr<char, FreeText>;
 
-/// The bus of the systemd that runs us: the system's or a user's.
-Bus open_bus() {
+/// A connection to the manager itself, which is there without a message bus, too: its socket lies
+/// beside the one that it is notified by.
+Bus open_private_socket() {
+    const std::string notify = std::getenv("NOTIFY_SOCKET");
+    const auto slash = notify.rfind('/');
+    if (slash == std::string::npos) return nullptr;
+    const std::string address = "unix:path=" + notify.substr(0, slash) + "/private";
+    sd_bus* bus = nullptr;
+    if (sd_bus_new(&bus) < 0) return nullptr;
+    Bus owned(bus);
+    if (sd_bus_set_address(bus, address.c_str()) < 0 || sd_bus_start(bus) < 0) return nullptr;
+    return owned;
+}
+
+/// The message bus of the systemd that runs us: the system's or a user's.
+Bus open_message_bus() {
     char* unit = nullptr;
     const bool of_a_user = sd_pid_get_user_unit(0, &unit) >= 0;
     const Text owned(unit);
     sd_bus* bus = nullptr;
     const int opened = of_a_user ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus);
-    if (opened < 0) return nullptr;
-    sd_bus_set_method_call_timeout(bus, bus_patience_us);
-    return Bus(bus);
+    return Bus(opened < 0 ? nullptr : bus);
 }
 
 std::string own_unit_path(sd_bus* bus) {
     sd_bus_message* reply = nullptr;
     const int called = sd_bus_call_method(bus, systemd, "/org/freedesktop/systemd1",
                                           "org.freedesktop.systemd1.Manager", "GetUnitByPID",
-                                          nullptr, &reply, "u", 0U);
+                                          nullptr, &reply, "u", static_cast<unsigned>(getpid()));
     const Message owned(reply);
     const char* path = nullptr;
     if (called < 0 || sd_bus_message_read(reply, "o", &path) < 0) return "";
@@ -123,11 +135,16 @@ std::optional<Nanoseconds> watchdog_interval() {
 
 bool restart_is_queued() {
     if (std::getenv("NOTIFY_SOCKET") == nullptr) return false;
-    const Bus bus = open_bus();
-    if (!bus) return false;
-    const std::string unit = own_unit_path(bus.get());
-    const std::string job = unit.empty() ? "" : job_path(bus.get(), unit);
-    return !job.empty() && job_type(bus.get(), job) == "restart";
+    for (const auto open : {open_private_socket, open_message_bus}) {
+        const Bus bus = open();
+        if (!bus) continue;
+        sd_bus_set_method_call_timeout(bus.get(), bus_patience_us);
+        const std::string unit = own_unit_path(bus.get());
+        if (unit.empty()) continue;
+        const std::string job = job_path(bus.get(), unit);
+        return !job.empty() && job_type(bus.get(), job) == "restart";
+    }
+    return false;
 }
 
 }  // namespace dnsdirector::control

@@ -164,16 +164,25 @@ AnnouncementDecision decide(const AnnouncementInput& input) {
     return decision;
 }
 
-AnnouncementDecision adopted(RouteState state, TimePoint now, WallTime wall_now) {
+AnnouncementDecision adopted(AnnouncementState state, TimePoint now, WallTime wall_now) {
     AnnouncementDecision decision;
-    decision.state = static_cast<AnnouncementState>(state);
-    decision.reason = "as it was left in the kernel";
+    decision.state = state;
+    decision.reason = "as a predecessor left it";
     decision.since = now;
     decision.wall_since = wall_now;
     // One that was draining was well.
-    decision.by_health = state == RouteState::draining ? AnnouncementState::announced
-                                                       : static_cast<AnnouncementState>(state);
+    decision.by_health =
+        state == AnnouncementState::draining ? AnnouncementState::announced : state;
     return decision;
+}
+
+std::map<IpAddress, AnnouncementState> states_of(const std::set<AnnouncedRoute>& routes) {
+    std::map<IpAddress, AnnouncementState> states;
+    for (const RouteState state : route_states)
+        for (const auto& [service_ip, metric] : routes)
+            if (metric == metric_of(state))
+                states.emplace(service_ip, static_cast<AnnouncementState>(state));
+    return states;
 }
 
 std::vector<RouteChange> diff(const std::set<AnnouncedRoute>& actual,

@@ -84,14 +84,19 @@ struct AnnouncementInput {
 /// - Whoever leaves is draining for `draining_time`, and then withdrawn.
 [[nodiscard]] AnnouncementDecision decide(const AnnouncementInput& input);
 
-/// What a predecessor left in the kernel: the next decision begins there.
-[[nodiscard]] AnnouncementDecision adopted(RouteState state, TimePoint now, WallTime wall_now);
+/// What a predecessor left behind: the next decision begins there.
+[[nodiscard]] AnnouncementDecision adopted(AnnouncementState state, TimePoint now, WallTime wall_now);
 
 // ---- routes ------------------------------------------------------------------------------
 
 /// A service IP's route in the kernel by its metric. Of one service IP there may be several:
 /// while its state changes, and when somebody else added one.
 using AnnouncedRoute = std::pair<IpAddress, std::uint32_t>;
+
+/// The state of each service IP that these routes stand for; the best of several, which an
+/// interrupted change left. Metrics that are no state's are passed over.
+[[nodiscard]] std::map<IpAddress, AnnouncementState> states_of(
+    const std::set<AnnouncedRoute>& routes);
 
 struct RouteChange {
     bool add = false;  ///< else it is removed

@@ -83,7 +83,7 @@ void Writer::command(std::size_t depth, std::string_view name,
 
 void Writer::director(const DirectorSettings& settings) {
     const auto& [dataplane, interfaces, xdp_mode, other_directors, tunnel_sources,
-                 service_interface, script_user, drain_time, hooks, http_listen, limits] = settings;
+                 service_interface, presence, script_user, drain_time, hooks, http_listen, limits] = settings;
     const auto& [services, real_servers, slots, flows] = limits;
     const DirectorSettings standard;
     Parts parts;
@@ -96,6 +96,7 @@ void Writer::director(const DirectorSettings& settings) {
         parts.add_if(true, "tunnel_source {}/{}", address.to_string(), length);
     parts.add_if(service_interface != standard.service_interface, "service_interface {}",
                  quoted(service_interface));
+    parts.add_if(presence != standard.presence, "presence {}", to_string(presence));
     parts.add_if(!script_user.empty(), "script_user {}", quoted(script_user));
     parts.add_if(drain_time != standard.drain_time, "drain_time {}", to_text(drain_time));
     parts.add_if(!hooks, "hooks off");

@@ -36,6 +36,10 @@ std::string_view to_string(DataPlaneKind kind) {
     return "";
 }
 
+std::string_view to_string(PresenceMode mode) {
+    return mode == PresenceMode::always ? "always" : "when_active";
+}
+
 std::string_view to_string(XdpMode mode) {
     switch (mode) {
         case XdpMode::automatic: return "auto";

@@ -185,6 +185,13 @@ struct Prefix {
     friend bool operator==(const Prefix&, const Prefix&) = default;
 };
 
+/// Who holds the service IPs as addresses.
+enum class PresenceMode : std::uint8_t {
+    always,       ///< the director, while it runs
+    when_active,  ///< VRRP, on the one machine that is active; it follows our track files
+};
+[[nodiscard]] std::string_view to_string(PresenceMode mode);  ///< "always", "when_active"
+
 struct DirectorSettings {
     DataPlaneKind dataplane = DataPlaneKind::xdp;
     std::vector<std::string> interfaces;  ///< where clients' packets arrive
@@ -192,6 +199,7 @@ struct DirectorSettings {
     std::vector<IpAddress> other_directors;  ///< on the same networks; their frames stay here
     std::vector<Prefix> tunnel_sources;      ///< at most one of each family
     std::string service_interface = "lo";    ///< holds the service IPs
+    PresenceMode presence = PresenceMode::always;
     std::string
         script_user;  ///< "": keepalived_script if there is such a user, else the director's
     Nanoseconds drain_time{0};            ///< forwarding lingers this long at a clean stop

@@ -44,7 +44,8 @@ def test_a_reload_keeps_the_counters_of_servers_that_stay(lab, plane):
         counting.expect(result.counts())
         director.reload(config({"s1": 5, "s3": 1}, plane))
         director.wait_states(s3="up")
-        counting.expect({"s1": result.counts()["s1"], "s3": 0})
+        # IPVS may take s3, of a test before, out of its trash, with what it got last.
+        counting.expect({"s1": result.counts()["s1"]} | ({} if counting.lags else {"s3": 0}))
         assert director.service(**where)["counters"]["packets"] - total == 1000
 
 

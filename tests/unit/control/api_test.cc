@@ -17,6 +17,9 @@ public:
         return tl::unexpected(Error{unknown_target(target)});
     }
     Result<Drained> drain_all(bool) override { return Drained{}; }
+    std::map<IpAddress, core::AnnouncementState> announced() override {
+        return {{*IpAddress::parse("192.0.2.53"), core::AnnouncementState::degraded}};
+    }
     Result<std::string> withdraw(const IpAddress&, bool) override {
         return tl::unexpected(Error{"refused"});
     }
@@ -36,6 +39,18 @@ ApiReply ask(const std::string& method, const std::string& path, const std::stri
     command_handler(director, [](const std::function<void()>& work) { work(); })(
         {method, path, body}, [&answer](ApiReply reply) { answer = std::move(reply); });
     return answer;
+}
+
+TEST(Api, SaysHowEachServiceIpIsAnnounced) {
+    EXPECT_EQ(ask("GET", "/v1/announced").body, "{\"192.0.2.53\":\"degraded\"}");
+}
+
+TEST(Api, WantsAServiceIpThatIsAnAddress) {
+    for (const char* body :
+         {"", "{}", "{\"service_ip\": 7}", "{\"service_ip\": \"192.0.2.53:53\"}"})
+        for (const char* path : {"/v1/withdraw", "/v1/announce"})
+            EXPECT_EQ(ask("POST", path, body).status, 400) << body;
+    EXPECT_EQ(ask("POST", "/v1/withdraw", "{\"service_ip\": \"192.0.2.53\"}").status, 404);
 }
 
 TEST(Api, AnswersBytesThatAreNoTextWithAnError) {

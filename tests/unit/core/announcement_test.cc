@@ -115,7 +115,7 @@ TEST(Announcement, stays_while_a_server_that_a_reload_added_is_not_judged_yet) {
 
 TEST(Announcement, that_a_predecessor_left_stays_until_all_is_known) {
     Announced it;
-    it.decision = adopted(RouteState::degraded, it.now, it.udp.wall());
+    it.decision = adopted(degraded, it.now, it.udp.wall());
     for (std::size_t i = 0; i < 4; ++i)
         it.udp.unknown(i, Untested::out);
     EXPECT_EQ(it.decide(), degraded);
@@ -126,7 +126,7 @@ TEST(Announcement, that_a_predecessor_left_stays_until_all_is_known) {
 
 TEST(Announcement, that_a_predecessor_left_goes_when_nobody_is_well) {
     Announced it;
-    it.decision = adopted(RouteState::announced, it.now, it.udp.wall());
+    it.decision = adopted(announced, it.now, it.udp.wall());
     it.all_down(it.udp);
     EXPECT_EQ(it.decide(), withdrawn);
     it.all_up(it.udp);
@@ -257,6 +257,13 @@ TEST(Announcement, that_was_withdrawn_is_not_told_of_again_by_draining) {
     it.decide();
     it.all_up(it.udp);
     EXPECT_EQ(it.after(100s), withdrawn);
+}
+
+TEST(AnnouncementRoutes, stand_for_states) {
+    const IpAddress a = address("192.0.2.53");
+    const IpAddress b = address("2001:db8::53");
+    EXPECT_EQ(states_of({{a, 1}, {a, 100}, {b, 2}, {b, 7}}),
+              (std::map<IpAddress, AnnouncementState>{{a, announced}, {b, degraded}}));
 }
 
 TEST(AnnouncementRoutes, differ_by_additions_first) {

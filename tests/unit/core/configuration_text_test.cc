@@ -70,6 +70,7 @@ TEST(ConfigurationText, DiffersWhereverTheConfigurationDoes) {
         [](Configuration& c) { c.director.interfaces = {"eth0' 'eth1"}; },
         [](Configuration& c) { c.director.xdp_mode = XdpMode::native; },
         [](Configuration& c) { c.director.service_interface = "dummy0"; },
+        [](Configuration& c) { c.director.presence = PresenceMode::when_active; },
         [](Configuration& c) { c.director.script_user = "nobody"; },
         [](Configuration& c) { c.director.drain_time = Seconds{1}; },
         [](Configuration& c) { c.director.http_listen = Endpoint::parse("127.0.0.1:9153"); },

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two directors, two core routers of two makes: who carries the load, what is lost when a director
+stops, drains, dies or is unplugged, and what the routers are told (lab/redundancy.py)."""
+
+import datetime
+import os
+import re
+import signal
+import time
+
+import pytest
+from lab import figures, wait_for
+from lab.redundancy import CORES, MEDS, SECOND, V4, V6, Site
+from lab.system import stretched
+
+RATE = 2000
+
+
+@pytest.fixture(scope="module", params=["bird", "frr"])
+def site(request, can_route):
+    with Site(request.param) as site:
+        yield site
+
+
+def note(site, text: str):
+    figures.note(f"redundancy, {site.make} as the client's router: {text}")
+
+
+def lost_ms(result) -> float:
+    """How much of the traffic was lost, as time at the load's rate."""
+    return result.failed * 1000 / RATE
+
+
+def log_time(member, pattern: str) -> float:
+    """When the last line was logged that fits."""
+    lines = [line for line in member.director.read_log().splitlines() if re.search(pattern, line)]
+    return datetime.datetime.fromisoformat(lines[-1].split()[0]).timestamp()
+
+
+class Wire:
+    """Packets of BGP that are more than keepalives, as they leave a director."""
+
+    def __init__(self, site, member):
+        self.log = site.lab.path(f"wire-{time.monotonic_ns()}")
+        self.process = member.host.start("tcpdump", [
+            "tcpdump", "-i", "eth0", "-tt", "-n", "-l", "-U", "--immediate-mode",
+            f"(src host {member.v4} or src host {member.v6}) and tcp port 179 and greater 90"],
+            self.log)
+        wait_for("tcpdump", lambda: "listening" in self.text())
+
+    def text(self) -> str:
+        if not os.path.exists(self.log):
+            return ""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def stop(self) -> list:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(stretched(10))
+        return [float(t) for t in re.findall(r"^(\d+\.\d+) ", self.text(), re.M)]
+
+
+def test_each_service_ip_goes_where_it_is_preferred(site):
+    site.wait_usual()
+    for address in (V4, SECOND):
+        carrier = site.a if address == V4 else site.b
+        before = {m.name: m.packets(address) for m in site.members.values()}
+        result = site.load(address, rate=RATE, count=RATE).start().finish()
+        assert result.failed == 0, result
+        wait_for("the counters", lambda: carrier.packets(address) - before[carrier.name] >= RATE)
+        other = site.b if carrier is site.a else site.a
+        assert other.packets(address) == before[other.name]
+        assert site.ask_from_core2(address)
+
+
+def test_nothing_but_the_service_ips_is_told_or_taken(site):
+    wanted = {f"{a}/{128 if ':' in a else 32}" for a in MEDS}
+    for name in CORES:
+        assert site.cores[name].prefixes() == wanted
+    for member in site.members.values():
+        assert member.bird.prefixes() == set()
+        for neighbor in member.director.status()["bgp"]["neighbors"]:
+            assert neighbor["session"] == "established" and neighbor["accepted"] == 0
+
+
+def test_anycast_shares_the_load_and_tcp_flows_survive_the_loss_of_a_director(site):
+    before = {m.name: m.packets(V6) for m in site.members.values()}
+    result = site.load(V6, rate=RATE, count=2 * RATE).start().finish()
+    assert result.failed == 0, result
+    shares = {m.name: m.packets(V6) - before[m.name] for m in site.members.values()}
+    assert min(shares.values()) > RATE / 4, shares
+    connections = 200
+    with site.lab.flows(V6, connections=connections, every_ms=100, seconds=60) as flows:
+        wait_a_moment(1)
+        site.a.stop()
+        site.wait_at(V6, "b")
+        assert site.a.director.process.wait(stretched(20)) == 0
+        wait_a_moment(1)
+        broken = len(flows.stop()["broken"])
+    note(site, f"anycast, shares of two directors {shares}; one stops: {connections - broken} of "
+               f"{connections} TCP connections survive")
+    site.a.director.start()
+    site.wait_usual()
+    assert broken == 0
+
+
+def wait_a_moment(seconds: float):
+    time.sleep(stretched(seconds))
+
+
+def test_a_director_without_servers_hands_over_and_takes_back_without_loss(site):
+    wire = Wire(site, site.a)
+    with site.load(rate=RATE, seconds=60) as load:
+        load.sleep_until(0.3)
+        site.blind(site.a)
+        try:
+            site.a.wait_state("withdrawn")
+            site.wait_at(V4, "b")
+            load.sleep(0.3)
+        finally:
+            site.see(site.a)
+        down = log_time(site.a, rf"{re.escape(V4)}/32 is withdrawn")
+        site.wait_at(V4, "a")
+        up = log_time(site.a, rf"{re.escape(V4)}/32 is announced")
+        load.sleep(0.5)
+        result = load.stop().finish()
+    sent = wire.stop()
+    # The log's time has milliseconds, and the line is written when the kernel was told.
+    after = [min((t - moment for t in sent if t >= moment - 0.05), default=None)
+             for moment in (down, up)]
+    assert None not in after, (sent, down, up)
+    table_us = site.a.director.status()["engine"]["last_verdict_to_table_us"]
+    note(site, f"BIRD sends the withdrawal {after[0] * 1000:.1f} ms and the announcement "
+               f"{after[1] * 1000:.1f} ms after the kernel's route (resolution 1 ms; from verdict "
+               f"to kernel {table_us / 1000:.1f} ms); {result.failed} of {result.sent} lost")
+    assert max(after) < stretched(0.2), after
+    assert result.failed == 0, result
+    site.wait_usual()
+
+
+def stop_and_start(site):
+    site.a.stop()
+    site.wait_at(V4, "b")
+    assert site.a.director.process.wait(stretched(20)) == 0
+    site.a.director.start()
+
+
+def drain_and_back(site):
+    site.a.director.command("drain", "--all")
+    site.wait_at(V4, "b")
+    site.a.wait_state("withdrawn")
+    site.a.director.command("undrain", "--all")
+
+
+def upgrade(site):
+    before = site.a.director.status()["started_at"]
+    site.a.director.process.send_signal(signal.SIGUSR2)
+    wait_for("the new program", lambda: site.a.director.status()["started_at"] != before, 20)
+
+
+def reload(site):
+    for _ in range(5):
+        site.a.director.reload()
+
+
+def withdraw_and_announce(site):
+    site.a.director.command("withdraw", V4)
+    site.wait_at(V4, "b")
+    site.a.director.command("announce", V4)
+
+
+@pytest.mark.parametrize("deed", [stop_and_start, drain_and_back, upgrade, reload,
+                                  withdraw_and_announce])
+def test_what_an_operator_does_loses_nothing(site, deed):
+    with site.load(rate=RATE, seconds=90) as load:
+        load.sleep_until(0.3)
+        deed(site)
+        site.wait_at(V4, "a", timeout=60)
+        load.sleep(0.5)
+        result = load.stop().finish()
+    note(site, f"{deed.__name__}: {result.failed} of {result.sent} lost at {RATE}/s")
+    assert result.failed == 0, result
+    site.wait_usual()
+
+
+def test_kill_9_without_systemd_is_a_withdrawal(site):
+    with site.load(rate=RATE, seconds=60) as load:
+        load.sleep_until(0.3)
+        site.a.director.kill9()
+        site.wait_at(V4, "b")
+        load.sleep(0.3)
+        site.a.director.start()
+        site.wait_at(V4, "a")
+        load.sleep(0.3)
+        result = load.stop().finish()
+    # The kernel forwards on meanwhile.
+    note(site, f"kill -9 of a director without systemd, and a new start: {result.failed} of "
+               f"{result.sent} lost at {RATE}/s")
+    assert result.failed == 0, result
+    site.wait_usual()
+
+
+def test_kill_9_of_the_routing_daemon(site):
+    with site.load(rate=RATE, seconds=60) as load:
+        load.sleep_until(0.3)
+        site.a.bird.stop()
+        site.wait_at(V4, "b")
+        load.sleep(0.5)
+        result = load.stop().finish()
+    note(site, f"kill -9 of the director's BIRD: {lost_ms(result):.0f} ms of traffic lost")
+    assert lost_ms(result) <= stretched(200), result
+    wait_for("the director to say so",
+             lambda: not site.a.director.status()["bgp"]["answering"], 5)
+    site.a.start_bird()
+    site.wait_usual()
+
+
+@pytest.mark.parametrize("make", ["bird", "frr"])
+def test_an_unplugged_director_is_noticed_by_bfd(can_route, make):
+    with Site(make, bfd=True) as site:
+        with site.load(rate=RATE, seconds=60) as load:
+            load.sleep_until(0.5)
+            site.unplug(site.a)
+            wait_for("the client's router to turn to b",
+                     lambda: site.next_hops(V4) == {"b"}, 20)
+            load.sleep(0.5)
+            result = load.stop().finish()
+        note(site, f"a director is unplugged, BFD 100 ms x 3: {lost_ms(result):.0f} ms of traffic "
+                   "lost")
+        # 500 ms is what is promised of a machine that has time.
+        assert lost_ms(result) <= stretched(1500), result
+        site.plug(site.a)
+        site.wait_usual()
