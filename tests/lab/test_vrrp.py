@@ -51,10 +51,11 @@ class Machine:
 
     def __init__(self, lab, name: str):
         self.name = name
-        # The other machine's XDP program would need one on the switch's end, too.
+        others = " ".join(next(own for peer, own in PEERS.items() if peer != name))
         config = (director_block(mode="generic", extra="    presence when_active\n    drain_time 5s\n"
-                                 f"    other_directors {' '.join(PEERS['director2'])}\n")
-                  + cluster({server: 1 for server in SERVERS}, check=FAST_CHECK))
+                                 f"    other_directors {others}\n")
+                  + cluster({server: 1 for server in SERVERS}, check=FAST_CHECK.replace(
+                      " ".join(PEERS["director"]), " ".join(PEERS[name]))))
         self.director = Director(lab, config, name=f"vrrp-{name}")
         self.host = self.director.host = lab.host(name)
         self.track = os.path.join(self.director.run_dir, "announce")
