@@ -218,6 +218,9 @@ def test_kill_9_of_the_routing_daemon(site):
 @pytest.mark.parametrize("make", ["bird", "frr"])
 def test_an_unplugged_director_is_noticed_by_bfd(can_route, make):
     with Site(make, bfd=True) as site:
+        # It begins slowly (RFC 5880, 6.8.3): a session comes up after the routes do.
+        wait_for("BFD with both routers", lambda: site.a.bird.ask(
+            "show", "bfd", "sessions").count(" Up ") == 4, 30, 0.1)
         with site.load(rate=RATE, seconds=60) as load:
             load.sleep_until(0.5)
             site.unplug(site.a)

@@ -350,6 +350,17 @@ Result<std::vector<std::uint64_t>> sum_per_cpu(int fd, std::uint32_t count, std:
     return sums;
 }
 
+Result<std::uint64_t> first_word_per_cpu(int fd, std::uint32_t index, std::size_t words) {
+    const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
+    std::vector<std::uint64_t> values(words * cpus);
+    if (bpf_map_lookup_elem(fd, &index, values.data()) != 0)
+        return fail_errno("cannot read a BPF counter", errno);
+    std::uint64_t sum = 0;
+    for (std::size_t cpu = 0; cpu < cpus; ++cpu)
+        sum += values[cpu * words];
+    return sum;
+}
+
 Result<void> clear_per_cpu(int fd, std::uint32_t index, std::size_t words) {
     const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
     const std::vector<std::uint64_t> zeros(words * cpus);

@@ -176,6 +176,9 @@ private:
 /// elements are `words` 64-bit words: element i at result[i * words].
 [[nodiscard]] Result<std::vector<std::uint64_t>> sum_per_cpu(int fd, std::uint32_t count,
                                                              std::size_t words);
+/// Of one element, the first word only.
+[[nodiscard]] Result<std::uint64_t> first_word_per_cpu(int fd, std::uint32_t index,
+                                                       std::size_t words);
 /// Sets an element of a per-CPU array to zero on all CPUs.
 Result<void> clear_per_cpu(int fd, std::uint32_t index, std::size_t words);
 

@@ -89,6 +89,7 @@ private:
     Result<Range> write_records(Entry& entry, std::uint32_t count);
     Result<Range> write_slots(const core::Table& table);
     [[nodiscard]] bool remembers(const core::ServiceKey& key) const;
+    [[nodiscard]] bool has_served(const Entry& entry) const;
     bool mark_moves(const MirrorService& service, Range records, Range blocks,
                     std::uint32_t length);
     void retire(Entry& entry, bool moves, TimePoint now);

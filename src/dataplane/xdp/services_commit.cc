@@ -38,7 +38,8 @@ Result<void> Services::commit(Entry& entry, TimePoint now) {
         return keep_old(blocks.error());
     }
     const auto length = static_cast<std::uint32_t>(table->slots.size());
-    retire(entry, remembers(key) && mark_moves(service, *records, *blocks, length), now);
+    const bool may_move = remembers(key) && has_served(entry);
+    retire(entry, may_move && mark_moves(service, *records, *blocks, length), now);
     put_in_force(entry, *records, *blocks, length);
     rest(now);
     if (visible_[service.record]) return {};

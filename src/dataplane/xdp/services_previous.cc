@@ -22,6 +22,19 @@ bool Services::remembers(const core::ServiceKey& key) const {
     return maps_->remembers_flows() && key.protocol == Protocol::tcp;
 }
 
+/// Whether any packet was forwarded for the service, so that there may be flows. A director that
+/// has just started gets its servers one by one; flows that come to it later, from another
+/// director, are to be sent by the table that both have, not by one of those steps.
+bool Services::has_served(const Entry& entry) const {
+    const auto& [key, service] = entry;
+    const auto& before = maps_->base().counts().services;
+    if (const auto found = before.find(key); found != before.end() && found->second.packets != 0)
+        return true;
+    const auto packets = first_word_per_cpu(maps_->fd(MapId::service_states), service.record,
+                                            sizeof(abi::service_state) / sizeof(std::uint64_t));
+    return !packets || *packets != 0;
+}
+
 /// Marks the slots of the new table whose flows may be with another server than
 /// the one that now stands there. Whether this change moves any.
 bool Services::mark_moves(const MirrorService& service, Range records, Range blocks,

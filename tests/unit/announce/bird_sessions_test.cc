@@ -9,7 +9,7 @@
 namespace dnsdirector::announce {
 namespace {
 
-using replies::ip;
+using replies::parsed;
 
 std::string said_by_bird(const std::string& name) {
     return bird_reply(replies::reply(name))->text;
@@ -87,9 +87,9 @@ TEST(BirdSessions, AcceptedPrefixesAreCounted) {
 
 TEST(BirdSessions, Bfd) {
     const auto states = bird_bfd(said_by_bird("bird_bfd"));
-    EXPECT_EQ(states, (std::map<IpAddress, std::string>{{ip("203.0.113.251"), "up"},
-                                                        {ip("203.0.113.252"), "down"},
-                                                        {ip("2001:db8:1::fb"), "up"}}));
+    EXPECT_EQ(states, (std::map<IpAddress, std::string>{{parsed("203.0.113.251"), "up"},
+                                                        {parsed("203.0.113.252"), "down"},
+                                                        {parsed("2001:db8:1::fb"), "up"}}));
 }
 
 TEST(BirdSessions, WhatANeighborWasTold) {
@@ -97,13 +97,13 @@ TEST(BirdSessions, WhatANeighborWasTold) {
     bird_told(said_by_bird("bird_told"), at(5, 10, 54, 344154), report);
     ASSERT_EQ(report.routes.size(), 3U);
     EXPECT_EQ(report.strangers, std::vector<std::string>{});
-    EXPECT_EQ(report.routes[0].prefix, ip("192.0.2.54"));
+    EXPECT_EQ(report.routes[0].prefix, parsed("192.0.2.54"));
     EXPECT_EQ(report.routes[0].med, 1001U);
     EXPECT_EQ(report.routes[0].communities, core::Communities{});
     EXPECT_EQ(report.routes[0].age, Microseconds{344154 - 222604});
     EXPECT_EQ(report.routes[1].med, 0U);
     EXPECT_EQ(report.routes[1].communities->to_string(), "64512:1 64512:1:1");
-    EXPECT_EQ(report.routes[2].prefix, ip("2001:db8::53"));
+    EXPECT_EQ(report.routes[2].prefix, parsed("2001:db8::53"));
     EXPECT_EQ(report.routes[2].med, 9U);
     EXPECT_EQ(report.routes[2].communities->to_string(), "65535:0");
 

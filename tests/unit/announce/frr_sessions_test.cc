@@ -8,11 +8,11 @@
 namespace dnsdirector::announce {
 namespace {
 
-using replies::ip;
+using replies::parsed;
 using replies::reply;
 
 TEST(FrrSessions, ASessionThatIsUp) {
-    const auto report = frr_neighbor(reply("frr_neighbor"), ip("203.0.113.251"));
+    const auto report = frr_neighbor(reply("frr_neighbor"), parsed("203.0.113.251"));
     ASSERT_TRUE(report);
     EXPECT_TRUE(report->known);
     EXPECT_EQ(report->session, "established");
@@ -26,7 +26,7 @@ TEST(FrrSessions, ASessionThatIsUp) {
 }
 
 TEST(FrrSessions, ASessionThatIsShutDown) {
-    const auto report = frr_neighbor(reply("frr_neighbor_shut"), ip("203.0.113.252"));
+    const auto report = frr_neighbor(reply("frr_neighbor_shut"), parsed("203.0.113.252"));
     ASSERT_TRUE(report);
     EXPECT_EQ(report->session, "down");
     EXPECT_EQ(report->last_error, "shut down by FRR's configuration");
@@ -37,7 +37,7 @@ TEST(FrrSessions, ASessionThatIsShutDown) {
 
 TEST(FrrSessions, ANeighborThatIsNotThere) {
     for (const char* said : {"{}", "{\n  \"bgpNoSuchNeighbor\":true\n}\n"}) {
-        const auto report = frr_neighbor(said, ip("203.0.113.251"));
+        const auto report = frr_neighbor(said, parsed("203.0.113.251"));
         ASSERT_TRUE(report);
         EXPECT_FALSE(report->known);
     }
@@ -48,10 +48,10 @@ TEST(FrrSessions, WhatANeighborWasTold) {
     ASSERT_TRUE(frr_told(reply("frr_told"), report));
     ASSERT_TRUE(frr_told(reply("frr_told6"), report));
     ASSERT_EQ(report.routes.size(), 3U);
-    EXPECT_EQ(report.routes[0].prefix, ip("192.0.2.53"));
+    EXPECT_EQ(report.routes[0].prefix, parsed("192.0.2.53"));
     EXPECT_EQ(report.routes[0].med, 0U);
     EXPECT_EQ(report.routes[1].med, 1001U);
-    EXPECT_EQ(report.routes[2].prefix, ip("2001:db8::53"));
+    EXPECT_EQ(report.routes[2].prefix, parsed("2001:db8::53"));
     EXPECT_EQ(report.routes[2].med, 9U);
     EXPECT_EQ(report.routes[2].communities, std::nullopt);
 
@@ -76,7 +76,7 @@ TEST(FrrSessions, ZebraWithoutBgpd) {
 TEST(FrrSessions, WhateverIsSaidDoesNoHarm) {
     for (const char* name : {"frr_neighbor", "frr_told"})
         replies::with_damaged(reply(name), [](const std::string& text) {
-            (void)frr_neighbor(text, ip("203.0.113.251"));
+            (void)frr_neighbor(text, parsed("203.0.113.251"));
             ToldReport report;
             (void)frr_told(text, report);
             EXPECT_LE(report.routes.size(), text.size());
@@ -85,20 +85,20 @@ TEST(FrrSessions, WhateverIsSaidDoesNoHarm) {
     // Of every type where another one is right.
     for (const char* value : {"null", "true", "-1", "1e300", "\"x\"", "[]", "{}", "[{\"a\":1}]"}) {
         const std::string v = value;
-        EXPECT_TRUE(frr_neighbor("{\"203.0.113.251\":" + v + "}", ip("203.0.113.251")));
+        EXPECT_TRUE(frr_neighbor("{\"203.0.113.251\":" + v + "}", parsed("203.0.113.251")));
         for (const char* key : {"bgpState", "bgpTimerUpMsec", "connectionsDropped", "peerBfdInfo",
                                 "lastResetDueTo", "messageStats", "addressFamilyInfo"})
             EXPECT_TRUE(frr_neighbor("{\"203.0.113.251\":{\"" + std::string(key) + "\":" + v + "}}",
-                                     ip("203.0.113.251")));
+                                     parsed("203.0.113.251")));
         ToldReport report;
         EXPECT_TRUE(frr_told("{\"advertisedRoutes\":" + v + "}", report));
         EXPECT_TRUE(frr_told("{\"advertisedRoutes\":{\"192.0.2.53/32\":" + v + "}}", report));
     }
-    EXPECT_FALSE(frr_neighbor("", ip("203.0.113.251")));
-    EXPECT_FALSE(frr_neighbor("[]", ip("203.0.113.251")));
-    EXPECT_FALSE(frr_neighbor("% [BGP] Unknown command: show", ip("203.0.113.251")));
-    EXPECT_FALSE(frr_neighbor(std::string(1000000, '['), ip("203.0.113.251")));
-    EXPECT_FALSE(frr_neighbor("{\"a\":" + std::string(1000000, '['), ip("203.0.113.251")));
+    EXPECT_FALSE(frr_neighbor("", parsed("203.0.113.251")));
+    EXPECT_FALSE(frr_neighbor("[]", parsed("203.0.113.251")));
+    EXPECT_FALSE(frr_neighbor("% [BGP] Unknown command: show", parsed("203.0.113.251")));
+    EXPECT_FALSE(frr_neighbor(std::string(1000000, '['), parsed("203.0.113.251")));
+    EXPECT_FALSE(frr_neighbor("{\"a\":" + std::string(1000000, '['), parsed("203.0.113.251")));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ inline std::string reply(const std::string& name) {
     return text.str();
 }
 
-inline IpAddress ip(const char* text) {
+inline IpAddress parsed(const char* text) {
     return *IpAddress::parse(text);
 }
 
@@ -31,19 +31,19 @@ inline core::Bgp block(core::RoutingDaemon daemon = core::RoutingDaemon::bird) {
     core::Bgp bgp;
     bgp.daemon = daemon;
     bgp.local_as = 64512;
-    bgp.router_id = ip("203.0.113.1");
+    bgp.router_id = parsed("203.0.113.1");
     for (const char* address : {"203.0.113.251", "203.0.113.252"}) {
         core::BgpNeighbor neighbor;
-        neighbor.address = ip(address);
+        neighbor.address = parsed(address);
         neighbor.remote_as = 64512;
         bgp.neighbors.push_back(neighbor);
     }
     bgp.neighbors[0].description = "core1";
-    bgp.neighbors[1].next_hop[1] = ip("2001:db8:1::1");
+    bgp.neighbors[1].next_hop[1] = parsed("2001:db8:1::1");
     std::uint32_t med = 0;
     for (const char* address : {"192.0.2.53", "192.0.2.54", "2001:db8::53"}) {
         core::BgpAnnouncement announcement;
-        announcement.service_ip = ip(address);
+        announcement.service_ip = parsed(address);
         announcement.states[0].med = med++;
         announcement.states[1].med = 1000 + announcement.states[0].med;
         announcement.states[2].med = core::draining_med;

@@ -9,7 +9,7 @@ namespace dnsdirector::announce {
 namespace {
 
 using core::RouteState;
-using replies::ip;
+using replies::parsed;
 
 class SessionBookTest : public testing::Test {
 protected:
@@ -39,12 +39,12 @@ protected:
     static ToldReport told(std::initializer_list<std::pair<const char*, std::uint32_t>> routes) {
         ToldReport report;
         for (const auto& [prefix, med] : routes)
-            report.routes.push_back({ip(prefix), med, std::nullopt, std::nullopt});
+            report.routes.push_back({parsed(prefix), med, std::nullopt, std::nullopt});
         return report;
     }
     /// Both neighbours are up, and were told of what is expected; the start is over.
     void begin() {
-        book.expect({{ip("192.0.2.53"), RouteState::announced}}, now().time);
+        book.expect({{parsed("192.0.2.53"), RouteState::announced}}, now().time);
         book.answers(now());
         for (std::size_t i : {0U, 1U})
             book.seen(i, up(Seconds{60}, 1), now());
@@ -168,7 +168,7 @@ TEST_F(SessionBookTest, WhatIsNotToldIsAProblem) {
 TEST_F(SessionBookTest, AChangeHasItsTime) {
     begin();
     book.expect(
-        {{ip("192.0.2.53"), RouteState::degraded}, {ip("192.0.2.54"), RouteState::announced}},
+        {{parsed("192.0.2.53"), RouteState::degraded}, {parsed("192.0.2.54"), RouteState::announced}},
         now().time);
     EXPECT_TRUE(book.is_due(0, now().time));
     look({{"192.0.2.53", 0}});
@@ -204,7 +204,7 @@ TEST_F(SessionBookTest, ItsFamiliesAreAsked) {
     begin();
     // Only the second neighbour has a next hop for IPv6.
     book.expect(
-        {{ip("192.0.2.53"), RouteState::announced}, {ip("2001:db8::53"), RouteState::announced}},
+        {{parsed("192.0.2.53"), RouteState::announced}, {parsed("2001:db8::53"), RouteState::announced}},
         now().time);
     pass(Seconds{2});
     look({{"192.0.2.53", 0}});
@@ -213,7 +213,7 @@ TEST_F(SessionBookTest, ItsFamiliesAreAsked) {
 }
 
 TEST_F(SessionBookTest, ASessionThatIsNewHasItsTime) {
-    book.expect({{ip("192.0.2.53"), RouteState::announced}}, now().time);
+    book.expect({{parsed("192.0.2.53"), RouteState::announced}}, now().time);
     pass(Seconds{60});
     book.answers(now());
     book.seen(0, up(Milliseconds{100}), now());
@@ -292,9 +292,9 @@ TEST_F(SessionBookTest, NeighborsThatStayKeepTheirHistoryOverAReload) {
     begin();
     book.seen(0, lost("Hold timer expired"), now());
     std::swap(bgp.neighbors[0], bgp.neighbors[1]);
-    bgp.neighbors[0].address = ip("203.0.113.253");
+    bgp.neighbors[0].address = parsed("203.0.113.253");
     book.configure(bgp, "BIRD", "/run/dnsdirector/bird.ctl", now());
-    EXPECT_EQ(neighbor(0).address, ip("203.0.113.253"));
+    EXPECT_EQ(neighbor(0).address, parsed("203.0.113.253"));
     EXPECT_EQ(neighbor(0).session, "unknown");
     EXPECT_EQ(neighbor(1).flaps, 1U);
     EXPECT_EQ(neighbor(1).session, "idle");

@@ -23,7 +23,7 @@ namespace dnsdirector::announce {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using replies::ip;
+using replies::parsed;
 
 Moment moment_now() {
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
@@ -65,6 +65,7 @@ public:
     }
     std::atomic<Way> way = Way::answers;
     std::atomic<int> commands = 0;
+    std::atomic<int> pause_us = 0;  ///< for each byte that it dribbles
 
 private:
     static bool readable(int socket) {
@@ -111,7 +112,7 @@ private:
                 const ssize_t sent = ::send(connection, text.data(), size, MSG_NOSIGNAL);
                 if (sent <= 0) return false;
                 text.erase(0, static_cast<std::size_t>(sent));
-                if (way == Way::dribbles) ::usleep(1000);
+                if (way == Way::dribbles) ::usleep(static_cast<useconds_t>(pause_us));
             }
         } while (way == Way::never_ends && !stop_);
         return true;
@@ -206,7 +207,7 @@ TEST_F(SessionsTest, SessionsAndWhatNeighborsWereTold) {
     ASSERT_TRUE(comes("neighbor 203.0.113.252: session is established since"));
     ASSERT_TRUE(support::drive(*sessions, [&] { return neighbor(1).told.size() == 3; }));
     EXPECT_EQ(neighbor(0).session, "established");
-    EXPECT_EQ(neighbor(1).told_of(ip("2001:db8::53"))->med, 9U);
+    EXPECT_EQ(neighbor(1).told_of(parsed("2001:db8::53"))->med, 9U);
     EXPECT_TRUE(sessions->state()->answering);
     EXPECT_EQ(sessions->state()->problem, "");
 }
@@ -245,12 +246,13 @@ TEST_F(SessionsTest, ADaemonThatHangsIsNoticedWithinASecond) {
 TEST_F(SessionsTest, ADaemonThatIsSlowIsUnderstoodOrGivenUp) {
     start_bird();
     bird->way = FakeDaemon::Way::dribbles;
-    // 240 bytes of status, one by one, are borne; thousands of bytes are not.
     {
         const std::lock_guard lock(mutex);
         protocols = "8003 No protocols match\n";
     }
     ASSERT_TRUE(comes("BIRD answers at"));
+    // Thousands of bytes take too long like this.
+    bird->pause_us = 2000;
     {
         const std::lock_guard lock(mutex);
         protocols = replies::reply("bird_protocols");
@@ -281,13 +283,13 @@ TEST_F(SessionsTest, ADaemonThatHangsUp) {
 }
 
 TEST_F(SessionsTest, ADaemonThatLiesIsSaid) {
-    sessions->expect({{ip("192.0.2.53"), core::RouteState::announced},
-                      {ip("192.0.2.54"), core::RouteState::degraded}});
+    sessions->expect({{parsed("192.0.2.53"), core::RouteState::announced},
+                      {parsed("192.0.2.54"), core::RouteState::degraded}});
     start_bird();
     // It tells 2001:db8::53 though that has no route; what it tells of the others is right.
     ASSERT_TRUE(comes("neighbor 203.0.113.252: it is told of 2001:db8::53, though withdrawn"));
-    sessions->expect({{ip("192.0.2.53"), core::RouteState::draining},
-                      {ip("192.0.2.54"), core::RouteState::degraded}});
+    sessions->expect({{parsed("192.0.2.53"), core::RouteState::draining},
+                      {parsed("192.0.2.54"), core::RouteState::degraded}});
     const auto start = Clock::now();
     ASSERT_TRUE(comes("it is told of 192.0.2.53 with MED 0 instead of 4294967294"));
     EXPECT_GE(events.back().second - start, SessionBook::patience_after_change);

@@ -198,6 +198,24 @@ TEST_P(EveryFamily, that_is_remembered_is_not_forwarded_when_it_comes_from_a_ser
     EXPECT_EQ(elsewhere(served, flows), 0U);
 }
 
+TEST_P(EveryFamily, that_comes_from_another_director_goes_by_the_table_that_both_have) {
+    std::map<unsigned, int> flows;
+    {
+        NEEDS_BED(bed);
+        Served other{bed, GetParam()};
+        other.set({{11, 1}, {12, 1}, {13, 1}});
+        flows = open_some(other, 0, 300);
+    }
+    NEEDS_BED(bed);
+    Served served{bed, GetParam()};
+    // It has just started, and its servers came one by one.
+    served.set({{11, 1}});
+    served.set({{11, 1}, {12, 1}});
+    served.set({{11, 1}, {12, 1}, {13, 1}});
+    EXPECT_EQ(elsewhere(served, flows), 0U);
+    EXPECT_EQ(served.counts().young, 0U);
+}
+
 TEST_P(EveryFamily, stays_with_its_server_when_others_come_and_go) {
     NEEDS_BED(bed);
     Served served{bed, GetParam()};
