@@ -268,8 +268,9 @@ bool SessionBook::is_due(std::size_t neighbor, TimePoint now) const {
     if (!state_.answering || !state_.neighbors[neighbor].established()) return false;
     if (!entry.told_looked) return true;
     const bool reason = entry.look_again || entry.mark != entry.told_mark;
-    return now >= entry.told_at + (reason ? look_often * entry.told_cost
-                                          : std::max(look_interval, look_rarely * entry.told_cost));
+    const Nanoseconds cost = entry.told_cost * static_cast<Nanoseconds::rep>(entries_.size());
+    return now >= entry.told_at +
+                      (reason ? look_often * cost : std::max(look_interval, look_rarely * cost));
 }
 
 void SessionBook::told(std::size_t neighbor, const ToldReport& report, TimePoint asked,

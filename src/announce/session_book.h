@@ -29,10 +29,10 @@ public:
     /// A neighbour's BFD begins with a packet a second.
     static constexpr Nanoseconds patience_with_bfd = Seconds{10};
     /// What neighbours were told is looked at again after that time though nothing seems to have
-    /// changed, and so much more rarely when looking is costly.
+    /// changed; more rarely where a look at all of them takes long.
     static constexpr Nanoseconds look_interval = Seconds{5};
-    static constexpr int look_rarely = 50;  ///< look_interval is so many times the cost at least
-    static constexpr int look_often = 10;   ///< … and a look for which there is a reason
+    static constexpr int look_rarely = 50;  ///< the interval is so many times what that takes
+    static constexpr int look_often = 10;   ///< … where there is a reason to look
 
     /// Neighbours that stay keep what is known of them.
     void configure(const core::Bgp& bgp, std::string daemon, std::string socket, Moment now);

@@ -64,8 +64,8 @@ public:
         if (listening_ >= 0) ::close(std::exchange(listening_, -1));
     }
     std::atomic<Way> way = Way::answers;
+    std::atomic<unsigned> pause = 0;  ///< microseconds between the bytes of who dribbles
     std::atomic<int> commands = 0;
-    std::atomic<int> pause_us = 0;  ///< for each byte that it dribbles
 
 private:
     static bool readable(int socket) {
@@ -112,7 +112,7 @@ private:
                 const ssize_t sent = ::send(connection, text.data(), size, MSG_NOSIGNAL);
                 if (sent <= 0) return false;
                 text.erase(0, static_cast<std::size_t>(sent));
-                if (way == Way::dribbles) ::usleep(static_cast<useconds_t>(pause_us));
+                if (way == Way::dribbles && pause > 0) ::usleep(pause);
             }
         } while (way == Way::never_ends && !stop_);
         return true;
@@ -154,8 +154,7 @@ protected:
     void start_bird() {
         bird = std::make_unique<FakeDaemon>(folder + "/bird.ctl", "0001 BIRD 2.0.12 ready.\n", '\n',
                                             [this](const std::string& command) -> std::string {
-                                                if (command == "show status")
-                                                    return status();
+                                                if (command == "show status") return status();
                                                 if (command.starts_with("show protocols")) {
                                                     const std::lock_guard lock(mutex);
                                                     return protocols;
@@ -250,13 +249,12 @@ TEST_F(SessionsTest, ADaemonThatIsSlowIsUnderstoodOrGivenUp) {
         const std::lock_guard lock(mutex);
         protocols = "8003 No protocols match\n";
     }
-    ASSERT_TRUE(comes("BIRD answers at"));
-    // Thousands of bytes take too long like this.
-    bird->pause_us = 2000;
+    ASSERT_TRUE(comes("BIRD has no such neighbor"));
     {
         const std::lock_guard lock(mutex);
         protocols = replies::reply("bird_protocols");
     }
+    bird->pause = 5000;  // thousands of bytes
     ASSERT_TRUE(comes("BIRD does not answer at"));
 }
 
