@@ -65,8 +65,8 @@ void SessionBook::configure(const core::Bgp& bgp, std::string daemon, std::strin
     } else {
         asked_ = false;
         silence_.clear();
-        ailments_.clear();
     }
+    ailments_.clear();  // a part may not be asked any more: bfdd, without BFD
     for (const core::BgpNeighbor& each : bgp.neighbors) {
         const auto found =
             std::find_if(old.neighbors.begin(), old.neighbors.end(),
@@ -155,7 +155,7 @@ void SessionBook::silent(const std::string& problem, Moment now) {
 
 void SessionBook::ails(const std::string& part, const std::string& problem, Moment now) {
     ailments_[part] = problem;
-    settle(now);
+    if (asked_) settle(now);
 }
 
 // ---- sessions --------------------------------------------------------------------------

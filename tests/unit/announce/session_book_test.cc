@@ -150,6 +150,16 @@ TEST_F(SessionBookTest, APartThatAils) {
     EXPECT_EQ(events(), (Lines{"! zebra does not answer", "BIRD is well again"}));
 }
 
+TEST_F(SessionBookTest, APartIsNotTheWhole) {
+    book.ails("zebra", "zebra does not run", now());
+    EXPECT_FALSE(book.state().answering);
+    EXPECT_EQ(events(), Lines{});
+    book.answers(now());
+    EXPECT_EQ(book.state().problem, "zebra does not run");
+    EXPECT_EQ(events(),
+              (Lines{"! zebra does not run", "BIRD answers at /run/dnsdirector/bird.ctl"}));
+}
+
 TEST_F(SessionBookTest, WhatIsNotToldIsAProblem) {
     begin();
     look({});
