@@ -131,7 +131,7 @@ private:
     std::uint64_t generation_ = 0;
     std::optional<std::string> last_error_;
     bool stopping_ = false;
-    bool lingers_ = false;  ///< everything is withdrawn, forwarding goes on for a while
+    bool lingers_ = false;           ///< everything is withdrawn, forwarding goes on for a while
     bool routes_disturbed_ = false;  ///< others changed routes since they were read
 };
 

@@ -85,7 +85,8 @@ struct AnnouncementInput {
 [[nodiscard]] AnnouncementDecision decide(const AnnouncementInput& input);
 
 /// What a predecessor left behind: the next decision begins there.
-[[nodiscard]] AnnouncementDecision adopted(AnnouncementState state, TimePoint now, WallTime wall_now);
+[[nodiscard]] AnnouncementDecision adopted(AnnouncementState state, TimePoint now,
+                                           WallTime wall_now);
 
 // ---- routes ------------------------------------------------------------------------------
 

@@ -83,7 +83,8 @@ void Writer::command(std::size_t depth, std::string_view name,
 
 void Writer::director(const DirectorSettings& settings) {
     const auto& [dataplane, interfaces, xdp_mode, other_directors, tunnel_sources,
-                 service_interface, presence, script_user, drain_time, hooks, http_listen, limits] = settings;
+                 service_interface, presence, script_user, drain_time, hooks, http_listen, limits] =
+        settings;
     const auto& [services, real_servers, slots, flows] = limits;
     const DirectorSettings standard;
     Parts parts;

@@ -4,8 +4,9 @@
 
 Builds a network in namespaces: a client, a router, a director, and BIND 9,
 Unbound and PowerDNS Recursor that recurse over a tree of their own. Then it
-breaks things under load and says what became of every query. Leaves nothing
-behind; exits 1 where a promise was not kept.
+breaks things under load and says what became of every query. In a second
+network two directors announce their service IPs to two routers, and one dies.
+Leaves nothing behind; exits 1 where a promise was not kept.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from lab import Director, Lab, LabError, missing_privileges, plan  # noqa: E402
 from lab.director import REPOSITORY, check_block, cluster, director_block  # noqa: E402
 from lab.registry import Registry  # noqa: E402
 from lab.system import in_netns, netns_path  # noqa: E402
+
+import demo_redundancy  # noqa: E402
 
 MAKES = {"s1": "BIND 9", "s2": "Unbound", "s3": "PowerDNS Recursor"}
 WEIGHTS = {"s1": 2, "s2": 1, "s3": 1}
@@ -83,7 +86,6 @@ class Demo:
             self.show_status(director)
             self.stop(director)
         self.compatible()
-        self.summary()
 
     def show_status(self, director):
         colour = {"CLICOLOR_FORCE": "1"} if sys.stdout.isatty() else {}
@@ -383,6 +385,8 @@ def main() -> int:
         namespaces = [e["name"] for e in registry.entries("netns")]
         demo.run()
         leaks = lab.down()
+    demo_redundancy.run(screen, demo)
+    demo.summary()
     left = leaks + leftovers(registry, namespaces)
     screen.say()
     screen.say(f"{time.monotonic() - began:.0f} s; left behind: {', '.join(left) or 'nothing'}")

@@ -177,9 +177,9 @@ TEST_F(SessionBookTest, WhatIsNotToldIsAProblem) {
 
 TEST_F(SessionBookTest, AChangeHasItsTime) {
     begin();
-    book.expect(
-        {{parsed("192.0.2.53"), RouteState::degraded}, {parsed("192.0.2.54"), RouteState::announced}},
-        now().time);
+    book.expect({{parsed("192.0.2.53"), RouteState::degraded},
+                 {parsed("192.0.2.54"), RouteState::announced}},
+                now().time);
     EXPECT_TRUE(book.is_due(0, now().time));
     look({{"192.0.2.53", 0}});
     EXPECT_EQ(neighbor().problems, Lines{});
@@ -213,9 +213,9 @@ TEST_F(SessionBookTest, WhatIsNoServiceIpMustNotBeTold) {
 TEST_F(SessionBookTest, ItsFamiliesAreAsked) {
     begin();
     // Only the second neighbour has a next hop for IPv6.
-    book.expect(
-        {{parsed("192.0.2.53"), RouteState::announced}, {parsed("2001:db8::53"), RouteState::announced}},
-        now().time);
+    book.expect({{parsed("192.0.2.53"), RouteState::announced},
+                 {parsed("2001:db8::53"), RouteState::announced}},
+                now().time);
     pass(Seconds{2});
     look({{"192.0.2.53", 0}});
     EXPECT_EQ(neighbor(0).problems, Lines{});
