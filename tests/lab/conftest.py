@@ -13,6 +13,7 @@ from lab import Lab, missing_privileges  # noqa: E402
 from lab import figures, ipvs, ipvs_dump, plan, rates  # noqa: E402
 from lab.director import Director, binary  # noqa: E402
 from lab.routing import missing_daemons  # noqa: E402
+from lab.systemd import missing_systemd  # noqa: E402
 
 IN_VM = os.environ.get("DNSDIRECTOR_VM") == "1"
 STRICT = os.environ.get("DNSDIRECTOR_STRICT") == "1"
@@ -73,6 +74,12 @@ def can_direct(can_lab):
 def can_route(can_direct):
     if missing_daemons():
         _leave_out(missing_daemons())
+
+
+@pytest.fixture(scope="session")
+def can_run_systemd(can_direct):
+    if missing_systemd():
+        _leave_out(missing_systemd())
 
 
 def _no_leaks(leaks: list):

@@ -1,131 +1,221 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The director under a real systemd (lab/systemd.py): what becomes of queries and of the
-announcement when it crashes, hangs, is restarted, stopped, or given up."""
+"""The director under a real systemd: killed, restarted, reloaded, stopped, hung, given up.
 
-import os
+With queries all the while, and with an eye on what a routing daemon would see: the route of the
+service IP, each change of it, and the interface that it goes by.
+"""
+
+import json
+import re
 import signal
 
 import pytest
 from lab import plan, wait_for
-from lab.director import Director, cluster, director_block
-from lab.systemd import MANAGER, RouteWatch, Systemd
+from lab.director import CALM_CHECK
+from lab.systemd import Unit
+from test_announcements import announcement, config, routes, wait_state
 
 V4, V6 = plan.SERVICE_V4, plan.SERVICE_V6
-RATE = 1000
+RATE = 2000
+KEPT = {"NFileDescriptorStore": "1", "StatusText": "Forwarding"}
+DEVICE = "dnsdirector0"
+BROKEN = "dns_cluster broken { service_ip 192.0.2.53; nonsense }\n"
 
 
-def config() -> str:
-    return (director_block() + cluster({"s1": 1, "s2": 1})
-            + f"bgp {{\n local_as 64512\n router_id 203.0.113.1\n draining_time 500ms\n"
-              f" neighbor {plan.ROUTER_V4} {{ remote_as 64512; next_hop {plan.DIRECTOR_V6} }}\n"
-              f" announce {V4} {V6}\n}}\n")
+pytestmark = pytest.mark.usefixtures("can_run_systemd")
 
 
-def routes(director) -> set:
-    """Service IPs with our routes, of the whole host."""
-    found = set()
-    for family in ("-4", "-6"):
-        shown = director.host.run("ip", family, "route", "show", "proto", "153").stdout
-        found |= {line.split()[0] for line in shown.splitlines()}
-    return found
+def unit(lab, **options) -> Unit:
+    text = config(check=CALM_CHECK, more="draining_time 500ms", director="    drain_time 500ms\n")
+    return Unit(lab, text, **options)
 
 
-def interface_index(director) -> str:
-    shown = director.host.run("ip", "-o", "link", "show", check=False).stdout
-    return next((line.split(":")[0] for line in shown.splitlines() if "dnsdirector" in line), "")
+def device(director):
+    """Number of the announcements' interface, or None."""
+    out = json.loads(director.host.run("ip", "-j", "link", "show").stdout)
+    return next((link["ifindex"] for link in out if link["ifname"] == DEVICE), None)
 
 
-def announced(director) -> bool:
-    return (routes(director) == {V4, V6}
-            and all(a["state"] == "announced" for a in director.status()["announcements"]))
+class Watch:
+    """All that the kernel says of routes to the service IPs in the director's namespace."""
+
+    def __init__(self, director):
+        self.host = director.host
+        self.log = director.lab.path(director.name, "routes")
+        self.marks = 0
+
+    def __enter__(self):
+        self.monitor = self.host.start("routes", ["ip", "monitor", "route"], self.log)
+        wait_for("the monitor to see", self._sees)
+        return self
+
+    def __exit__(self, *_):
+        self.monitor.terminate()
+        self.monitor.wait()
+
+    def _lines(self) -> list:
+        with open(self.log, encoding="utf-8") as log:
+            return log.read().splitlines()
+
+    def _sees(self) -> bool:
+        self.marks += 1
+        mark = f"198.51.100.{self.marks % 200 + 20}"
+        self.host.ip(f"route add {mark} dev lo proto 153", f"route del {mark} dev lo proto 153")
+        return any(mark in line for line in self._lines()[-4:])
+
+    def changes(self) -> list:
+        """Those so far: a last mark of our own was seen after them."""
+        wait_for("the monitor to have seen all", self._sees)
+        return [line for line in self._lines() if "proto 153" in line
+                and (V4 in line or V6 in line)]
 
 
-@pytest.fixture
-def director(lab):
-    if not os.access(MANAGER, os.X_OK):
-        pytest.fail(f"{MANAGER} is missing: apt install systemd", pytrace=False)
-    return Director(lab, config())
+def loads(lab):
+    return (lab.load(rate=RATE, seconds=60), lab.load(V6, rate=200, seconds=60),
+            lab.load(rate=50, seconds=60, tcp=True))
 
 
-def begin(systemd, director):
-    systemd.start()
-    wait_for("the announcement", lambda: announced(director), 20)
-    assert systemd.show("StatusText") == "Forwarding"
-    assert systemd.show("NFileDescriptorStore") == "1"
+class Kept:
+    """While it is open queries come, none is lost, and routes and interface stay as they are."""
+
+    def __init__(self, lab, director):
+        self.lab, self.director = lab, director
+
+    def __enter__(self):
+        wait_state(self.director, "announced")
+        wait_state(self.director, "announced", address=V6)
+        assert self.director.manager.show(*KEPT) == KEPT
+        self.device = device(self.director)
+        self.watch = Watch(self.director).__enter__()
+        self.loads = [load.start() for load in loads(self.lab)]
+        self.loads[0].sleep(0.3)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                self._check()
+        finally:
+            for load in self.loads:
+                load.__exit__(KeyboardInterrupt if load.running() else kind, value, trace)
+            self.watch.__exit__()
+
+    def _check(self):
+        wait_state(self.director, "announced")
+        wait_state(self.director, "announced", address=V6)
+        self.loads[0].sleep(0.5)
+        assert all(load.running() for load in self.loads)
+        for result in [load.stop().finish() for load in self.loads]:
+            assert result.failed == 0 and result.sent > 0, result
+        assert self.watch.changes() == []
+        assert device(self.director) == self.device is not None
+        assert self.director.manager.show(*KEPT) == KEPT
 
 
-def crash(systemd, director):
-    os.kill(systemd.pid(), signal.SIGKILL)
+def test_the_unit_gives_all_the_rights_that_the_director_wants(lab):
+    with unit(lab) as director:
+        wait_state(director, "announced")
+        assert not re.search("no raw socket|not permitted|denied|CAP_", director.read_log())
 
 
-def restart(systemd, director):
-    systemd.systemctl("restart", "dnsdirector")
+def test_after_kill_9_systemd_starts_another_and_routers_see_nothing(lab):
+    with unit(lab) as director, Kept(lab, director):
+        for _ in range(3):
+            director.wait_new(director.kill(signal.SIGKILL))
+        assert director.manager.show("NRestarts") == {"NRestarts": "3"}
 
 
-def hang(systemd, director):
-    # The watchdog asks for an abort first, which a stopped process does not hear.
-    os.kill(systemd.pid(), signal.SIGSTOP)
+@pytest.mark.parametrize("way", ["manager", "message-bus"])
+def test_systemctl_restart_loses_nothing_and_moves_nothing(lab, way):
+    """Whether it is a restart is asked of the manager itself, else by the message bus."""
+    with unit(lab, bus=way == "message-bus") as director, Kept(lab, director):
+        if way == "message-bus":
+            director.manager.close_private_socket()
+        for _ in range(2):
+            before = director.pid()
+            director.systemctl("restart")
+            assert director.wait_new(before) != before
+        assert director.read_log().count("ending for a restart") == 2
 
 
-@pytest.mark.parametrize("deed", [crash, restart, hang])
-def test_a_director_that_comes_back_loses_nothing_and_moves_nothing(lab, director, deed):
-    settings = {"WatchdogSec": "1s"} if deed is hang else {}
-    with Systemd(director, **settings) as systemd:
-        begin(systemd, director)
-        old, index = systemd.pid(), interface_index(director)
-        with RouteWatch(director.host, lab.path(director.name, "routes")) as watch:
-            with lab.load(rate=RATE, seconds=60) as load:
-                load.sleep_until(0.3)
-                deed(systemd, director)
-                systemd.wait_restarted(old)
-                wait_for("the announcement", lambda: announced(director), 20)
-                load.sleep(0.5)
-                result = load.stop().finish()
-            assert watch.changes(V4, V6) == []
+def test_systemctl_reload_takes_the_file_or_leaves_all_as_it_was(lab):
+    with unit(lab) as director, Kept(lab, director):
+        before = director.pid()
+        text = open(director.config, encoding="utf-8").read()
+        generation = director.status()["config"]["generation"]
+        director.write(BROKEN)
+        director.systemctl("reload")
+        wait_for("the error in the log", lambda: "nonsense" in director.read_log())
+        assert director.status()["config"]["generation"] == generation
+        assert set(director.states()) == {"s1", "s2", "s3"}
+        director.write(text.replace("real_server s3", "real_server s4")
+                       .replace(plan.server_v4(3), plan.server_v4(4))
+                       .replace(plan.server_v6(3), plan.server_v6(4)))
+        director.systemctl("reload")
+        wait_for("the new file", lambda: set(director.states()) == {"s1", "s2", "s4"})
+        assert director.pid() == before
+        assert director.manager.show("ActiveState") == {"ActiveState": "active"}
+
+
+def test_systemctl_stop_drains_withdraws_and_leaves_nothing(lab):
+    with unit(lab) as director:
+        wait_state(director, "announced")
+        with Watch(director) as watch, lab.load(rate=RATE, seconds=60) as load:
+            load.sleep(0.3)
+            director.systemctl("stop", "--no-block")
+            wait_state(director, "draining", "this director stops")
+            wait_state(director, "withdrawn", "this director stops")
+            result = load.stop().finish()
+            wait_for("the unit to be inactive", lambda: director.manager.show(
+                "ActiveState", "Result") == {"ActiveState": "inactive", "Result": "success"}, 15)
+            changes = [line for line in watch.changes() if V4 in line]
         assert result.failed == 0, result
-        assert interface_index(director) == index
-        assert systemd.show("NFileDescriptorStore") == "1"
+        assert any("metric 100" in line for line in changes), changes
+        nothing_left(director)
 
 
-def test_a_reload_works_and_a_broken_file_changes_nothing(lab, director):
-    with Systemd(director) as systemd:
-        begin(systemd, director)
-        pid = systemd.pid()
-        systemd.systemctl("reload", "dnsdirector")
-        wait_for("the second configuration",
-                 lambda: director.status()["config"]["generation"] == 2, 10)
-        director.write(config().replace("weight 1", "weight many"))
-        systemd.systemctl("reload", "dnsdirector")
-        wait_for("the refusal", lambda: director.status()["config"]["last_error"], 10)
-        assert director.status()["config"]["generation"] == 2 and systemd.pid() == pid
-        assert systemd.show("SubState") == "running" and announced(director)
+def nothing_left(director):
+    withdrawn(director)
+    assert director.xdp_links() == [] and director.pins() == []
+    assert director.held_service_ips() == []
 
 
-def test_a_stop_takes_everything_back(lab, director):
-    with Systemd(director) as systemd:
-        begin(systemd, director)
-        with RouteWatch(director.host, lab.path(director.name, "routes")) as watch:
-            systemd.systemctl("stop", "dnsdirector")
-            assert "metric 100" in "\n".join(watch.changes(V4))
-        assert systemd.show("ActiveState") == "inactive" and systemd.show("Result") == "success"
-        assert routes(director) == set() and interface_index(director) == ""
-        assert director.xdp_links() == [] and director.held_service_ips() == []
+def withdrawn(director):
+    wait_for("the interface to go", lambda: device(director) is None, 10)
+    assert routes(director) == [] and routes(director, V6) == []
 
 
-def test_a_director_that_is_given_up_is_withdrawn(lab, director):
-    with Systemd(director, StartLimitBurst="3") as systemd:
-        begin(systemd, director)
-        # Its program cannot be started any more.
-        pid = systemd.pid()
-        director.write("director { dataplane nonsense }\n")
-        os.kill(pid, signal.SIGKILL)
-        wait_for("systemd to give up", lambda: systemd.show("ActiveState") == "failed", 20)
-        wait_for("the routes to go", lambda: routes(director) == set(), 5, 0.01)
-        assert interface_index(director) == ""
-        assert systemd.show("NFileDescriptorStore") == "0"
-        # What was in force forwards on; the routers send nothing any more.
+def test_a_crash_loop_ends_at_the_limit_and_then_routers_hear_a_withdrawal(lab):
+    with unit(lab) as director:
+        wait_state(director, "announced")
+        number = device(director)
+        limit = int(director.manager.show("StartLimitBurst")["StartLimitBurst"])
+        with lab.load(rate=RATE, seconds=60) as load:
+            for _ in range(limit):
+                assert (device(director), routes(director)) == (number, [1])
+                last = director.kill(signal.SIGKILL)
+                wait_for("a new process or the end",
+                         lambda: ended(director) or director.pid() not in (0, last), 20)
+            assert ended(director)
+            withdrawn(director)
+            load.sleep(0.3)
+            result = load.stop().finish()
+        assert director.manager.show("NFileDescriptorStore") == {"NFileDescriptorStore": "0"}
+        # What still comes is forwarded: the kernel needs no daemon for that.
+        assert result.failed == 0, result
         assert director.xdp_links() != []
-        director.write(config())
-        systemd.systemctl("reset-failed", "dnsdirector")
-        systemd.start()
-        wait_for("the announcement", lambda: announced(director), 20)
+        # An operator's start after that is as any other.
+        director.systemctl("reset-failed")
+        director.systemctl("start")
+        wait_state(director, "announced")
+        assert announcement(director, V6)["state"] == "announced"
+
+
+def ended(director) -> bool:
+    return director.manager.show("ActiveState") == {"ActiveState": "failed"}
+
+
+def test_a_director_that_hangs_is_ended_by_the_watchdog_and_another_starts(lab):
+    with unit(lab) as director, Kept(lab, director):
+        director.wait_new(director.kill(signal.SIGSTOP))
+        assert "systemd saw it end: watchdog" in director.read_log()

@@ -2,7 +2,7 @@
 """What a lab made, written down as it is made, so that it can be unmade.
 
 Each lab has a directory BASE/ddlab-ID with a journal, made.jsonl: one line
-for each namespace, process and mount. Teardown reads only the journal; it is
+for each namespace, process, mount and control group. Teardown reads only the journal; it is
 the same at the end of a with block and for `lab down` after a crash.
 """
 
@@ -13,7 +13,7 @@ import shutil
 import signal
 import time
 
-from .system import LabError, netns_path, run, stretched
+from .system import LabError, netns_path, run, stretched, wait_for
 
 # Not /run: Debian mounts it noexec, and the lab's tools are compiled here.
 BASE = "/tmp"
@@ -28,6 +28,21 @@ def start_time(pid: int):
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def end_control_group(path: str):
+    """Ends all processes of a control group that the lab made (version 2), and removes it with
+    the groups below it. Does nothing where it is gone already."""
+    if not os.path.isdir(path):
+        return
+    with open(os.path.join(path, "cgroup.kill"), "w", encoding="ascii") as kill:  # Linux 5.14
+        kill.write("1")
+
+    def gone() -> bool:  # OSError while a process has not quite ended
+        for directory, _, _ in os.walk(path, topdown=False):
+            os.rmdir(directory)
+        return not os.path.isdir(path)
+    wait_for(f"the processes of {path} to end", gone, 10)
 
 
 class Registry:
@@ -88,6 +103,8 @@ class Registry:
     def teardown(self) -> list:
         """Removes everything; returns what had to be removed by force."""
         leaks = self._stop_processes()
+        for entry in self.entries("cgroup"):
+            end_control_group(entry["path"])
         for entry in reversed(self.entries("mount")):
             while os.path.ismount(entry["path"]):
                 run("umount", entry["path"])

@@ -1,197 +1,210 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real systemd in a host of the lab: a user manager of its own, in a mount namespace with a /run
-and a cgroup tree of its own. It runs the project's unit."""
+"""The director as a unit of a real systemd: a user manager of the lab's own.
+
+Its descriptor store, watchdog, restarts and start limits are those of the machine's systemd,
+since it is the same program; nothing of the machine's own systemd is touched. It runs in the
+director's network namespace and in a mount namespace with an empty /run, below a control group
+of its own, in which all ends that it ever started.
+"""
 
 import os
 import re
-import subprocess
-import time
 
 from .director import REPOSITORY, Director
-from .system import LabError, find_program, run, stretched, wait_for
+from .registry import end_control_group
+from .system import LabError, run, stretched, wait_for
 
-MANAGER = "/lib/systemd/systemd"
 UNIT = os.path.join(REPOSITORY, "packaging", "systemd", "dnsdirector.service")
+MANAGER = "/lib/systemd/systemd"
+# Debian's units for users: targets that each unit depends on, and the bus.
+THEIR_UNITS = "/usr/lib/systemd/user"
+NAME = "dnsdirector.service"
 
-# Settings of the unit that a user manager refuses or cannot do, or that would hide the lab:
-# privileges that it does not have to give, and file systems that it may not mount.
-NOT_HERE = ("CapabilityBoundingSet", "LockPersonality", "NoNewPrivileges", "PrivateTmp",
-            "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname",
-            "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectSystem",
-            "ReadWritePaths", "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime",
-            "RestrictSUIDSGID", "SystemCallArchitectures", "SystemCallFilter",
-            "SystemCallErrorNumber", "OOMScoreAdjust", "LimitNOFILE", "ExecStartPre",
-            "RuntimeDirectory", "RuntimeDirectoryPreserve", "RuntimeDirectoryMode",
-            "Wants", "After", "WantedBy", "Documentation")
+# What stands in the unit and does not go with the lab, and why.
+DROPPED = {
+    "Wants": "a user manager has no network-online.target",
+    "After": "a user manager has no network-online.target",
+    "PrivateTmp": "the lab, with the configuration and the pins, lies in /tmp",
+    "ProtectKernelLogs": "hides /dev/kmsg, which not every container has",
+    "ProtectKernelTunables": "hides parts of /proc that not every container lets be mounted over",
+    "RuntimeDirectory": "it would lie in the manager's own /run; the lab's has --run-dir",
+    "RuntimeDirectoryPreserve": "as RuntimeDirectory",
+    "RuntimeDirectoryMode": "as RuntimeDirectory",
+    "WantedBy": "the test starts it",
+}
+# What a test would wait for too long.
+SHORTER = {"WatchdogSec": "2s"}
 
-START = """set -e
-mount --make-rprivate /
-mount -t tmpfs tmpfs /run
-mkdir -p /run/systemd/system "$XDG_RUNTIME_DIR"
-chmod 700 "$XDG_RUNTIME_DIR"
-mount -t cgroup2 none /sys/fs/cgroup
-mkdir -p "/sys/fs/cgroup/$1"
-echo $$ > "/sys/fs/cgroup/$1/cgroup.procs"
-exec {manager} --user --log-level=notice --log-target=console
+# For the test's eyes; and no core of a program that the watchdog ends.
+ADDED = ("StandardOutput=append:{log}", "StandardError=append:{log}", "LimitCORE=0",
+         "ExecStopPost=/bin/echo systemd saw it end: ${{SERVICE_RESULT}}")
+
+# The manager's surroundings, in a mount namespace that nobody else sees: systemd asks for
+# /run/systemd/system whether systemd runs, and for cgroup2 in its usual place.
+SURROUNDINGS = """
+echo $$ > "$1/cgroup.procs" &&
+mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system &&
+mount -t cgroup2 cgroup2 /sys/fs/cgroup && shift && exec "$@"
 """
 
 
-def unit_text(director: Director, **settings) -> str:
-    """The packaged unit for this director. settings: what is set to something else."""
-    lines, given = [], dict(settings)
-    with open(UNIT, encoding="utf-8") as file:
-        for line in file.read().splitlines():
-            name = line.partition("=")[0]
-            if line.startswith("#") or name in NOT_HERE:
+def missing_systemd() -> str:
+    """Why there can be no private systemd here, or an empty text."""
+    absent = [p for p in (MANAGER, "/usr/bin/systemctl", "/usr/bin/dbus-daemon")
+              if not os.path.exists(p)]
+    if absent:
+        return f"no real systemd here: {' '.join(absent)} missing (packages systemd, dbus)"
+    with open("/proc/filesystems", encoding="ascii") as known:
+        return "" if re.search(r"\bcgroup2$", known.read(), re.M) else "no cgroup2 in this kernel"
+
+
+def derived_unit(exec_start: str, pin_dir: str, log: str, **changes) -> str:
+    """The packaged unit with the lab's paths. changes: settings in place of the unit's."""
+    changes = {**SHORTER, **changes,
+               "ExecStartPre": f"+/bin/mkdir -p -m 0700 {pin_dir}",
+               "ExecStart": exec_start,
+               "ReadWritePaths": f"-{pin_dir}"}
+    lines, unused = [], set(changes)
+    with open(UNIT, encoding="utf-8") as unit:
+        for line in unit.read().splitlines():
+            key = line.split("=", 1)[0]
+            if key in DROPPED or line.startswith("#"):
                 continue
-            if name == "ExecStart":
-                line = (f"ExecStart={director.program} run -f {director.config} --run-dir "
-                        f"{director.run_dir} --pin-dir {director.pin_dir}")
-            elif name in given:
-                line = f"{name}={given.pop(name)}"
+            if key in changes:
+                line = f"{key}={changes[key]}"
+                unused.discard(key)
             lines.append(line)
-    assert not given, f"the unit has no {sorted(given)}"
+            if line == "[Service]":
+                lines += [setting.format(log=log) for setting in ADDED]
+    if unused:
+        raise LabError(f"{UNIT} does not say {' '.join(sorted(unused))}")
     return "\n".join(lines) + "\n"
 
 
-class Systemd:
-    """The manager, and the director as its unit. A context manager."""
+class Manager:
+    """A private `systemd --user`. bus: with a D-Bus daemon, as most machines have one."""
 
-    def __init__(self, director: Director, **settings):
-        self.director, self.host = director, director.host
-        self.directory = director.lab.path(f"{director.name}-systemd")
-        self.units = os.path.join(self.directory, "units")
-        self.log = os.path.join(self.directory, "log")
-        self.runtime = "/run/user/0"
-        self.cgroup = f"{director.lab.registry.lab['id']}-{director.name}"
+    def __init__(self, host, directory: str, bus: bool = True):
+        self.host, self.registry, self.directory = host, host.registry, directory
+        self.units = os.path.join(directory, "units")
+        self.runtime = os.path.join(directory, "xdg")
+        self.log = os.path.join(directory, "systemd.log")
+        self.groups = os.path.join(directory, "cgroup")
+        # sd_pid_get_user_unit(3) wants the path that a logged in user's units have.
+        name = os.path.basename(self.registry.directory)
+        self.slice = os.path.join(self.groups, f"{name.replace('-', '_')}.slice")
+        self.own = os.path.join(self.slice, "user@0.service")
+        self.bus = bus
+        self.process = None
+
+    def start(self) -> "Manager":
         os.makedirs(self.units)
-        with open(os.path.join(self.units, "dnsdirector.service"), "w", encoding="utf-8") as file:
-            file.write(unit_text(director, **settings))
-
-    def __enter__(self) -> "Systemd":
-        environment = {"XDG_RUNTIME_DIR": self.runtime, "SYSTEMD_UNIT_PATH": f"{self.units}:",
-                       "HOME": self.directory, "PATH": os.environ["PATH"],
-                       "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.runtime}/nobody"}
-        script = START.replace("{manager}", MANAGER)
+        os.mkdir(self.runtime, 0o700)
+        os.mkdir(self.groups)
+        for name in os.listdir(THEIR_UNITS):
+            if name.endswith(".target") or (self.bus and name in ("dbus.socket", "dbus.service")):
+                os.symlink(os.path.join(THEIR_UNITS, name), os.path.join(self.units, name))
+        self.write("lab.target", "[Unit]\nDescription=The lab\n"
+                   + ("Wants=dbus.socket\nAfter=dbus.socket\n" if self.bus else ""))
+        self.registry.add("mount", path=self.groups)
+        run("mount", "-t", "cgroup2", "cgroup2", self.groups)
+        self.registry.add("cgroup", path=self.slice)
+        os.makedirs(self.own)
+        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                       "HOME": self.directory, "XDG_RUNTIME_DIR": self.runtime,
+                       "SYSTEMD_UNIT_PATH": self.units,
+                       "SYSTEMD_LOG_TARGET": "null"}  # else it goes to the machine's console
         self.process = self.host.start(
-            "systemd", ["unshare", "--mount", "sh", "-c", script, "sh", self.cgroup], self.log,
-            env=environment)
+            "systemd", ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                        SURROUNDINGS, "sh", self.own, MANAGER, "--user", "--unit=lab.target"],
+            self.log, env=environment)
         try:
-            wait_for("systemd", lambda: self.process.poll() is not None
-                     or self.systemctl("is-system-running", check=False).stdout.strip()
-                     in ("running", "degraded"), 30)
-            if self.process.poll() is not None:
-                raise LabError(f"systemd ended with {self.process.returncode}")
-        except BaseException:
-            self.__exit__(LabError, None, None)
-            raise
+            wait_for("systemd to be ready", lambda: self.systemctl(
+                "is-active", "lab.target", check=False).stdout.strip() == "active", 10)
+        except LabError as error:
+            self.end()
+            raise LabError(f"{error}; its output is in {self.log}") from None
         return self
 
-    def __exit__(self, kind, value, trace):
-        if kind is not None:
-            print(f"--- systemd\n{self.text()[-8000:]}")
-        if self.process.poll() is None:
-            self.systemctl("stop", "dnsdirector", check=False, timeout=stretched(20))
-            # What a manager does with SIGTERM is to stop everything, and to end.
-            self.process.terminate()
-            try:
-                self.process.wait(stretched(20))
-            except subprocess.TimeoutExpired:
-                pass
-        self._end_the_rest()
-        self.director.process = None
-        self.director.cleanup()
+    def write(self, name: str, text: str):
+        with open(os.path.join(self.units, name), "w", encoding="utf-8") as unit:
+            unit.write(text)
 
-    def _end_the_rest(self):
-        """By its control group, which holds all that the manager ever started."""
-        root = self._mount_cgroups()
-        own = os.path.join(root, self.cgroup)
-        kill = os.path.join(own, "cgroup.kill")
-        if os.path.exists(kill):
-            with open(kill, "w", encoding="ascii") as file:
-                file.write("1")
-
-        def empty():
-            if not os.path.isdir(own):
-                return True
-            for path, _, _ in os.walk(own, topdown=False):
-                try:
-                    os.rmdir(path)
-                except OSError:
-                    return False
-            return True
-        wait_for("the end of systemd's processes", empty, 10)
-        run("umount", root)
-        os.rmdir(root)
-        if self.process.poll() is None:
-            self.process.wait(stretched(10))
-
-    def _mount_cgroups(self) -> str:
-        root = os.path.join(self.directory, "cgroup")
-        os.makedirs(root, exist_ok=True)
-        run("mount", "-t", "cgroup2", "none", root)
-        return root
-
-    def inside(self, *argv) -> list:
-        """A command line in the manager's namespaces."""
-        return ["nsenter", "-t", str(self.process.pid), "-m", "-n", "env",
-                f"XDG_RUNTIME_DIR={self.runtime}", *argv]
-
-    def systemctl(self, *words, check=True, timeout=60):
-        return run(*self.inside(find_program("systemctl"), "--user", "--no-pager", *words),
+    def systemctl(self, *arguments, check=True, timeout=60):
+        return run("nsenter", f"--target={self.process.pid}", "--mount", "--net", "--", "env",
+                   f"XDG_RUNTIME_DIR={self.runtime}", "systemctl", "--user", *arguments,
                    check=check, timeout=timeout)
 
-    def show(self, name: str) -> str:
-        return self.systemctl("show", "-P", name, "dnsdirector").stdout.strip()
+    def show(self, *properties) -> dict:
+        """Properties of the director's unit, as systemctl show gives them."""
+        out = self.systemctl("show", NAME, "-p", ",".join(properties)).stdout
+        return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
-    def pid(self) -> int:
-        return int(self.show("MainPID"))
+    def close_private_socket(self):
+        """Leaves the message bus as the only way to the manager."""
+        os.unlink(os.path.join(self.runtime, "systemd", "private"))
 
-    def text(self) -> str:
-        with open(self.log, encoding="utf-8", errors="replace") as log:
-            return log.read()
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
-    def start(self):
-        self.systemctl("start", "dnsdirector")
-
-    def wait_restarted(self, old: int, timeout: float = 20) -> int:
-        """Until another process is ready; its pid."""
-        wait_for("another director", lambda: self.pid() not in (0, old)
-                 and self.show("SubState") == "running", timeout, 0.05)
-        return self.pid()
+    def end(self):
+        """Ends all that it ever started, and removes its control group."""
+        end_control_group(self.slice)
+        if self.process:
+            self.process.wait(stretched(10))
+        if os.path.ismount(self.groups):
+            run("umount", self.groups)
 
 
-class RouteWatch:
-    """All that happens to the kernel's routes of a host."""
+class Unit(Director):
+    """A director that is started, restarted and ended by systemd.
 
-    def __init__(self, host, path: str):
-        self.host, self.path = host, path
+    As a context manager like Director. changes: settings of the unit in place of its own."""
 
-    def __enter__(self) -> "RouteWatch":
-        self.process = self.host.start("ip-monitor", ["ip", "monitor", "route"], self.path)
-        self._see("192.0.2.99")
+    def __init__(self, lab, config: str, bus: bool = True, **changes):
+        super().__init__(lab, config)
+        self.manager = Manager(self.host, self.directory, bus)
+        command = (f"{self.program} run -f {self.config} --run-dir {self.run_dir} "
+                   f"--pin-dir {self.pin_dir}")
+        self.unit = derived_unit(command, self.pin_dir, self.log, **changes)
+
+    def start(self, wait: bool = True, timeout: float = 15.0) -> "Unit":
+        self.manager.start()
+        self.manager.write(NAME, self.unit)
+        self.manager.systemctl("daemon-reload")
+        self.systemctl("start", timeout=timeout)
         return self
 
-    def _see(self, address: str):
-        """What it has seen shows that it sees, and that nothing before that is still to come."""
-        for _ in range(50):
-            self.host.ip(f"route add {address} dev lo proto 99", f"route del {address} dev lo proto 99")
-            if address in self.text():
-                return
-            time.sleep(0.05)
-        raise LabError("ip monitor sees nothing")
+    def systemctl(self, verb: str, *options, check=True, timeout=60):
+        return self.manager.systemctl(*options, verb, NAME, check=check, timeout=timeout)
 
-    def text(self) -> str:
-        if not os.path.exists(self.path):
-            return ""
-        with open(self.path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+    def pid(self) -> int:
+        """Of the unit's main process; 0 while there is none."""
+        return int(self.manager.show("MainPID")["MainPID"])
 
-    def changes(self, *addresses: str) -> list:
-        self._see("192.0.2.98")
-        return [line for line in self.text().splitlines()
-                if any(re.search(rf"(^|\s){re.escape(a)}\s", line) for a in addresses)]
+    def kill(self, number: int) -> int:
+        """Sends the main process a signal; returns its pid."""
+        pid = self.pid()
+        if pid == 0:
+            raise LabError(f"{NAME} has no main process: {self.manager.show('ActiveState')}")
+        os.kill(pid, number)
+        return pid
 
-    def __exit__(self, kind, value, trace):
-        self.process.terminate()
-        self.process.wait(stretched(5))
+    def wait_new(self, old: int, timeout: float = 20.0) -> int:
+        """Waits for a main process other than `old` that says it is ready."""
+        def there():
+            shown = self.manager.show("MainPID", "ActiveState", "SubState")
+            new = int(shown["MainPID"])
+            return new if new not in (0, old) and shown["SubState"] == "running" else 0
+        return wait_for("another main process", there, timeout)
+
+    def running(self) -> bool:
+        return self.manager.running() and self.pid() != 0
+
+    def cleanup(self):
+        try:
+            if self.manager.running():
+                self.systemctl("stop", check=False, timeout=30)
+        finally:
+            self.manager.end()
+            super().cleanup()
