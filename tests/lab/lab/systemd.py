@@ -172,7 +172,10 @@ class Unit(Director):
         self.manager.start()
         self.manager.write(NAME, self.unit)
         self.manager.systemctl("daemon-reload")
-        self.systemctl("start", timeout=timeout)
+        try:
+            self.systemctl("start", timeout=timeout)
+        except LabError as error:
+            raise LabError(f"{error}\n{self.tail()}") from None
         return self
 
     def systemctl(self, verb: str, *options, check=True, timeout=60):
