@@ -36,10 +36,11 @@ std::map<IpAddress, core::AnnouncementState> TrackFiles::read() const {
 }
 
 bool TrackFiles::lost() {
-    std::error_code ignored;
-    if (written_.empty() || std::filesystem::exists(directory_, ignored)) return false;
-    written_.clear();
-    return true;
+    // keepalived takes a file that is gone for one that says 0: all is well.
+    return std::erase_if(written_, [&](const auto& each) {
+               std::error_code ignored;
+               return !std::filesystem::exists(directory_ + "/" + each.first, ignored);
+           }) > 0;
 }
 
 Result<void> TrackFiles::hold(const std::map<IpAddress, core::AnnouncementState>& states) {

@@ -30,7 +30,7 @@ public:
     /// touched, those of other service IPs are removed. On an error it has done all that it
     /// could, and the next call tries the rest again.
     Result<void> hold(const std::map<IpAddress, core::AnnouncementState>& states);
-    /// Whether somebody removed the directory; the next hold() writes everything again.
+    /// Whether somebody removed files; the next hold() writes these again.
     bool lost();
     /// Removes the files and the directory.
     void remove();

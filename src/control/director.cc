@@ -157,8 +157,8 @@ void RunningDirector::connect_announcements() {
         store_descriptor(announcements_name, descriptor);
     };
     announcer_.hold = [this](const auto& wished) {
-        hold_track_files();
-        return hold_routes(wished);
+        const bool followed = hold_track_files();
+        return hold_routes(wished) && followed;
     };
     announcer_.on_changed = [this](const IpAddress& service_ip, const core::AnnouncementDecision&,
                                    const core::AnnouncementDecision& after) {
@@ -186,11 +186,14 @@ bool RunningDirector::hold_routes(const std::map<IpAddress, core::RouteState>& w
 }
 
 /// Only where VRRP follows them.
-void RunningDirector::hold_track_files() {
-    if (engine_.configuration().director.presence == core::PresenceMode::always)
-        return track_files_.remove();
-    if (const auto done = track_files_.hold(announcer_.states()); !done)
-        spdlog::error("{}", done.error().message);
+bool RunningDirector::hold_track_files() {
+    if (engine_.configuration().director.presence == core::PresenceMode::always) {
+        track_files_.remove();
+        return true;
+    }
+    const auto done = track_files_.hold(announcer_.states());
+    if (!done) spdlog::error("{}; trying again in a second", done.error().message);
+    return done.has_value();
 }
 
 /// What others did to our routes and their interface is undone.
@@ -383,7 +386,7 @@ void RunningDirector::restore_run_dir() {
     if (!(engine_.overrides() == core::Overrides{}) && !std::filesystem::exists(overrides, ignored))
         if (auto saved = save_overrides(overrides, engine_.overrides()); !saved)
             spdlog::error("{}", saved.error().message);
-    if (track_files_.lost()) hold_track_files();
+    if (track_files_.lost()) announcer_.hold_routes();
     api_.restore_unix();
 }
 

@@ -87,7 +87,7 @@ private:
     Result<void> put_in_force(core::Configuration configuration);
     void hold_service_ips();
     void connect_announcements();
-    void hold_track_files();
+    bool hold_track_files();
     bool hold_routes(const std::map<IpAddress, core::RouteState>& wished);
     void mend_routes();
     Result<void> override_with(core::Overrides overrides);

@@ -102,6 +102,18 @@ class Pair:
             wait_for(f"{address} at {machine.name}",
                      lambda a=address: machine.holds(a) and not other.holds(a), timeout, 0.02)
 
+    def neighbour_of(self, address: str) -> str:
+        """The MAC that the router, the neighbour of both, sends to."""
+        words = self.lab.host("router").run("ip", "neigh", "show", address).stdout.split()
+        return words[words.index("lladdr") + 1] if "lladdr" in words else ""
+
+    def wait_neighbour(self, machine: Machine, address: str):
+        """It hears of the take-over; to ask anew by itself takes it longer than that."""
+        shown = machine.host.run("ip", "-o", "link", "show", "eth0").stdout.split()
+        mac = shown[shown.index("link/ether") + 1]
+        wait_for(f"the router's neighbour {address} to be {machine.name}",
+                 lambda: self.neighbour_of(address) == mac, stretched(1), 0.01)
+
     def blind(self, machine: Machine):
         """Its checks get no answer any more, while clients are served as ever."""
         for server in SERVERS:
@@ -156,6 +168,7 @@ def test_a_director_whose_servers_fail_hands_over_and_takes_back(pair):
             pair.blind(pair.first)
             try:
                 pair.wait_at(pair.second)
+                pair.wait_neighbour(pair.second, address)
                 assert pair.first.value(address) == "-180" and pair.second.value("all") == "0"
                 assert pair.first.director.command("announced", address, check=False).returncode == 1
                 assert pair.second.director.command("announced").returncode == 0
@@ -163,6 +176,7 @@ def test_a_director_whose_servers_fail_hands_over_and_takes_back(pair):
             finally:
                 pair.see(pair.first)
             pair.wait_at(pair.first, timeout=20)
+            pair.wait_neighbour(pair.first, address)
             load.sleep(0.5)
             result = load.stop().finish()
         figures.note(f"VRRP, {address}: over and back, {result.failed} of {result.sent} queries "
@@ -215,6 +229,8 @@ def test_keepalived_that_ends_hands_over(pair):
 
 
 def test_the_files_come_back_when_somebody_removes_them(pair):
+    os.unlink(os.path.join(pair.second.track, V4))
+    wait_for("the file", lambda: os.path.exists(os.path.join(pair.second.track, V4)), 15)
     for file in os.listdir(pair.second.track):
         os.unlink(os.path.join(pair.second.track, file))
     os.rmdir(pair.second.track)

@@ -63,6 +63,11 @@ TEST_F(TrackFilesTest, are_not_touched_where_they_say_it_already) {
     ASSERT_TRUE(files.hold({{one, AnnouncementState::draining}}));
     EXPECT_EQ(text("192.0.2.53"), "somebody's");
     EXPECT_FALSE(files.lost());
+    std::filesystem::remove(directory + "/192.0.2.53");
+    EXPECT_TRUE(files.lost());
+    ASSERT_TRUE(files.hold({{one, AnnouncementState::draining}}));
+    EXPECT_EQ(text("192.0.2.53"), "-120");
+    EXPECT_FALSE(files.lost());
     std::filesystem::remove_all(directory);
     EXPECT_TRUE(files.lost());
     ASSERT_TRUE(files.hold({{one, AnnouncementState::draining}}));
