@@ -9,6 +9,7 @@ import pytest
 from lab import figures, wait_for
 from lab.routing import (CORES, DIRECTOR, Bird, Frr, RoutingLab, compared, generated)
 from lab.system import stretched
+from lab.wire import Wire
 
 AS, FOREIGN_AS = 64512, 64513
 V4, V6, OTHER_V4 = "192.0.2.53", "2001:db8::53", "192.0.2.54"
@@ -267,3 +268,23 @@ def test_a_dead_daemon_is_not_remembered(scene):
     scene.sessions_up()
     for address in MED:
         scene.hears(address, 1)
+
+
+def test_how_soon_a_change_is_on_the_wire(scene):
+    lab = scene.lab
+    lab.withdraw(V4)
+    wait_for("the cores to hear of the withdrawal",
+             lambda: f"{V4}/32" not in scene.bird.prefixes() | scene.frr.prefixes())
+    wire = Wire(lab.director, lab.directory, DIRECTOR)
+    for _ in range(3):
+        lab.announce(V4, 1)
+        scene.hears(V4, 1)
+        lab.withdraw(V4)
+        wait_for("the cores to hear of the withdrawal",
+                 lambda: f"{V4}/32" not in scene.bird.prefixes() | scene.frr.prefixes())
+    wire.stop()
+    changes = wire.changes(V4)
+    assert [deleted for _, deleted, _ in changes] == [False, True] * 3
+    figures.note(f"BGP: {scene.make} sends what the kernel's route says after " + ", ".join(
+        f"{wire.after(when) * 1000:.1f}" for when, _, _ in changes)
+        + " ms (announced and withdrawn in turns)")
