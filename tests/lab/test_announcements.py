@@ -12,6 +12,7 @@ import pytest
 from lab import LabError, plan, wait_for
 from lab.director import FAST_CHECK, Director, check_block, cluster, director_block
 from lab.system import stretched
+from lab.wire import RouteWatch
 
 V4, V6 = plan.SERVICE_V4, plan.SERVICE_V6
 METRICS = {"announced": 1, "degraded": 2, "draining": 100}
@@ -244,25 +245,12 @@ def test_kill_9_without_systemd_takes_the_routes_away(lab):
 def test_usr2_keeps_the_very_same_routes(lab):
     with Director(lab, config()) as director:
         wait_state(director, "announced")
-        log = lab.path(director.name, "routes")
-        monitor = director.host.start("routes", ["ip", "monitor", "route"], log)
-        try:
-            # What it has seen shows that it sees.
-            director.host.ip("route add 192.0.2.99 dev lo proto 153",
-                             "route del 192.0.2.99 dev lo proto 153")
-            wait_for("the monitor", lambda: "192.0.2.99" in open(log, encoding="utf-8").read())
+        with RouteWatch(director, V4, V6) as watch:
             before = director.status()["started_at"]
             director.process.send_signal(signal.SIGUSR2)
             wait_for("the new program", lambda: director.status()["started_at"] != before, 15)
             wait_state(director, "announced")
-            director.host.ip("route add 192.0.2.98 dev lo proto 153",
-                             "route del 192.0.2.98 dev lo proto 153")
-            wait_for("the monitor", lambda: "192.0.2.98" in open(log, encoding="utf-8").read())
-        finally:
-            monitor.terminate()
-            monitor.wait()
-        changes = [line for line in open(log, encoding="utf-8") if V4 in line or V6 in line]
-        assert changes == []
+            assert watch.changes() == []
 
 
 @pytest.mark.parametrize("mischief", [

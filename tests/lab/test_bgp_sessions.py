@@ -177,17 +177,39 @@ def test_sessions_and_what_was_told_are_shown(scene):
     assert scene.logged(rf"bgp: neighbor {re.escape(CORE2_4)} \(core2\): session (is )?established")
 
 
+def told_nobody(scene) -> bool:
+    return all(V4 not in told for told in scene.told().values())
+
+
+def settle(scene):
+    """FRR 8.4 may lose a withdrawal in the first second of a session (docs/bgp.md)."""
+    def works():
+        scene.director.command("withdraw", V4)
+        try:
+            wait_for("nobody to be told", lambda: told_nobody(scene), 3)
+        except LabError:
+            return False
+        finally:
+            scene.director.command("announce", V4)
+            wait_for("all to be told", lambda: all(
+                V4 in scene.told()[n] for n, own in TOLD.items() if V4 in own), 10)
+        return True
+    wait_for("the daemon to announce and to withdraw", works, 60)
+    scene.all_is_well()
+
+
 def test_a_withdrawal_is_read_back(scene):
     """What is told follows the state at once, and is no problem at any moment."""
+    settle(scene)
+    before = len(scene.director.read_log())
     scene.director.command("withdraw", V4)
-    took = scene.waits_for("nobody to be told of it", lambda: all(
-        V4 not in told for told in scene.told().values()))
+    took = scene.waits_for("nobody to be told of it", lambda: told_nobody(scene))
     figures.note(f"BGP: {scene.make}: a withdrawal is read back {took * 1000:.0f} ms later")
     time.sleep(stretched(1.5))
     assert not any(n["problems"] for n in scene.bgp()["neighbors"])
     scene.director.command("announce", V4)
     scene.all_is_well()
-    assert not scene.logged(r"though (announced|withdrawn)")
+    assert not re.search(r"though (announced|withdrawn)", scene.director.read_log()[before:])
 
 
 def test_a_core_that_dies(scene):
@@ -228,11 +250,10 @@ def test_a_daemon_that_hangs_is_noticed_within_a_second(scene):
     assert scene.neighbor(CORE2_4)["flaps"] == 0
 
 
-def test_a_zebra_that_hangs_is_noticed(scene):
-    """bgpd would go on with what it knew."""
-    if scene.make != "frr":
-        pytest.skip("BIRD is one process")
-    took = hangs(scene, scene.processes()[:1], lambda: "zebra does not answer" in
+def test_the_process_that_reads_the_kernel_hangs(scene):
+    """BIRD itself; of FRR zebra, without which bgpd would go on with what it knew."""
+    who = "BIRD" if scene.make == "bird" else "zebra"
+    took = hangs(scene, scene.processes()[:1], lambda: f"{who} does not answer" in
                  scene.bgp()["problem"])
     assert took < stretched(WITHIN)
 

@@ -13,6 +13,7 @@ import pytest
 from lab import plan, wait_for
 from lab.director import CALM_CHECK
 from lab.systemd import Unit
+from lab.wire import RouteWatch
 from test_announcements import announcement, config, routes, wait_state
 
 V4, V6 = plan.SERVICE_V4, plan.SERVICE_V6
@@ -36,40 +37,6 @@ def device(director):
     return next((link["ifindex"] for link in out if link["ifname"] == DEVICE), None)
 
 
-class Watch:
-    """All that the kernel says of routes to the service IPs in the director's namespace."""
-
-    def __init__(self, director):
-        self.host = director.host
-        self.log = director.lab.path(director.name, "routes")
-        self.marks = 0
-
-    def __enter__(self):
-        self.monitor = self.host.start("routes", ["ip", "monitor", "route"], self.log)
-        wait_for("the monitor to see", self._sees)
-        return self
-
-    def __exit__(self, *_):
-        self.monitor.terminate()
-        self.monitor.wait()
-
-    def _lines(self) -> list:
-        with open(self.log, encoding="utf-8") as log:
-            return log.read().splitlines()
-
-    def _sees(self) -> bool:
-        self.marks += 1
-        mark = f"198.51.100.{self.marks % 200 + 20}"
-        self.host.ip(f"route add {mark} dev lo proto 153", f"route del {mark} dev lo proto 153")
-        return any(mark in line for line in self._lines()[-4:])
-
-    def changes(self) -> list:
-        """Those so far: a last mark of our own was seen after them."""
-        wait_for("the monitor to have seen all", self._sees)
-        return [line for line in self._lines() if "proto 153" in line
-                and (V4 in line or V6 in line)]
-
-
 def loads(lab):
     return (lab.load(rate=RATE, seconds=60), lab.load(V6, rate=200, seconds=60),
             lab.load(rate=50, seconds=60, tcp=True))
@@ -86,7 +53,7 @@ class Kept:
         wait_state(self.director, "announced", address=V6)
         assert self.director.manager.show(*KEPT) == KEPT
         self.device = device(self.director)
-        self.watch = Watch(self.director).__enter__()
+        self.watch = RouteWatch(self.director, V4, V6).__enter__()
         self.loads = [load.start() for load in loads(self.lab)]
         self.loads[0].sleep(0.3)
         return self
@@ -160,7 +127,7 @@ def test_systemctl_reload_takes_the_file_or_leaves_all_as_it_was(lab):
 def test_systemctl_stop_drains_withdraws_and_leaves_nothing(lab):
     with unit(lab) as director:
         wait_state(director, "announced")
-        with Watch(director) as watch, lab.load(rate=RATE, seconds=60) as load:
+        with RouteWatch(director, V4, V6) as watch, lab.load(rate=RATE, seconds=60) as load:
             load.sleep(0.3)
             director.systemctl("stop", "--no-block")
             wait_state(director, "draining", "this director stops")

@@ -52,8 +52,9 @@ class Machine:
     def __init__(self, lab, name: str):
         self.name = name
         others = " ".join(next(own for peer, own in PEERS.items() if peer != name))
-        config = (director_block(mode="generic", extra="    presence when_active\n    drain_time 5s\n"
-                                 f"    other_directors {others}\n")
+        extra = ("    presence when_active\n    drain_time 5s\n"
+                 f"    other_directors {others}\n")
+        config = (director_block(mode="generic", extra=extra)
                   + cluster({server: 1 for server in SERVERS}, check=FAST_CHECK.replace(
                       " ".join(PEERS["director"]), " ".join(PEERS[name]))))
         self.director = Director(lab, config, name=f"vrrp-{name}")
@@ -170,7 +171,8 @@ def test_a_director_whose_servers_fail_hands_over_and_takes_back(pair):
                 pair.wait_at(pair.second)
                 pair.wait_neighbour(pair.second, address)
                 assert pair.first.value(address) == "-180" and pair.second.value("all") == "0"
-                assert pair.first.director.command("announced", address, check=False).returncode == 1
+                asked = pair.first.director.command("announced", address, check=False)
+                assert asked.returncode == 1, asked
                 assert pair.second.director.command("announced").returncode == 0
                 load.sleep(0.5)
             finally:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How soon a change of a kernel route is on the wire as BGP: both as the kernel and tcpdump stamp
-them, in one clock."""
+"""What the kernel says of routes that change, and how soon a change is on the wire as BGP."""
 
 import datetime
 import os
@@ -19,13 +18,13 @@ class Wire:
         stem = os.path.join(directory, f"wire-{time.monotonic_ns()}")
         self.files = {"routes": stem + ".routes", "packets": stem + ".packets"}
         here = " or ".join(f"src host {address}" for address in sources)
-        # A keepalive's frame has 85 bytes over IPv4, and 105 over IPv6, with no TCP options;
-        # with timestamps 97 and 117.
-        larger = ("((ip and tcp port 179 and greater 98) or (ip6 and tcp port 179 and greater 118))")
+        # More than the 19 bytes of a keepalive (RFC 4271, 4.4) behind the TCP header.
+        larger = ("((ip and ip[2:2] - ((ip[0] & 0xf) << 2) - ((tcp[12] & 0xf0) >> 2) > 19) or "
+                  "(ip6 and ip6[4:2] - ((ip6[52] & 0xf0) >> 2) > 19))")
         self.processes = [
             host.start("ip-monitor", ["ip", "-ts", "monitor", "route"], self.files["routes"]),
             host.start("tcpdump", ["tcpdump", "-i", "eth0", "-tt", "-n", "-l", "-U",
-                                   "--immediate-mode", f"({here}) and {larger}"],
+                                   "--immediate-mode", f"({here}) and tcp port 179 and {larger}"],
                        self.files["packets"])]
         wait_for("tcpdump", lambda: "listening" in self._text("packets"))
 
@@ -52,5 +51,41 @@ class Wire:
         return found
 
     def after(self, moment: float) -> float:
-        """Seconds from then to the first packet; None where there was none."""
-        return min((t - moment for t in self.packets if t >= moment), default=None)
+        """Seconds from then to the packet that says it. `ip` stamps a change when it has read it,
+        which may be later than a routing daemon has: that counts as 0."""
+        return max(0.0, min(t - moment for t in self.packets if t >= moment - 0.03))
+
+
+class RouteWatch:
+    """All that the kernel says of our routes to some addresses in a director's namespace."""
+
+    def __init__(self, director, *addresses: str):
+        self.host = director.host
+        self.log = director.lab.path(director.name, "routes")
+        self.addresses = addresses
+        self.marks = 0
+
+    def __enter__(self):
+        self.monitor = self.host.start("routes", ["ip", "monitor", "route"], self.log)
+        wait_for("the monitor to see", self._sees)
+        return self
+
+    def __exit__(self, *_):
+        self.monitor.terminate()
+        self.monitor.wait()
+
+    def _lines(self) -> list:
+        with open(self.log, encoding="utf-8") as log:
+            return log.read().splitlines()
+
+    def _sees(self) -> bool:
+        self.marks += 1
+        mark = f"198.51.100.{self.marks % 200 + 20}"
+        self.host.ip(f"route add {mark} dev lo proto 153", f"route del {mark} dev lo proto 153")
+        return any(mark in line for line in self._lines()[-4:])
+
+    def changes(self) -> list:
+        """Those so far: a last mark of our own was seen after them."""
+        wait_for("the monitor to have seen all", self._sees)
+        return [line for line in self._lines() if "proto 153" in line
+                and any(address in line for address in self.addresses)]
