@@ -112,7 +112,7 @@ Result<std::string> ask_bird(const std::string& socket, const std::string& comma
     if (auto opened = bird.open(); !opened) return tl::unexpected(opened.error());
     if (auto greeting = bird.receive(bird_reply_is_whole); !greeting) return greeting;
     if (auto sent = bird.send(command + "\n"); !sent) return tl::unexpected(sent.error());
-    const auto said = bird.receive(bird_reply_is_whole);
+    auto said = bird.receive(bird_reply_is_whole);
     if (!said) return said;
     auto reply = bird_reply(*said);
     if (!reply)
@@ -129,7 +129,7 @@ Result<std::string> ask_frr(const std::string& socket, const std::string& comman
     for (const std::string& each : {std::string("enable"), command}) {
         if (auto sent = daemon.send(std::string_view(each.c_str(), each.size() + 1)); !sent)
             return tl::unexpected(sent.error());
-        const auto said = daemon.receive(frr_reply_is_whole);
+        auto said = daemon.receive(frr_reply_is_whole);
         if (!said) return said;
         FrrReply taken = frr_reply(*said);
         if (taken.status != 0) return fail("FRR at {} refuses `{}`: {}", socket, each, taken.text);

@@ -103,6 +103,7 @@ public:
         if (socket == zebra) return {{About::itself, "show zebra client summary"}};
         if (socket == bfdd) return {{About::itself, "show version"}};
         std::vector<Question> questions;
+        questions.reserve(bgp_.neighbors.size());
         // One by one: an FRR that was there already may have hundreds of others.
         for (std::size_t i = 0; i < bgp_.neighbors.size(); ++i)
             questions.push_back(

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "config/suggest.h"
 #include "config/values.h"
@@ -51,6 +52,7 @@ Result<core::Communities> parse_community(std::string_view text) {
     const bool large = parts.size() == 3;
     if (parts.size() != 2 && !large) {
         std::vector<std::string_view> names;
+        names.reserve(std::size(well_known));
         for (const WellKnown& each : well_known)
             names.push_back(each.name);
         const auto near = nearest(text, names);

@@ -164,6 +164,7 @@ void BgpBuilder::add_neighbor(const BgpNeighborDraft& draft) {
 
 std::string BgpBuilder::did_you_mean(const IpAddress& address) const {
     std::vector<std::string> texts;
+    texts.reserve(service_ips_.size());
     for (const IpAddress& service_ip : service_ips_)
         texts.push_back(service_ip.to_string());
     const std::vector<std::string_view> words(texts.begin(), texts.end());

@@ -155,6 +155,7 @@ bool Announcer::silent() const {
 void Announcer::leave() {
     stopping_ = true;
     std::vector<Address*> all;
+    all.reserve(addresses_.size());
     for (Address& address : addresses_)
         all.push_back(&address);
     decide(all);
@@ -183,6 +184,7 @@ const core::AnnouncementDecision* Announcer::find(const IpAddress& service_ip) c
 
 std::vector<AnnouncementSnapshot> Announcer::announcements() const {
     std::vector<AnnouncementSnapshot> list;
+    list.reserve(addresses_.size());
     for (const auto& [service_ip, each] : addresses_)
         list.push_back({service_ip, each.told, each.decision, std::nullopt});
     const auto& bgp = engine_.configuration().bgp;

@@ -110,6 +110,7 @@ void Communities::add(const Communities& others) {
 
 std::string Communities::to_string() const {
     std::vector<std::string> words;
+    words.reserve(standard.size() + large.size());
     for (const Community& each : standard)
         words.push_back(each.to_string());
     for (const LargeCommunity& each : large)
@@ -128,6 +129,7 @@ std::vector<std::string> full_text(const Bgp& bgp) {
     parts.add_if(ip_forwarding, "ip_forwarding");
     parts.add_if(draining_time != Bgp{}.draining_time, "draining_time {}", to_text(draining_time));
     std::vector<std::string> lines = {"bgp: " + parts.text()};
+    lines.reserve(1 + neighbors.size() + announcements.size());
     for (const BgpNeighbor& neighbor : neighbors)
         lines.push_back(text_of(neighbor));
     for (const BgpAnnouncement& announcement : announcements)
