@@ -12,13 +12,13 @@ import re
 
 from .director import REPOSITORY, Director
 from .registry import end_control_group
-from .system import LabError, run, stretched, wait_for
+from .system import LabError, find_program, run, stretched, wait_for
 
-UNIT = os.path.join(REPOSITORY, "packaging", "systemd", "dnsdirector.service")
+PACKAGED = os.path.join(REPOSITORY, "packaging", "systemd")
 MANAGER = "/lib/systemd/systemd"
 # Debian's units for users: targets that each unit depends on, and the bus.
 THEIR_UNITS = "/usr/lib/systemd/user"
-NAME = "dnsdirector.service"
+NAME, BIRD = "dnsdirector.service", "dnsdirector-bird.service"
 
 # What stands in the unit and does not go with the lab, and why.
 DROPPED = {
@@ -34,6 +34,8 @@ DROPPED = {
 }
 # What a test would wait for too long.
 SHORTER = {"WatchdogSec": "2s"}
+# The program under test may lie there.
+SEEN = {"ProtectHome": "read-only"}
 
 # For the test's eyes; and no core of a program that the watchdog ends.
 ADDED = ("StandardOutput=append:{log}", "StandardError=append:{log}", "LimitCORE=0",
@@ -58,14 +60,12 @@ def missing_systemd() -> str:
         return "" if re.search(r"\bcgroup2$", known.read(), re.M) else "no cgroup2 in this kernel"
 
 
-def derived_unit(exec_start: str, pin_dir: str, log: str, **changes) -> str:
-    """The packaged unit with the lab's paths. changes: settings in place of the unit's."""
-    changes = {**SHORTER, **changes,
-               "ExecStartPre": f"+/bin/mkdir -p -m 0700 {pin_dir}",
-               "ExecStart": exec_start,
-               "ReadWritePaths": f"-{pin_dir}"}
-    lines, unused = [], set(changes)
-    with open(UNIT, encoding="utf-8") as unit:
+def derived(name: str, log: str, changes: dict, places: dict) -> str:
+    """A packaged unit for the lab. changes: settings in place of the unit's. places: paths by
+    the packaged ones, for all other settings."""
+    path = os.path.join(PACKAGED, name)
+    lines, unused = [], set(changes) | set(places)
+    with open(path, encoding="utf-8") as unit:
         for line in unit.read().splitlines():
             key = line.split("=", 1)[0]
             if key in DROPPED or line.startswith("#"):
@@ -73,11 +73,15 @@ def derived_unit(exec_start: str, pin_dir: str, log: str, **changes) -> str:
             if key in changes:
                 line = f"{key}={changes[key]}"
                 unused.discard(key)
+            else:
+                unused -= {place for place in places if place in line}
+                for place, ours in places.items():
+                    line = re.sub(rf"{place}(?=[/ ]|$)", ours, line)
             lines.append(line)
             if line == "[Service]":
                 lines += [setting.format(log=log) for setting in ADDED]
     if unused:
-        raise LabError(f"{UNIT} does not say {' '.join(sorted(unused))}")
+        raise LabError(f"{path} does not say {' '.join(sorted(unused))}")
     return "\n".join(lines) + "\n"
 
 
@@ -135,9 +139,14 @@ class Manager:
                    f"XDG_RUNTIME_DIR={self.runtime}", "systemctl", "--user", *arguments,
                    check=check, timeout=timeout)
 
-    def show(self, *properties) -> dict:
-        """Properties of the director's unit, as systemctl show gives them."""
-        out = self.systemctl("show", NAME, "-p", ",".join(properties)).stdout
+    def install(self, name: str, text: str):
+        """A unit, or another text of one that is there."""
+        self.write(name, text)
+        self.systemctl("daemon-reload")
+
+    def show(self, *properties, unit: str = NAME) -> dict:
+        """Properties of a unit, as systemctl show gives them."""
+        out = self.systemctl("show", unit, "-p", ",".join(properties)).stdout
         return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
     def close_private_socket(self):
@@ -166,12 +175,13 @@ class Unit(Director):
         self.manager = Manager(self.host, self.directory, bus)
         command = (f"{self.program} run -f {self.config} --run-dir {self.run_dir} "
                    f"--pin-dir {self.pin_dir}")
-        self.unit = derived_unit(command, self.pin_dir, self.log, **changes)
+        self.unit = derived(NAME, self.log, {
+            **SHORTER, "ExecStartPre": f"+/bin/mkdir -p -m 0700 {self.pin_dir}",
+            "ExecStart": command, "ReadWritePaths": f"-{self.pin_dir}", **changes}, {})
 
     def start(self, wait: bool = True, timeout: float = 15.0) -> "Unit":
         self.manager.start()
-        self.manager.write(NAME, self.unit)
-        self.manager.systemctl("daemon-reload")
+        self.manager.install(NAME, self.unit)
         try:
             self.systemctl("start", timeout=timeout)
         except LabError as error:
@@ -200,6 +210,13 @@ class Unit(Director):
             new = int(shown["MainPID"])
             return new if new not in (0, old) and shown["SubState"] == "running" else 0
         return wait_for("another main process", there, timeout)
+
+    def install_bird(self, log: str):
+        """The unit of the director's own BIRD, beside it."""
+        self.manager.install(BIRD, derived(BIRD, log, SEEN, {
+            "/usr/bin/dnsdirector": self.program, "/usr/sbin/bird": find_program("bird"),
+            "/usr/sbin/birdc": find_program("birdc"), "/run/dnsdirector": self.run_dir,
+            "/etc/dnsdirector/dnsdirector.conf": self.config}))
 
     def running(self) -> bool:
         return self.manager.running() and self.pid() != 0

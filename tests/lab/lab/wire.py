@@ -10,6 +10,13 @@ import time
 from .network import Host
 from .system import stretched, wait_for
 
+DEVICE = "dnsdirector0"  # of the announcements
+
+
+def moment(stamp: str) -> float:
+    """time.time() of a stamp of `ip -ts`, in local time."""
+    return datetime.datetime.fromisoformat(stamp).timestamp()
+
 
 class Wire:
     """Route changes of a host, and packets of BGP that leave it and are more than keepalives."""
@@ -46,18 +53,18 @@ class Wire:
         for stamp, deleted, metric in re.findall(
                 rf"^\[(\S+?)\] (Deleted )?(?:\S+ )?{re.escape(address)} .*proto 153.*metric (\d+)",
                 self._text("routes"), re.M):
-            when = datetime.datetime.fromisoformat(stamp).timestamp()
-            found.append((when, bool(deleted), int(metric)))
+            found.append((moment(stamp), bool(deleted), int(metric)))
         return found
 
-    def after(self, moment: float) -> float:
+    def after(self, begin: float) -> float:
         """Seconds from then to the packet that says it. `ip` stamps a change when it has read it,
         which may be later than a routing daemon has: that counts as 0."""
-        return max(0.0, min(t - moment for t in self.packets if t >= moment - 0.03))
+        return max(0.0, min(t - begin for t in self.packets if t >= begin - 0.03))
 
 
 class RouteWatch:
-    """All that the kernel says of our routes to some addresses in a director's namespace."""
+    """All that the kernel says of our routes to some addresses in a director's namespace, and of
+    the end of their interface (with which IPv4 routes go without a word of their own)."""
 
     def __init__(self, director, *addresses: str):
         self.host = director.host
@@ -66,7 +73,8 @@ class RouteWatch:
         self.marks = 0
 
     def __enter__(self):
-        self.monitor = self.host.start("routes", ["ip", "monitor", "route"], self.log)
+        self.monitor = self.host.start(
+            "routes", ["ip", "-ts", "monitor", "link", "route"], self.log)
         wait_for("the monitor to see", self._sees)
         return self
 
@@ -87,5 +95,15 @@ class RouteWatch:
     def changes(self) -> list:
         """Those so far: a last mark of our own was seen after them."""
         wait_for("the monitor to have seen all", self._sees)
-        return [line for line in self._lines() if "proto 153" in line
+        return [line for line in self._lines() if self._is_end(line) or "proto 153" in line
                 and any(address in line for address in self.addresses)]
+
+    def ended(self) -> float:
+        """When the interface went, as time.time(), by the kernel's word."""
+        lines = [line for line in self.changes() if self._is_end(line)]
+        assert len(lines) == 1, lines
+        return moment(re.match(r"\[(\S+)\]", lines[0])[1])
+
+    @staticmethod
+    def _is_end(line: str) -> bool:
+        return f": {DEVICE}" in line and "Deleted" in line
