@@ -28,7 +28,7 @@ std::string seconds_text(Microseconds time) {
     return fmt::format("{:.1f} s", std::chrono::duration<double>(time).count());
 }
 
-std::string with_reason(std::string text, const std::string& reason) {
+std::string with_reason(const std::string& text, const std::string& reason) {
     return reason.empty() ? text : text + ": " + reason;
 }
 

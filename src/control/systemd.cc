@@ -27,7 +27,7 @@ struct FreeText {
     void operator()(char* text) const { std::free(text); }
 };
 struct FreeNames {
-    void operator()(char** names) const { std::free(names); }
+    void operator()(char** names) const { std::free(static_cast<void*>(names)); }
 };
 using Bus = std::unique_ptr<sd_bus, CloseBus>;
 using Message = std::unique_ptr<sd_bus_message, FreeMessage>;
