@@ -105,11 +105,15 @@ class Registry:
         leaks = self._stop_processes()
         for entry in self.entries("cgroup"):
             end_control_group(entry["path"])
-        for entry in reversed(self.entries("mount")):
-            while os.path.ismount(entry["path"]):
-                run("umount", entry["path"])
         for entry in self.entries("netns"):
-            leaks += self._delete_namespace(entry["name"])
+            leaks += self._end_all_in(entry["name"])  # they may keep a mount busy
+        for entry in reversed(self.entries("mount")):
+            # The kernel may hold it a moment longer than the process that used it.
+            wait_for(f"{entry['path']} to be unmounted", lambda p=entry["path"]:
+                     not os.path.ismount(p) or run("umount", p) and not os.path.ismount(p), 10)
+        for entry in self.entries("netns"):
+            if os.path.exists(netns_path(entry["name"])):
+                run("ip", "netns", "del", entry["name"])
         shutil.rmtree(self.directory)
         return leaks
 
@@ -124,21 +128,26 @@ class Registry:
         stuck = _wait_gone(late, 3.0)
         return [f"process {e['pid']} ({e['what']}) outlived SIGKILL" for e in stuck]
 
-    def _delete_namespace(self, name: str) -> list:
+    @staticmethod
+    def _end_all_in(name: str) -> list:
+        """Ends what runs in a namespace and is in no journal, as what was started by hand."""
         if not os.path.exists(netns_path(name)):
             return []
-        leaks = []
+        leaks, ended = [], []
         # Inside a namespace that the lab made there are only its own processes.
         for pid in run("ip", "netns", "pids", name).stdout.split():
             try:
                 with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as line:
                     command = line.read().replace("\0", " ")
+                start = start_time(int(pid))
                 os.kill(int(pid), signal.SIGKILL)
+                if start is not None:
+                    ended.append({"pid": int(pid), "start": start, "what": command})
                 leaks.append(f"process {pid} in {name}: {command}")
             except (FileNotFoundError, ProcessLookupError):
                 pass
-        run("ip", "netns", "del", name)
-        return leaks
+        stuck = _wait_gone(ended, 3.0)
+        return leaks + [f"process {e['pid']} ({e['what']}) outlived SIGKILL" for e in stuck]
 
 
 def _signal_group(pid: int, number: int):
