@@ -7,6 +7,8 @@
   lab status                            hosts, addresses, what runs
   lab shell director                    a shell on a host
   lab run client dig @192.0.2.53 www.example.com
+  lab up --redundancy bird              two directors and two core routers, all running; bird
+                                        or frr is the client's router, core2 is the other
   lab down                              removes it, and what crashed runs left
   lab vm ipvsadm -ln                    a command in a virtual machine (scripts/lab-vm)
 
@@ -14,9 +16,12 @@ In a shell, `dnsdirector` is the build ($DNSDIRECTOR, else the release build),
 and $LAB_RUN_DIR and $LAB_PIN_DIR name directories for a director:
   dnsdirector run -f FILE --run-dir $LAB_RUN_DIR --pin-dir $LAB_PIN_DIR
   dnsdirector status --run-dir $LAB_RUN_DIR
+With --redundancy they are those of that host's director, which runs; `birdc -s $LAB_BIRD` and
+`vtysh --vty_socket $LAB_VTY` ask the host's routing daemon.
 """
 
 import argparse
+import glob
 import os
 import sys
 
@@ -25,21 +30,29 @@ import vm_cli  # noqa: E402
 from lab.classic import Classic  # noqa: E402
 from lab.director import binary  # noqa: E402
 from lab.lab import MAKES, Lab  # noqa: E402
+from lab import redundancy  # noqa: E402
 from lab.registry import Registry, start_time  # noqa: E402
+from lab.routing import missing_daemons  # noqa: E402
 from lab.system import LabError, enter, missing_privileges, run  # noqa: E402
 
 
 def up(args):
-    makes = args.servers.split(",")
+    makes = (args.servers or ("bind,bind,unbound,unbound" if args.redundancy
+                              else "answer,answer")).split(",")
     unknown = [m for m in makes if m not in MAKES]
     if unknown:
         raise LabError(f"no make {unknown[0]}: one of {', '.join(MAKES)}")
-    if args.classic:
+    if args.redundancy:
+        if missing_daemons():
+            raise LabError(missing_daemons())
+        lab = redundancy.Site(args.redundancy, bfd=True, servers=makes, keep=True).up().lab
+    elif args.classic:
         lab = Classic(native=not args.generic, keep=True)
     else:
         lab = Lab(servers=makes, interfaces=args.interfaces, native=not args.generic, keep=True)
-    lab.up()
-    os.mkdir(lab.path("run"))
+    if not args.redundancy:
+        lab.up()
+        os.mkdir(lab.path("run"))
     print(f"lab {lab.registry.lab['id']} is up; scripts/lab status shows it, "
           f"scripts/lab down removes it")
     return 0
@@ -90,6 +103,22 @@ def _netns_inode(name):
         return None
 
 
+def surroundings(directory: str, host: str) -> dict:
+    """What the environment of a command on a host says: where its director and its routing
+    daemon are."""
+    found = {"LAB_DIR": directory, "LAB_RUN_DIR": os.path.join(directory, "run"),
+             "LAB_PIN_DIR": os.path.join(directory, "bpf", "by-hand")}
+    sockets = {"LAB_BIRD": glob.glob(f"{directory}/bird-{host}/bird.ctl"),
+               "LAB_VTY": glob.glob(f"{directory}/frr-{host}-*")}
+    for name, (its_host, _, _) in redundancy.DIRECTORS.items():
+        run_dir = os.path.join(directory, redundancy.directory_name(name), "run")
+        if its_host == host and os.path.isdir(run_dir):
+            found["LAB_RUN_DIR"] = run_dir
+            found["LAB_PIN_DIR"] = os.path.join(directory, "bpf", redundancy.directory_name(name))
+            sockets["LAB_BIRD"] = [os.path.join(run_dir, "bird.ctl")]
+    return found | {name: paths[0] for name, paths in sockets.items() if paths}
+
+
 DIRECTOR_HINT = """\
 run a director    dnsdirector run -f FILE --run-dir $LAB_RUN_DIR --pin-dir $LAB_PIN_DIR
 talk to it        dnsdirector status --run-dir $LAB_RUN_DIR   (drain, reload, why … likewise)
@@ -102,9 +131,7 @@ def inside(args, command):
     if args.host not in hosts:
         raise LabError(f"no host {args.host}: one of {', '.join(hosts)}")
     program = os.path.abspath(binary())
-    os.environ.update(LAB_DIR=registry.directory,
-                      LAB_RUN_DIR=os.path.join(registry.directory, "run"),
-                      LAB_PIN_DIR=os.path.join(registry.directory, "bpf", "by-hand"),
+    os.environ.update(surroundings(registry.directory, args.host),
                       PATH=f"{os.path.dirname(program)}:{os.environ.get('PATH', os.defpath)}",
                       PS1=f"[{args.host}] \\w# ")
     if args.command == "shell":
@@ -142,12 +169,15 @@ def main() -> int:
     parser.add_argument("--lab", metavar="ID", help="the same, before the command")
     commands = parser.add_subparsers(dest="command", required=True)
     sub = commands.add_parser("up", help="make a lab that stays until `lab down`")
-    sub.add_argument("--servers", default="answer,answer", metavar="MAKE,…",
+    sub.add_argument("--servers", metavar="MAKE,…",
                      help=f"one make per real server: {', '.join(MAKES)}")
     sub.add_argument("--interfaces", type=int, choices=(1, 2), default=1,
                      help="of the director")
     sub.add_argument("--generic", action="store_true",
                      help="leave the switch without XDP programs: for generic mode only")
+    sub.add_argument("--redundancy", choices=("bird", "frr"),
+                     help="two directors that announce to two core routers by BGP: the daemon of "
+                          "the client's router; all is started")
     sub.add_argument("--classic", action="store_true",
                      help="the lab of examples/keepalived-vlans.conf instead, where 802.1Q is: "
                           "in scripts/lab-vm")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab itself, without a director: what the other tests rely on."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,6 +92,35 @@ def test_a_run_that_was_killed_is_cleaned_up_by_lab_down(can_lab):
 
     done = run(sys.executable, "-B", os.path.join(HERE, "lab_cli.py"), "--lab", lab_id, "down")
     assert f"lab {lab_id} is down" in done.stdout
+    assert_gone(lab_id, registry.directory, pids)
+
+
+def by_hand(*arguments) -> str:
+    return run(sys.executable, "-B", os.path.join(HERE, "lab_cli.py"), *arguments).stdout
+
+
+def test_the_redundancy_lab_by_hand(can_route):
+    said = by_hand("up", "--redundancy", "frr")
+    lab_id = re.search(r"lab (\S+) is up", said).group(1)
+    registry = next(r for r in Registry.all() if r.lab["id"] == lab_id)
+    pids = [e["pid"] for e in registry.entries("process")]
+    try:
+        inside = ("run", "--lab", lab_id)
+        for address in (plan.SERVICE_V4, plan.SERVICE_V6):
+            assert plan.WWW_V4 in by_hand(*inside, "client", "dig", "+short", f"@{address}",
+                                          plan.WWW_NAME)
+        for host, med in (("director", 0), ("director2", 1)):
+            status = json.loads(by_hand(*inside, host, "sh", "-c",
+                                        "dnsdirector status --json --run-dir $LAB_RUN_DIR"))
+            meds = {e["prefix"]: e["med"] for e in status["announcements"]}
+            assert meds[f"{plan.SERVICE_V4}/32"] == med
+            assert "Established" in by_hand(*inside, host, "sh", "-c",
+                                            "birdc -s $LAB_BIRD show protocols")
+        for host, ask in (("router", "vtysh --vty_socket $LAB_VTY -c 'show bgp ipv4 unicast'"),
+                          ("core2", "birdc -s $LAB_BIRD show route")):
+            assert f"{plan.SERVICE_V4}/32" in by_hand(*inside, host, "sh", "-c", ask)
+    finally:
+        assert f"lab {lab_id} is down" in by_hand("--lab", lab_id, "down")
     assert_gone(lab_id, registry.directory, pids)
 
 

@@ -21,7 +21,8 @@ from .system import wait_for
 
 AS = 64512
 V4, V6, SECOND = plan.SERVICE_V4, plan.SERVICE_V6, "192.0.2.54"
-SERVERS = ("s1", "s2", "s3", "s4")
+# The tests' servers: each of the lab's own says who answered, and Unbound is a real one.
+MAKES = ("answer", "answer", "unbound", "unbound")
 DIRECTORS = {"a": ("director", plan.DIRECTOR_V4, plan.DIRECTOR_V6),
              "b": ("director2", "203.0.113.2", "2001:db8:1::2")}
 CORES = {"router": (plan.ROUTER_V4, plan.ROUTER_V6),
@@ -29,12 +30,17 @@ CORES = {"router": (plan.ROUTER_V4, plan.ROUTER_V6),
 # MED of each service IP by director.
 MEDS = {V4: {"a": 0, "b": 1}, SECOND: {"a": 1, "b": 0}, V6: {"a": 0, "b": 0}}
 BFD = "bfd 100ms 3; "
+# What a core that is BIRD offers to the directors, who must not take it. FRR offers a default
+# route.
+OFFERS = {4: "198.51.100.128/25", 6: "2001:db8:9::/48"}
 
 
 def bird_core(own: tuple, bfd: bool) -> str:
     detect = ("bfd { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; };"
               if bfd else "")
     text = (f"log stderr all;\nrouter id {own[0]};\nprotocol device {{ }}\nprotocol bfd {{ }}\n"
+            + "".join(f"protocol static {{ ipv{f}; route {offer} unreachable; }}\n"
+                      for f, offer in OFFERS.items())
             + "".join(f"protocol kernel {{ ipv{f} {{ export where source = RTS_BGP; }}; "
                       "merge paths on; }\n" for f in (4, 6)))
     for name, (_, v4, v6) in DIRECTORS.items():
@@ -42,7 +48,7 @@ def bird_core(own: tuple, bfd: bool) -> str:
             text += (f"protocol bgp {name}{family} {{\n local {ours} as {AS};\n"
                      f" neighbor {address} as {AS};\n direct;\n error wait time 1, 2;\n"
                      f" connect delay time 1;\n connect retry time 1;\n {detect}\n"
-                     f" ipv{family} {{ import all; export none; }};\n}}\n")
+                     f" ipv{family} {{ import all; export where source = RTS_STATIC; }};\n}}\n")
     return text
 
 
@@ -61,6 +67,7 @@ def frr_core(own: tuple, bfd: bool) -> str:
         lines += [f" address-family {family} unicast", "  maximum-paths ibgp 8"]
         for director in DIRECTORS.values():
             lines += [f"  neighbor {director[index]} activate",
+                      f"  neighbor {director[index]} default-originate",
                       # Else it takes the link-local one, by which a director is not known here.
                       f"  neighbor {director[index]} route-map global in"]
         lines.append(" exit-address-family")
@@ -79,17 +86,22 @@ def bgp_block(name: str, bfd: bool) -> str:
     return text + "}\n"
 
 
+def directory_name(name: str) -> str:
+    """A director's folder within the lab's."""
+    return f"site-{name}"
+
+
 class Member:
     """A director with a BIRD beside it."""
 
-    def __init__(self, lab: Lab, name: str, bfd: bool):
+    def __init__(self, lab: Lab, name: str, servers: list, bfd: bool):
         self.name = name
         host, self.v4, self.v6 = DIRECTORS[name]
         others = " ".join(DIRECTORS["b" if name == "a" else "a"][1:])
         config = (director_block(mode="generic", extra=f"    other_directors {others}\n")
-                  + cluster({s: 1 for s in SERVERS}, check=self.check(), service_ips=list(MEDS))
+                  + cluster({s: 1 for s in servers}, check=self.check(), service_ips=list(MEDS))
                   + bgp_block(name, bfd))
-        self.director = Director(lab, config, name=f"site-{name}")
+        self.director = Director(lab, config, name=directory_name(name))
         self.host = self.director.host = lab.host(host)
         self.bird = Bird(self.host, lab.path(self.director.name))
         self.bird.socket = os.path.join(self.director.run_dir, "bird.ctl")
@@ -113,6 +125,12 @@ class Member:
         wait_for(f"{address} at {self.name} to be {state}",
                  lambda: self.announcement(address)["state"] == state, timeout)
 
+    def offered(self, core: str) -> str:
+        """What this neighbour sent to its BIRD, refused or not."""
+        family = 6 if ":" in core else 4
+        channel = "dnsdirector_" + re.sub("[.:]", "_", core) + f".ipv{family}"
+        return self.bird.ask("show", "route", "import", "table", channel)
+
     def packets(self, address: str, protocol: str = "udp") -> int:
         return sum(self.director.packets(address=address, protocol=protocol).values())
 
@@ -123,12 +141,12 @@ class Member:
 class Site:
     """The whole. make: of the daemon of `router`; core2 runs the other one."""
 
-    def __init__(self, make: str, bfd: bool = False):
+    def __init__(self, make: str, bfd: bool = False, servers=MAKES, keep: bool = False):
         self.make, self.bfd = make, bfd
-        self.lab = Lab(servers=["answer", "answer", "unbound", "unbound"],
-                       services=list(MEDS), native=False)
+        self.names = [f"s{number}" for number in range(1, len(servers) + 1)]
+        self.lab = Lab(servers=servers, services=list(MEDS), native=False, keep=keep)
 
-    def __enter__(self) -> "Site":
+    def up(self) -> "Site":
         self.lab.up()
         try:
             self._make()
@@ -136,6 +154,9 @@ class Site:
             self.lab.down()
             raise
         return self
+
+    def __enter__(self) -> "Site":
+        return self.up()
 
     def __exit__(self, kind, value, trace):
         for member in self.members.values():
@@ -158,7 +179,7 @@ class Site:
         # it sends again: the routers' choice would change with it.
         for host in (self.lab.client, core2):
             host.sysctl(core__txrehash=0)
-        self.members = {name: Member(self.lab, name, self.bfd) for name in DIRECTORS}
+        self.members = {name: Member(self.lab, name, self.names, self.bfd) for name in DIRECTORS}
         self.cores = {}
         for number, (name, own) in enumerate(CORES.items()):
             bird = (self.make == "bird") == (number == 0)
@@ -196,15 +217,19 @@ class Site:
         self.wait_at(V4, "a", timeout=60)
         self.wait_at(SECOND, "b", timeout=60)
         self.wait_at(V6, "a", "b", timeout=60)
+        for member in self.members.values() if self.bfd else ():
+            # It begins slowly (RFC 5880, 6.8.3): a session comes up after the routes do.
+            wait_for(f"BFD of {member.name} with both routers", lambda m=member: m.bird.ask(
+                "show", "bfd", "sessions").count(" Up ") == 4, 30, 0.1)
 
     def blind(self, member: Member):
         """Its checks get no answer, while clients are served as ever."""
-        for server in SERVERS:
+        for server in self.names:
             self.lab.host(server).ip(f"route add blackhole {member.v4}",
                                      f"route add blackhole {member.v6}")
 
     def see(self, member: Member):
-        for server in SERVERS:
+        for server in self.names:
             self.lab.host(server).ip(f"route del blackhole {member.v4}",
                                      f"route del blackhole {member.v6}")
 
