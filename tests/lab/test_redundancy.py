@@ -7,7 +7,7 @@ import time
 
 import pytest
 from lab import figures, wait_for
-from lab.redundancy import CORES, MEDS, SECOND, V4, V6, Site
+from lab.redundancy import CORES, MEDS, OFFERS, SECOND, V4, V6, Site
 from lab.system import stretched
 from lab.wire import Wire
 
@@ -47,7 +47,17 @@ def test_nothing_but_the_service_ips_is_told_or_taken(site):
     for name in CORES:
         assert site.cores[name].prefixes() == wanted
     for member in site.members.values():
+        # What was refused is kept in the import tables: that there was something shows there.
+        for name, own in CORES.items():
+            bird = (site.make == "bird") == (name == "router")
+            for family, address in zip((4, 6), own):
+                offer = OFFERS[family] if bird else {4: "0.0.0.0/0", 6: "::/0"}[family]
+                wait_for(f"{name} to offer {offer} to {member.name}",
+                         lambda m=member, o=offer, a=address: o in m.offered(a))
         assert member.bird.prefixes() == set()
+        for family in ("-4", "-6"):
+            routes = member.host.run("ip", family, "route", "show", "table", "all").stdout
+            assert "proto bird" not in routes and "proto bgp" not in routes
         for neighbor in member.director.status()["bgp"]["neighbors"]:
             assert neighbor["session"] == "established" and neighbor["accepted"] == 0
 
@@ -182,22 +192,57 @@ def test_kill_9_of_the_routing_daemon(site):
     site.wait_usual()
 
 
-@pytest.mark.parametrize("make", ["bird", "frr"])
-def test_an_unplugged_director_is_noticed_by_bfd(can_route, make):
-    with Site(make, bfd=True) as site:
-        # It begins slowly (RFC 5880, 6.8.3): a session comes up after the routes do.
-        wait_for("BFD with both routers", lambda: site.a.bird.ask(
-            "show", "bfd", "sessions").count(" Up ") == 4, 30, 0.1)
-        with site.load(rate=RATE, seconds=60) as load:
-            load.sleep_until(0.5)
-            site.unplug(site.a)
-            wait_for("the client's router to turn to b",
-                     lambda: site.next_hops(V4) == {"b"}, 20)
-            load.sleep(0.5)
-            result = load.stop().finish()
-        note(site, f"a director is unplugged, BFD 100 ms x 3: {lost_ms(result):.0f} ms of traffic "
-                   "lost")
-        # 500 ms is what is promised of a machine that has time.
-        assert lost_ms(result) <= stretched(1500), result
-        site.plug(site.a)
-        site.wait_usual()
+@pytest.fixture(scope="module", params=["bird", "frr"])
+def bfd_site(request, can_route):
+    with Site(request.param, bfd=True) as site:
+        yield site
+
+
+def test_an_unplugged_director_is_noticed_by_bfd(bfd_site):
+    site, connections = bfd_site, 100
+    site.wait_usual()
+    with (site.lab.flows(V6, connections=connections, every_ms=100, seconds=60) as flows,
+          site.load(rate=RATE, seconds=60) as load):
+        load.sleep_until(0.5)
+        site.unplug(site.a)
+        for address in (V4, V6):
+            wait_for(f"the client's router to send {address} to b",
+                     lambda a=address: site.next_hops(a) == {"b"}, 20)
+        load.sleep(0.5)
+        result = load.stop().finish()
+        # A silent connection counts as broken when a query on it had no answer for 5 s.
+        wait_a_moment(5.5)
+        broken = len(flows.stop()["broken"])
+    note(site, f"a director is unplugged, BFD 100 ms x 3: {lost_ms(result):.0f} ms of traffic "
+               f"lost; anycast: {connections - broken} of {connections} TCP connections survive")
+    # 500 ms is what is promised of a machine that has time.
+    assert lost_ms(result) <= stretched(1500), result
+    assert broken == 0
+    site.plug(site.a)
+    site.wait_usual()
+
+
+def test_a_frozen_routing_daemon_is_noticed_by_bfd(bfd_site):
+    site = bfd_site
+    site.wait_usual()
+    with site.load(rate=RATE, seconds=60) as load:
+        load.sleep_until(0.5)
+        site.a.bird.process.send_signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            wait_for("the client's router to turn to b", lambda: site.next_hops(V4) == {"b"}, 20,
+                     0.005)
+            turned = time.monotonic() - began
+            wait_for("the director to say that its daemon does not answer",
+                     lambda: not site.a.director.status()["bgp"]["answering"], 5)
+        finally:
+            site.a.bird.process.send_signal(signal.SIGCONT)
+        site.wait_at(V4, "a", timeout=60)
+        load.sleep(0.5)
+        result = load.stop().finish()
+    note(site, f"the director's BIRD is frozen, BFD 100 ms x 3: the router has turned after "
+               f"{turned * 1000:.0f} ms; {result.failed} of {result.sent} lost, there and back")
+    # The director forwards on meanwhile.
+    assert result.failed == 0, result
+    assert turned <= stretched(1500)
+    site.wait_usual()
