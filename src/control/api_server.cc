@@ -28,6 +28,7 @@ using boost::system::error_code;
 constexpr std::size_t max_body = std::size_t{64} * 1024;
 constexpr std::size_t max_sessions = 128;
 constexpr std::chrono::seconds stop_limit{2};
+constexpr std::chrono::seconds still_limit{1};
 constexpr std::chrono::milliseconds accept_pause{100};
 constexpr std::chrono::seconds request_limit{10};  // to read one request, or to wait for its reply
 
@@ -268,6 +269,21 @@ void ApiServer::start() {
 
 void ApiServer::post(std::function<void()> work) {
     asio::post(impl_->io, std::move(work));
+}
+
+void ApiServer::while_still(const std::function<void()>& work) {
+    if (!impl_->thread.joinable()) return work();
+    struct Pause {
+        std::promise<void> begun, over;
+    };
+    const auto pause = std::make_shared<Pause>();
+    asio::post(impl_->io, [pause] {
+        pause->begun.set_value();
+        pause->over.get_future().wait();
+    });
+    (void)pause->begun.get_future().wait_for(still_limit);  // else it parses a large file
+    work();
+    pause->over.set_value();
 }
 
 void ApiServer::restore_unix() {

@@ -45,6 +45,8 @@ public:
     void start();
     /// Runs work on the API's thread, off the event loop.
     void post(std::function<void()> work);
+    /// Runs work while the API's thread takes no call, waiting a second at most for it to be free.
+    void while_still(const std::function<void()>& work);
     /// Somebody removed the socket's file: listens there again.
     void restore_unix();
     /// Waits two seconds at most for a request under way.

@@ -274,7 +274,8 @@ void RunningDirector::on_signal(int number) {
                 parts_.hooks->when_idle(monotonic_now() + hooks_may_take, [this] {
                     if (stopping_) return;  // the farewell's commands have their own time
                     parts_.hooks->give_up();
-                    reexec(options_, parts_.routes->descriptor());
+                    // What the API took meanwhile would outlive the program, unanswered.
+                    api_.while_still([this] { reexec(options_, parts_.routes->descriptor()); });
                 });
             driver_.rearm();
         });

@@ -73,6 +73,18 @@ TEST_F(ApiServerTest, IdleConnectionsKeepNobodyOut) {
     EXPECT_EQ(ask(first, request), "") << "the idlest was closed";
 }
 
+TEST_F(ApiServerTest, NoCallIsTakenWhileItStandsStill) {
+    const int caller = connect_to_it();
+    const timeval moment{0, 300'000};
+    server_.while_still([&] {
+        setsockopt(caller, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment);
+        EXPECT_EQ(ask(caller, request), "");
+    });
+    const timeval patience{5, 0};
+    setsockopt(caller, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    EXPECT_TRUE(ask(caller, "").starts_with("HTTP/1.1 200"));
+}
+
 TEST_F(ApiServerTest, ARequestThatIsTooLongIsToldSo) {
     const std::string body(1'000'000, 'x');
     const std::string reply =
