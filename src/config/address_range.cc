@@ -27,22 +27,15 @@ std::optional<unsigned> whole_number(std::string_view text, int base) {
     return value;
 }
 
-Result<AddressRange> network(std::string_view text, std::size_t slash) {
-    const auto address = parse_address(text.substr(0, slash));
-    if (!address) return tl::unexpected(address.error());
-    const unsigned longest = address->host_prefix_length();
-    const auto length = parse_number(text.substr(slash + 1), 1, longest);
-    if (!length)
-        return fail("`{}`: the length of an {} prefix is 1 to {}", text,
-                    to_string(address->family()), longest);
-    Bytes last = address->bytes();
-    for (std::size_t bit = *length; bit < longest; ++bit) {
-        const auto mask = static_cast<std::uint8_t>(0x80U >> (bit % 8));
-        if ((last[bit / 8] & mask) != 0)
-            return fail("`{}` has bits behind its length; write the network's first address", text);
-        last[bit / 8] = static_cast<std::uint8_t>(last[bit / 8] | mask);
-    }
-    return AddressRange{*address, of_bytes(address->family(), last)};
+constexpr std::uint8_t bit_of_byte(std::size_t bit) {
+    return static_cast<std::uint8_t>(0x80U >> (bit % 8));
+}
+
+Result<AddressRange> range_of(const core::Prefix& network) {
+    Bytes last = network.address.bytes();
+    for (std::size_t bit = network.length; bit < network.address.host_prefix_length(); ++bit)
+        last[bit / 8] = static_cast<std::uint8_t>(last[bit / 8] | bit_of_byte(bit));
+    return AddressRange{network.address, of_bytes(network.address.family(), last)};
 }
 
 /// The last address where only its last number is written.
@@ -84,9 +77,24 @@ std::vector<IpAddress> AddressRange::addresses(std::uint32_t most) const {
     return all;
 }
 
+Result<core::Prefix> parse_network(std::string_view text) {
+    const auto slash = text.find('/');
+    const auto address = parse_address(text.substr(0, slash));
+    if (!address) return tl::unexpected(address.error());
+    const unsigned longest = address->host_prefix_length();
+    if (slash == std::string_view::npos) return core::Prefix{*address, longest};
+    const auto length = parse_number(text.substr(slash + 1), 1, longest);
+    if (!length)
+        return fail("`{}`: the length of an {} prefix is 1 to {}", text,
+                    to_string(address->family()), longest);
+    for (std::size_t bit = *length; bit < longest; ++bit)
+        if ((address->bytes()[bit / 8] & bit_of_byte(bit)) != 0)
+            return fail("`{}` has bits behind its length; write the network's first address", text);
+    return core::Prefix{*address, static_cast<unsigned>(*length)};
+}
+
 Result<AddressRange> parse_address_range(std::string_view text) {
-    if (const auto slash = text.find('/'); slash != std::string_view::npos)
-        return network(text, slash);
+    if (text.find('/') != std::string_view::npos) return parse_network(text).and_then(range_of);
     const auto dash = text.find('-');
     const auto first = parse_address(text.substr(0, dash));
     if (!first) return tl::unexpected(first.error());

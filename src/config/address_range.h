@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "base/result.h"
+#include "core/real_server_machine.h"
 
 namespace dnsdirector::config {
 
@@ -27,5 +28,8 @@ struct AddressRange {
 /// `A-B`, or `A-N`, where N takes the place of A's last number (decimal for
 /// IPv4, hexadecimal for IPv6), as in keepalived.conf(5).
 [[nodiscard]] Result<AddressRange> parse_address_range(std::string_view text);
+
+/// `A/LENGTH` (the bits behind the length are zero), or `A`: that address alone.
+[[nodiscard]] Result<core::Prefix> parse_network(std::string_view text);
 
 }  // namespace dnsdirector::config

@@ -24,6 +24,8 @@ constexpr Shape shapes[] = {
     {Kind::mark, 1, 2, "NUMBER [inet|inet6]"},
     {Kind::group_entry, 1, 2, "[PORT]"},
     {Kind::endpoint, 1, 1, "ADDRESS:PORT"},
+    {Kind::listen, 1, 0, "ADDRESS[:PORT]…"},
+    {Kind::networks, 1, 0, "ADDRESS|NETWORK/LENGTH…"},
     {Kind::name, 1, 1, "NAME"},
     {Kind::optional_name, 0, 1, "[NAME]"},
     {Kind::interface, 1, 1, "INTERFACE"},

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "config/address_range.h"
 #include "config/bgp_values.h"
 #include "config/script_words.h"
 #include "config/suggest.h"
@@ -52,6 +53,8 @@ private:
     bool read_http_statuses();
     bool read_file_weight();
     bool read_endpoint(const Word& word);
+    bool read_listen();
+    bool read_networks();
     bool read_interfaces();
     bool read_question();
     bool read_statuses();
@@ -250,6 +253,30 @@ bool ArgumentReader::read_endpoint(const Word& word) {
     return true;
 }
 
+bool ArgumentReader::read_listen() {
+    for (const Word& word : words_) {
+        // Without a port an IPv6 address needs no brackets; Endpoint::parse tells them apart.
+        const auto address = IpAddress::parse(word.text);
+        const auto endpoint =
+            address ? std::optional(Endpoint{*address, 0}) : Endpoint::parse(word.text);
+        if (!endpoint)
+            return say(word, fmt::format("`{}` is no address, and none with a port; write "
+                                         "203.0.113.11, 203.0.113.11:5301 or [2001:db8::11]:5301",
+                                         word.text));
+        out_.endpoints.push_back({*endpoint, word.position});
+    }
+    return true;
+}
+
+bool ArgumentReader::read_networks() {
+    for (const Word& word : words_) {
+        Placed<core::Prefix> network{{}, word.position};
+        if (!store(word, parse_network(word.text), network.value)) return false;
+        out_.networks.push_back(network);
+    }
+    return true;
+}
+
 bool ArgumentReader::read_interfaces() {
     for (const Word& word : words_)
         if (!store(word, parse_interface(word.text), out_.texts.emplace_back())) return false;
@@ -366,6 +393,8 @@ bool ArgumentReader::read() {
         case Kind::mark: return read_mark(words_);
         case Kind::group_entry: return read_group_entry();
         case Kind::endpoint: return read_endpoint(words_[0]);
+        case Kind::listen: return read_listen();
+        case Kind::networks: return read_networks();
         case Kind::optional_name:
             if (words_.empty()) return true;
             [[fallthrough]];

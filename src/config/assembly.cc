@@ -30,12 +30,14 @@ bool is_broadcast(const IpAddress& address) {
 
 }  // namespace
 
-Assembly::Assembly(const Drafts& drafts, const Files& files, Diagnostics& diagnostics)
+Assembly::Assembly(const Drafts& drafts, const Files& files, Diagnostics& diagnostics,
+                   core::DataPlaneKind plane)
     : drafts_(drafts),
       files_(files),
       diagnostics_(diagnostics),
       known_checks_(CheckOrder{&configuration_.checks}) {
     configuration_.director = drafts.director.settings;
+    configuration_.director.dataplane = plane;
     for (const CheckDraft& draft : drafts.checks)
         named_checks_.emplace(draft.name, &draft);
     const auto add_service_ip = [this](const IpAddress& address, const Position& at) {
@@ -163,6 +165,36 @@ const CheckDraft* Assembly::named_check(std::string_view name) const {
     return found == named_checks_.end() ? nullptr : found->second;
 }
 
+std::vector<const CheckDraft*> Assembly::resolve_checks(const std::vector<CheckDraft>& drafts,
+                                                        std::string_view owner) const {
+    std::vector<const CheckDraft*> checks;
+    for (const CheckDraft& draft : drafts) {
+        const CheckDraft* check = draft.reference.empty() ? &draft : named_check(draft.reference);
+        if (check == nullptr) {
+            std::vector<std::string_view> names;
+            names.reserve(drafts_.checks.size());
+            for (const CheckDraft& named : drafts_.checks)
+                names.push_back(named.name);
+            const auto near = nearest(draft.reference, names);
+            diagnostics_.error(draft.position, "there is no check `{}` at top level{}",
+                               draft.reference,
+                               near.empty() ? "" : fmt::format("; did you mean `{}`?", near));
+        } else if (std::find(checks.begin(), checks.end(), check) != checks.end()) {
+            diagnostics_.error(draft.position, "the check `{}` is used a second time in this {}",
+                               draft.reference, owner);
+        } else if (!check->faulty) {
+            checks.push_back(check);
+        }
+    }
+    return checks;
+}
+
+void Assembly::set_machine(core::RealServerMachine machine, Assembly& own) {
+    configuration_.real_server_machine = std::move(machine);
+    configuration_.machine_checks = std::move(own.configuration_.checks);
+    configuration_.machine_services = std::move(own.configuration_.services);
+}
+
 core::CheckIndex Assembly::add_check(core::Check check, const Position& at) {
     const auto known = known_checks_.find(check);
     if (known != known_checks_.end()) {
@@ -265,7 +297,8 @@ void Assembly::check_director() {
 }
 
 core::Configuration Assembly::finish() {
-    if (diagnostics_.errors() == 0 && configuration_.services.empty())
+    if (diagnostics_.errors() == 0 && configuration_.services.empty() &&
+        !configuration_.real_server_machine)
         diagnostics_.error({0, 0, 0, 0},
                            "there is nothing to balance; write a dns_cluster or a virtual_server");
     check_limits(configuration_, places_, services_, servers_, diagnostics_);

@@ -17,8 +17,16 @@ namespace dnsdirector::config {
 
 class Assembly {
 public:
-    Assembly(const Drafts& drafts, const Files& files, Diagnostics& diagnostics);
+    Assembly(const Drafts& drafts, const Files& files, Diagnostics& diagnostics)
+        : Assembly(drafts, files, diagnostics, drafts.director.settings.dataplane) {}
+    /// For another plane than the file's.
+    Assembly(const Drafts& drafts, const Files& files, Diagnostics& diagnostics,
+             core::DataPlaneKind plane);
+    // known_checks_ looks into configuration_.
+    Assembly(const Assembly&) = delete;
+    Assembly& operator=(const Assembly&) = delete;
 
+    [[nodiscard]] const Files& files() const { return files_; }
     [[nodiscard]] const Drafts& drafts() const { return drafts_; }
     [[nodiscard]] Diagnostics& diagnostics() { return diagnostics_; }
     [[nodiscard]] bool xdp() const {
@@ -42,6 +50,11 @@ public:
 
     /// The check declared at top level; nullptr when there is none.
     [[nodiscard]] const CheckDraft* named_check(std::string_view name) const;
+
+    /// The checks that blocks in `owner` ("cluster", "server") hold or use by name, without those
+    /// that are at fault.
+    [[nodiscard]] std::vector<const CheckDraft*> resolve_checks(
+        const std::vector<CheckDraft>& drafts, std::string_view owner) const;
 
     /// The services of a virtual_server_group; says so when there is none of that name, or when
     /// it has more than there is room for. Empty then. `family`: of marks that name none.
@@ -68,6 +81,12 @@ public:
     [[nodiscard]] const std::vector<core::Service>& services() const {
         return configuration_.services;
     }
+    /// The services that an agent on this machine watches over; none without a realserver block.
+    [[nodiscard]] const std::vector<core::Service>& machine_services() const {
+        return configuration_.machine_services;
+    }
+    /// `own` holds the machine's services.
+    void set_machine(core::RealServerMachine machine, Assembly& own);
     void set_bgp(core::Bgp bgp) { configuration_.bgp = std::move(bgp); }
 
     /// Whether packets can be sent to or received for `address`; `role` is
@@ -124,6 +143,8 @@ private:
 
 void build_cluster(const ClusterDraft& cluster, Assembly& assembly);
 void build_virtual_server(const VirtualServerDraft& server, Assembly& assembly);
+/// After the clusters, whose service IPs it may have.
+void build_real_server_machine(const RealServerMachineDraft& draft, Assembly& assembly);
 /// After all services, which it speaks of.
 void build_bgp(const BgpDraft& bgp, Assembly& assembly);
 

@@ -65,6 +65,27 @@ const BlockInfo blocks[] = {
      "    real_server ns2 { address 203.0.113.12 2001:db8:1::12; weight 1 }\n"
      "}\n",
      "", ""},
+    {Block::realserver, "realserver",
+     "The other side: what makes this machine a real server, for `dnsdirector realserver up`, "
+     "`check`, `down` and `run` ([realserver.md](realserver.md)). It may stand in a file of its "
+     "own, or in the director's, whose service IPs it then has. A file of it alone is none for "
+     "the director.",
+     "realserver {\n"
+     "    service_ip 192.0.2.53 2001:db8::53\n"
+     "    process bind1 { input eth1.105; listen 203.0.113.11 2001:db8:1::11 }\n"
+     "    process bind2 { input eth1.109; listen 203.0.113.75 2001:db8:2::11 }\n"
+     "    check { query \"www.example.com A\" }\n"
+     "}\n",
+     "", ""},
+    {Block::process, "process NAME",
+     "One of several DNS processes of this machine. What clients ask the service IPs over its "
+     "interface is translated to where it listens, and its replies back, packet by packet.",
+     "    process bind1 {\n"
+     "        input eth1.105\n"
+     "        listen 203.0.113.11 2001:db8:1::11\n"
+     "        from 198.51.100.0/24 2001:db8:100::/48\n"
+     "    }\n",
+     "realserver {\n    service_ip 192.0.2.53 2001:db8::53\n", "}\n"},
     {Block::server, "real_server NAME", "A server of a cluster.",
      "    real_server ns1 {\n"
      "        address 203.0.113.11 2001:db8:1::11\n"

@@ -34,6 +34,8 @@ void check_use(const Drafts& drafts, Diagnostics& diagnostics) {
             for (const CheckDraft& check : server.checks)
                 used.insert(check.reference);
     }
+    for (const CheckDraft& check : drafts.real_server_machine.checks)
+        used.insert(check.reference);
     for (const CheckDraft& check : drafts.checks)
         if (!check.faulty && !used.contains(check.name))
             diagnostics.warning(check.position,
@@ -62,6 +64,8 @@ core::Configuration build(const Drafts& drafts, const Files& files, Diagnostics&
         else
             build_virtual_server(*server++, assembly);
     }
+    if (drafts.real_server_machine.present)
+        build_real_server_machine(drafts.real_server_machine, assembly);
     if (drafts.bgp.present) build_bgp(drafts.bgp, assembly);
     // A name that is misspelt somewhere would be said twice.
     if (diagnostics.errors() == 0) check_use(drafts, diagnostics);

@@ -20,7 +20,9 @@ class BgpBuilder {
 public:
     BgpBuilder(const BgpDraft& draft, Assembly& assembly)
         : draft_(draft), assembly_(assembly), diagnostics_(assembly.diagnostics()) {
-        for (const core::Service& service : assembly.services())
+        // A file of a real server alone announces what that machine holds.
+        for (const core::Service& service :
+             assembly.services().empty() ? assembly.machine_services() : assembly.services())
             if (service.key.fwmark == 0) service_ips_.insert(service.key.address);
     }
 

@@ -5,7 +5,6 @@
 #include "config/assembly.h"
 #include "config/build_native_check.h"
 #include "config/ipvs_options.h"
-#include "config/suggest.h"
 
 namespace dnsdirector::config {
 namespace {
@@ -18,10 +17,7 @@ public:
     void build();
 
 private:
-    std::vector<const CheckDraft*> resolve(const std::vector<CheckDraft>& drafts,
-                                           std::string_view owner);
     void resolve_checks();
-    [[nodiscard]] const CheckDraft* find_named(const CheckDraft& use) const;
     void judge_servers();
     void judge_quorum();
     void judge_sources();
@@ -34,57 +30,36 @@ private:
     [[nodiscard]] std::string_view port_keeper() const {
         return cluster_.method.value == core::ForwardingMethod::tun ? "a tunnel" : "direct routing";
     }
-    ServerChecks checks_of(std::size_t server, const ServerWords& words);
+    ServerChecks checks_of(std::size_t server, const ServerWords& words,
+                           const IpAddress& service_ip);
     void judge_sorry_servers();
     void judge_commands();
     [[nodiscard]] core::Service service_of(const Placed<IpAddress>& service_ip,
                                            Protocol protocol) const;
-    core::RealServer real_server_of(std::size_t server, Family family, Protocol protocol);
+    core::RealServer real_server_of(std::size_t server, const IpAddress& service_ip,
+                                    Protocol protocol);
     void warn_of_family(const Placed<IpAddress>& service_ip);
     void add_services(const Placed<IpAddress>& service_ip);
-    const ServerChecks& cached_checks(std::size_t server, Family family);
+    const ServerChecks& cached_checks(std::size_t server, const IpAddress& service_ip);
+    struct CachedChecks {
+        IpAddress service_ip;
+        ServerChecks checks;
+    };
 
     const ClusterDraft& cluster_;
     Assembly& assembly_;
     Diagnostics& diagnostics_;
     std::vector<const CheckDraft*> checks_;
     std::vector<std::vector<const CheckDraft*>> own_checks_;  ///< of each server
-    std::vector<PerFamily<std::optional<ServerChecks>>> server_checks_;
+    std::vector<PerFamily<std::optional<CachedChecks>>> server_checks_;
     PerFamily<bool> warned_families_ = {};
 };
 
-const CheckDraft* ClusterBuilder::find_named(const CheckDraft& use) const {
-    if (const CheckDraft* found = assembly_.named_check(use.reference)) return found;
-    std::vector<std::string_view> names;
-    for (const CheckDraft& draft : assembly_.drafts().checks)
-        names.push_back(draft.name);
-    const auto near = nearest(use.reference, names);
-    diagnostics_.error(use.position, "there is no check `{}` at top level{}", use.reference,
-                       near.empty() ? "" : fmt::format("; did you mean `{}`?", near));
-    return nullptr;
-}
-
-/// The checks of a cluster or a server, those that it uses by name among them.
-std::vector<const CheckDraft*> ClusterBuilder::resolve(const std::vector<CheckDraft>& drafts,
-                                                       std::string_view owner) {
-    std::vector<const CheckDraft*> checks;
-    for (const CheckDraft& draft : drafts) {
-        const CheckDraft* check = draft.reference.empty() ? &draft : find_named(draft);
-        if (check == nullptr) continue;
-        if (std::find(checks.begin(), checks.end(), check) != checks.end())
-            diagnostics_.error(draft.position, "the check `{}` is used a second time in this {}",
-                               draft.reference, owner);
-        else if (!check->faulty)
-            checks.push_back(check);
-    }
-    return checks;
-}
-
 void ClusterBuilder::resolve_checks() {
-    checks_ = resolve(cluster_.checks, "cluster");
+    checks_ = assembly_.resolve_checks(cluster_.checks, "cluster");
     bool every_server = !cluster_.servers.empty();
     for (const ServerDraft& server : cluster_.servers) {
-        own_checks_.push_back(resolve(server.checks, "server"));
+        own_checks_.push_back(assembly_.resolve_checks(server.checks, "server"));
         every_server = every_server && !server.checks.empty();
     }
     if (cluster_.checks.empty() && !every_server && !cluster_.faulty)
@@ -212,21 +187,31 @@ void ClusterBuilder::judge_sources() {
     }
 }
 
-ServerChecks ClusterBuilder::checks_of(std::size_t server, const ServerWords& words) {
+ServerChecks ClusterBuilder::checks_of(std::size_t server, const ServerWords& words,
+                                       const IpAddress& service_ip) {
     ServerChecks checks;
     for (const CheckDraft* draft : checks_)
-        checks.blocks.push_back(build_native_check(*draft, words, assembly_));
+        checks.blocks.push_back(build_native_check(*draft, words, service_ip, assembly_));
     for (const CheckDraft* draft : own_checks_[server])
-        checks.blocks.push_back(build_native_check(*draft, words, assembly_));
+        checks.blocks.push_back(build_native_check(*draft, words, service_ip, assembly_));
     return checks;
 }
 
-const ServerChecks& ClusterBuilder::cached_checks(std::size_t server, Family family) {
-    auto& place = server_checks_[server][index(family)];
-    if (!place) {
-        place = checks_of(server, words_of(cluster_.servers[server], family));
-    }
-    return *place;
+/// Of a server's address there is one list of checks for all service IPs, unless one of them
+/// asks through the service IP: then the list is that of the service IP it was last made for.
+const ServerChecks& ClusterBuilder::cached_checks(std::size_t server, const IpAddress& service_ip) {
+    auto& place = server_checks_[server][index(service_ip.family())];
+    const auto through = [](const CheckDraft* check) {
+        return check->via_service_ip_at.has_value();
+    };
+    const bool depends =
+        std::any_of(checks_.begin(), checks_.end(), through) ||
+        std::any_of(own_checks_[server].begin(), own_checks_[server].end(), through);
+    if (!place || (depends && place->service_ip != service_ip))
+        place = {
+            service_ip,
+            checks_of(server, words_of(cluster_.servers[server], service_ip.family()), service_ip)};
+    return place->checks;
 }
 
 core::Service ClusterBuilder::service_of(const Placed<IpAddress>& service_ip,
@@ -262,10 +247,10 @@ core::Service ClusterBuilder::service_of(const Placed<IpAddress>& service_ip,
     return service;
 }
 
-core::RealServer ClusterBuilder::real_server_of(std::size_t server, Family family,
+core::RealServer ClusterBuilder::real_server_of(std::size_t server, const IpAddress& service_ip,
                                                 Protocol protocol) {
     const ServerDraft& draft = cluster_.servers[server];
-    const ServerWords words = words_of(draft, family);
+    const ServerWords words = words_of(draft, service_ip.family());
     core::RealServer real;
     real.name = draft.name;
     real.endpoint = words.endpoint;
@@ -278,7 +263,7 @@ core::RealServer ClusterBuilder::real_server_of(std::size_t server, Family famil
     if (assembly_.ipvs()) real.thresholds = thresholds_of(draft.thresholds);
     real.notify_up = command(draft.notify_up, cluster_.notify_up);
     real.notify_down = command(draft.notify_down, cluster_.notify_down);
-    cached_checks(server, family).add_to(real, protocol, cluster_.require_all);
+    cached_checks(server, service_ip).add_to(real, protocol, cluster_.require_all);
     return real;
 }
 
@@ -290,7 +275,7 @@ void ClusterBuilder::add_services(const Placed<IpAddress>& service_ip) {
         ServicePlaces places{service_ip.position, cluster_.position, {}};
         for (std::size_t i = 0; i < cluster_.servers.size(); ++i) {
             if (!cluster_.servers[i].address[index(family)]) continue;
-            service.real_servers.push_back(real_server_of(i, family, protocol));
+            service.real_servers.push_back(real_server_of(i, service_ip.value, protocol));
             places.servers.push_back(cluster_.servers[i].position);
         }
         assembly_.add_service(std::move(service), std::move(places));

@@ -96,12 +96,13 @@ void ServerChecks::add_to(core::RealServer& real, Protocol protocol, bool all) c
 }
 
 ServerChecks::OfBlock build_native_check(const CheckDraft& draft, const ServerWords& server,
-                                         Assembly& assembly) {
+                                         const IpAddress& service_ip, Assembly& assembly) {
     ServerChecks::OfBlock block;
     block.services = draft.services;
     if (draft.target && !assembly.usable(draft.target->value, draft.target->position, "target"))
         return block;
     core::Via via = draft.via;
+    if (draft.via_service_ip_at) via.service_ip = service_ip;
     const IpAddress& asked = draft.target ? draft.target->value : server.endpoint.address;
     via.source = draft.source[index(asked.family())];
     if (std::holds_alternative<core::DnsCheck>(draft.what)) {

@@ -35,8 +35,10 @@ struct ServerWords {
     [[nodiscard]] core::Command fill(const core::Command& command) const;
 };
 
+/// `service_ip` is what a check asks through (`via service_ip`), of the server's family.
 [[nodiscard]] ServerChecks::OfBlock build_native_check(const CheckDraft& draft,
                                                        const ServerWords& server,
+                                                       const IpAddress& service_ip,
                                                        Assembly& assembly);
 
 }  // namespace dnsdirector::config

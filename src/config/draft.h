@@ -89,9 +89,10 @@ struct CheckDraft : Draft {
     std::optional<std::uint32_t> tries;
     std::optional<std::uint32_t> rise;
     std::optional<std::uint32_t> fall;
-    core::CheckTiming timing;  ///< all of them, once the kind is known
-    Position every_at;         ///< where the times are set, or the block
-    core::Via via;             ///< without the source
+    core::CheckTiming timing;                   ///< all of them, once the kind is known
+    Position every_at;                          ///< where the times are set, or the block
+    core::Via via;                              ///< without the source and the service IP
+    std::optional<Position> via_service_ip_at;  ///< asks through the service IP
     PerFamily<std::optional<IpAddress>> source;
     std::optional<Position> source_at;  ///< of the first one
     std::optional<Placed<IpAddress>> target;
@@ -291,6 +292,25 @@ struct BgpDraft : Draft {
     std::vector<BgpAnnounceDraft> announcements;
 };
 
+// ---- realserver -------------------------------------------------------------------
+
+struct ProcessDraft : Draft {
+    core::DnsProcess process;
+    Position input_at;
+    std::vector<Placed<Endpoint>> listen;
+};
+
+/// What makes this machine a real server.
+struct RealServerMachineDraft : Draft {
+    bool present = false;
+    core::RealServerMachine machine;
+    std::vector<Placed<IpAddress>> service_ips;  ///< none: those of the file's services
+    std::vector<Placed<IpAddress>> tunnel_ends;
+    std::optional<Position> tunnel_from_at;
+    std::vector<ProcessDraft> processes;
+    std::vector<CheckDraft> checks;
+};
+
 /// Everything the files hold.
 struct Drafts {
     DirectorDraft director;
@@ -300,6 +320,7 @@ struct Drafts {
     std::vector<GroupDraft> groups;
     std::vector<TrackFileDraft> track_files;
     BgpDraft bgp;
+    RealServerMachineDraft real_server_machine;
 };
 
 /// The block being read; a block of a list is its last element.

@@ -21,9 +21,10 @@ struct Table {
 
 Table make_table() {
     Table table;
-    for (const auto part : {director_keywords(), cluster_keywords(), check_keywords(),
-                            bgp_keywords(), virtual_server_keywords(), real_server_keywords(),
-                            compatible_check_keywords(), foreign_keywords()})
+    for (const auto part :
+         {director_keywords(), cluster_keywords(), check_keywords(), real_server_machine_keywords(),
+          bgp_keywords(), virtual_server_keywords(), real_server_keywords(),
+          compatible_check_keywords(), foreign_keywords()})
         for (const Keyword& keyword : part) {
             table.all.push_back(&keyword);
             table.of_block[keyword.in].push_back(&keyword);
@@ -41,8 +42,8 @@ const Table& table() {
 }
 
 bool is_native(std::string_view keyword) {
-    static constexpr std::string_view blocks[] = {"director", "http", "dns_cluster", "check",
-                                                  "bgp"};
+    static constexpr std::string_view blocks[] = {"director", "http", "dns_cluster",
+                                                  "check",    "bgp",  "realserver"};
     return std::find(std::begin(blocks), std::end(blocks), keyword) != std::end(blocks);
 }
 

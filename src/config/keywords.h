@@ -29,6 +29,8 @@ enum class Block : std::uint8_t {
     director,
     http,
     dns_cluster,
+    realserver,
+    process,  ///< of a realserver block
     check,
     http_request,  ///< of a check
     server,        ///< real_server of a dns_cluster
@@ -72,6 +74,8 @@ enum class Kind : std::uint8_t {
     mark,           ///< a firewall mark, perhaps `inet` (0) or `inet6` (1)
     group_entry,    ///< ADDRESS, ADDRESS-N, ADDRESS-ADDRESS or NETWORK/LENGTH; perhaps a port
     endpoint,       ///< ADDRESS:PORT
+    listen,         ///< one or more ADDRESS or ADDRESS:PORT (0 where none is written)
+    networks,       ///< one or more ADDRESS or NETWORK/LENGTH
     name,           ///< of a cluster, server or check
     optional_name,  ///< a name, or nothing
     interface,      ///< a network interface
@@ -120,6 +124,8 @@ struct Arguments {
     Nanoseconds duration{0};
     bool flag = true;
     std::vector<Placed<IpAddress>> addresses;
+    std::vector<Placed<Endpoint>> endpoints;
+    std::vector<Placed<core::Prefix>> networks;
     std::uint16_t port = 0;
     std::string text;
     std::vector<std::string> texts;
@@ -185,6 +191,7 @@ struct BlockInfo {
 /// The parts of the table, a file for each.
 [[nodiscard]] std::span<const Keyword> director_keywords();
 [[nodiscard]] std::span<const Keyword> cluster_keywords();
+[[nodiscard]] std::span<const Keyword> real_server_machine_keywords();
 [[nodiscard]] std::span<const Keyword> check_keywords();
 [[nodiscard]] std::span<const Keyword> bgp_keywords();
 [[nodiscard]] std::span<const Keyword> virtual_server_keywords();

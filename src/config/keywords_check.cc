@@ -34,12 +34,6 @@ void open_named_check(const Call& call) {
     check(call).name = call.arguments.text;
 }
 
-void start_or_use_check(const Call& call, std::vector<CheckDraft>& checks) {
-    start_check(call, checks);
-    check(call).reference = call.arguments.text;
-    if (!check(call).reference.empty()) check(call).position = call.arguments.argument_at;
-}
-
 void open_cluster_check(const Call& call) {
     start_or_use_check(call, call.current.cluster().checks);
 }
@@ -108,6 +102,21 @@ bool judge_kind(const Call& call) {
     return good;
 }
 
+/// What cannot be had together with a question through the service IP.
+void judge_via(CheckDraft& draft, Diagnostics& diagnostics) {
+    if (!draft.via_service_ip_at) return;
+    const auto refuse = [&](bool wrong, std::string_view why) {
+        if (!wrong) return;
+        diagnostics.error(*draft.via_service_ip_at, "via service_ip: {}", why);
+        draft.faulty = true;
+    };
+    refuse(draft.target.has_value(), "the service IP is the target; remove `target`");
+    refuse(draft.port.has_value(), "the service's port is asked; remove `port`");
+    refuse(draft.via.mark != 0, "no routing rule sees these packets; remove `fwmark`");
+    refuse(draft.question.transports[index(Transport::tls)],
+           "it speaks udp and tcp; remove `tls` from `transport`");
+}
+
 /// Reads what depends on another keyword of the block, in whatever order they stood.
 void finish_check(const Call& call, bool faulty) {
     CheckDraft& draft = check(call);
@@ -122,28 +131,8 @@ void finish_check(const Call& call, bool faulty) {
             call.diagnostics.error(draft.position,
                                    "min_reply_length {} is more than max_reply_length {}",
                                    udp->min_reply_length, udp->max_reply_length);
+    judge_via(draft, call.diagnostics);
     complete_timing(draft, call.diagnostics);
-}
-
-void finish_cluster_check(const Call& call, bool faulty) {
-    CheckDraft& draft = check(call);
-    const bool has_body = call.arguments.has_block;
-    if (!draft.reference.empty() && has_body) {
-        call.diagnostics.error(
-            draft.position,
-            "a check of a cluster is either a block without a name or the name of a "
-            "check declared at top level; remove `{}` or the block",
-            draft.reference);
-        draft.faulty = true;
-        return;
-    }
-    if (draft.reference.empty() && !has_body && !faulty) {
-        call.diagnostics.error(draft.position,
-                               "check needs a block {{ … }} or the name of a check behind it");
-        faulty = true;
-    }
-    draft.faulty = faulty;
-    if (has_body) finish_check(call, faulty);
 }
 
 void add_sources(const Call& call) {
@@ -165,6 +154,11 @@ void add_sources(const Call& call) {
     }
 }
 
+void set_via(const Call& call) {
+    if (call.arguments.choices.front() == 1)
+        check(call).via_service_ip_at = call.arguments.position;
+}
+
 constexpr std::string_view network_kinds = "query connect ping datagram http";
 
 const Keyword common_keywords[] = {
@@ -177,7 +171,7 @@ const Keyword common_keywords[] = {
      .opens = Block::check,
      .block_optional = true,
      .handle = open_cluster_check,
-     .finish = finish_cluster_check},
+     .finish = finish_used_check},
     {.in = Block::server,
      .name = "check",
      .kind = Kind::optional_name,
@@ -186,7 +180,7 @@ const Keyword common_keywords[] = {
      .opens = Block::check,
      .block_optional = true,
      .handle = open_server_check,
-     .finish = finish_cluster_check},
+     .finish = finish_used_check},
     {.in = Block::top,
      .name = "check",
      .kind = Kind::name,
@@ -319,6 +313,17 @@ const Keyword common_keywords[] = {
          [](const Call& c) { check(c).port = static_cast<std::uint16_t>(c.arguments.number); },
      .goes_with = network_kinds},
     {.in = Block::check,
+     .name = "via",
+     .kind = Kind::one_of,
+     .help = "How the server is asked: at its own `address`, or through the `service_ip` as "
+             "clients ask it, in a packet that is for the service IP and sent to the server; so "
+             "that one which does not hold the service IP, or translates it wrongly, is found "
+             "out. One check for each service IP",
+     .standard = "address",
+     .choices = "address service_ip",
+     .handle = set_via,
+     .goes_with = "query"},
+    {.in = Block::check,
      .name = "source_port",
      .kind = Kind::number,
      .help = "The port that it comes from",
@@ -358,6 +363,32 @@ std::vector<Keyword> make_keywords() {
 }
 
 }  // namespace
+
+void start_or_use_check(const Call& call, std::vector<CheckDraft>& checks) {
+    start_check(call, checks);
+    check(call).reference = call.arguments.text;
+    if (!check(call).reference.empty()) check(call).position = call.arguments.argument_at;
+}
+
+void finish_used_check(const Call& call, bool faulty) {
+    CheckDraft& draft = check(call);
+    const bool has_body = call.arguments.has_block;
+    if (!draft.reference.empty() && has_body) {
+        call.diagnostics.error(draft.position,
+                               "a check is either a block without a name or the name of a "
+                               "check declared at top level; remove `{}` or the block",
+                               draft.reference);
+        draft.faulty = true;
+        return;
+    }
+    if (draft.reference.empty() && !has_body && !faulty) {
+        call.diagnostics.error(draft.position,
+                               "check needs a block {{ … }} or the name of a check behind it");
+        faulty = true;
+    }
+    draft.faulty = faulty;
+    if (has_body) finish_check(call, faulty);
+}
 
 std::span<const Keyword> check_keywords() {
     static const std::vector<Keyword> keywords = make_keywords();

@@ -69,25 +69,23 @@ void add_other_directors(const Call& call) {
 
 void add_tunnel_source(const Call& call) {
     const std::string& text = call.arguments.text;
-    const auto slash = text.find('/');
-    const auto range = parse_address_range(text);
-    if (!range || slash == std::string::npos) {
+    const auto network = parse_network(text);
+    if (!network || text.find('/') == std::string::npos) {
         call.diagnostics.error(
             call.arguments.argument_at, "tunnel_source: {}; write a network, as in 198.51.100.0/24",
-            range ? fmt::format("`{}` has no length", text) : range.error().message);
+            network ? fmt::format("`{}` has no length", text) : network.error().message);
         return;
     }
     auto& sources = settings(call).tunnel_sources;
     if (std::any_of(sources.begin(), sources.end(), [&](const core::Prefix& each) {
-            return each.address.family() == range->first.family();
+            return each.address.family() == network->address.family();
         }))
         call.diagnostics.error(call.arguments.argument_at,
                                "tunnel_source: {} is the second {} network; one of each family is "
                                "all there may be",
-                               text, to_string(range->first.family()));
+                               text, to_string(network->address.family()));
     else
-        sources.push_back(
-            {range->first, static_cast<unsigned>(std::stoul(text.substr(slash + 1)))});
+        sources.push_back(*network);
 }
 
 void set_script_user(const Call& call) {

@@ -37,9 +37,10 @@ std::string rcodes(const std::vector<std::uint16_t>& list) {
 }
 
 std::string via_text(const Via& via) {
-    return fmt::format("source {} port {}, interface '{}', mark {}",
+    return fmt::format("source {} port {}, interface '{}', mark {}{}{}",
                        via.source ? via.source->to_string() : "any", via.source_port, via.interface,
-                       via.mark);
+                       via.mark, via.service_ip ? ", through " : "",
+                       via.service_ip ? via.service_ip->to_string() : "");
 }
 
 std::string edns_text(const std::optional<Edns>& edns) {

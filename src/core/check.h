@@ -23,6 +23,9 @@ struct Via {
     std::uint16_t source_port = 0;    ///< 0: any
     std::string interface;            ///< SO_BINDTODEVICE, socket(7); "": any
     std::uint32_t mark = 0;           ///< SO_MARK, socket(7); 0: none
+    /// Asked in place of the check's target, as a client would: the packet has this destination
+    /// and the target's MAC (or is tunnelled to it). Its port is the service's.
+    std::optional<IpAddress> service_ip = {};
 
     friend auto operator<=>(const Via&, const Via&) = default;
     friend bool operator==(const Via&, const Via&) = default;

@@ -65,6 +65,7 @@ private:
     }
     void command(std::size_t depth, std::string_view name, const std::optional<Command>& command);
     void director(const DirectorSettings& settings);
+    void machine(const RealServerMachine& machine);
     void service(const Service& service);
     void sorry_server(const SorryServer& server);
     void real_server(const RealServer& server);
@@ -107,6 +108,43 @@ void Writer::director(const DirectorSettings& settings) {
     parts.add_if(slots != standard.limits.slots, "max_slots {}", slots);
     parts.add_if(flows != standard.limits.flows, "max_flows {}", flows);
     if (!parts.empty()) line(0, "director: {}", parts.text());
+}
+
+void Writer::machine(const RealServerMachine& machine) {
+    const auto& [service_ips, port, protocols, interface, processes, tunnel_ends, tunnel_from,
+                 large_query, withdraw_on_failure] = machine;
+    Parts parts;
+    for (const IpAddress& service_ip : service_ips)
+        parts.add_if(true, "service_ip {}", service_ip.to_string());
+    parts.add_if(true, "port {}{}{}", port, protocols[0] ? " udp" : "", protocols[1] ? " tcp" : "");
+    parts.add_if(true, "on {}", quoted(interface));
+    for (const IpAddress& end : tunnel_ends)
+        parts.add_if(true, "tunnel {}", end.to_string());
+    for (const Prefix& network : tunnel_from)
+        parts.add_if(true, "tunnel_from {}", network.to_string());
+    if (large_query) parts.add_if(true, "large_query {}", summary_of(*large_query));
+    parts.add_if(withdraw_on_failure, "withdraw_on_failure");
+    line(0, "realserver: {}", parts.text());
+    for (const auto& [name, input, listen, from] : processes) {
+        Parts words;
+        words.add_if(true, "input {}", quoted(input));
+        for (const Endpoint& each : listen)
+            words.add_if(true, "listen {}", each.to_string());
+        for (const Prefix& network : from)
+            words.add_if(true, "from {}", network.to_string());
+        line(1, "process {}: {}", quoted(name), words.text());
+    }
+    // Their checks belong to another list.
+    Configuration agent;
+    agent.checks = configuration_.machine_checks;
+    agent.services = configuration_.machine_services;
+    Writer watched(agent);
+    const std::string text = watched.text();
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = text.find('\n', at);
+        line(1, "{}", std::string_view(text).substr(at, end - at));
+        at = end + 1;
+    }
 }
 
 void Writer::sorry_server(const SorryServer& server) {
@@ -175,8 +213,10 @@ void Writer::service(const Service& service) {
 }
 
 std::string Writer::text() {
-    const auto& [settings, all_checks, services, bgp] = configuration_;
+    const auto& [settings, all_checks, services, bgp, real_server_machine, machine_checks,
+                 machine_services] = configuration_;  // the last two: machine()
     director(settings);
+    if (real_server_machine) machine(*real_server_machine);
     if (bgp)
         for (const std::string& each : full_text(*bgp))
             line(0, "{}", each);

@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "core/bgp.h"
 #include "core/check.h"
+#include "core/real_server_machine.h"
 
 namespace dnsdirector::core {
 
@@ -177,14 +178,6 @@ inline constexpr Limits xdp_most{
 /// Real servers of one service there: a slot names its server in 16 bits.
 inline constexpr std::uint32_t xdp_most_destinations = 32768;
 
-/// Addresses that begin alike; the bits behind `length` are zero.
-struct Prefix {
-    IpAddress address;
-    unsigned length = 0;
-
-    friend bool operator==(const Prefix&, const Prefix&) = default;
-};
-
 /// Who holds the service IPs as addresses.
 enum class PresenceMode : std::uint8_t {
     always,       ///< the director, while it runs
@@ -215,6 +208,13 @@ struct Configuration {
     std::vector<Check> checks;      ///< unique
     std::vector<Service> services;  ///< keys unique, in the order of the file
     std::optional<Bgp> bgp;         ///< absent: nothing is announced
+    /// What this machine needs as a real server. The director passes over it.
+    std::optional<RealServerMachine> real_server_machine;
+    /// The DNS processes of that machine as its own agent sees them (`realserver run`): one
+    /// service for each service IP and protocol. Apart from `checks` and `services`, since the
+    /// file may be a director's too.
+    std::vector<Check> machine_checks;
+    std::vector<Service> machine_services;
 
     friend bool operator==(const Configuration&, const Configuration&) = default;
 };
