@@ -336,8 +336,11 @@ std::vector<std::string> SessionBook::judge_told(std::size_t neighbor, const Tol
         }
         if (wrong == nullptr) continue;
         entry.look_again = true;
-        if (asked >= std::max(changed + patience_after_change, entry.began + patience_after_start))
+        if (asked >=
+            std::max(changed + patience_after_change, entry.began + patience_after_start)) {
             wrong->push_back(what);
+            if (wrong == &left) lost_withdrawals_.insert(each.service_ip);
+        }
     }
     if (ours < session.told.size())
         for (const ToldPrefix& each : session.told)
@@ -363,6 +366,10 @@ std::vector<std::string> SessionBook::judge_told(std::size_t neighbor, const Tol
     entry.counts_differed = differ;
     entry.look_again = entry.look_again || differ || !problems.empty();
     return problems;
+}
+
+std::set<IpAddress> SessionBook::take_lost_withdrawals() {
+    return std::exchange(lost_withdrawals_, {});
 }
 
 std::vector<SessionEvent> SessionBook::take_events() {

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,9 @@ public:
     [[nodiscard]] const DaemonState& state() const { return state_; }
     /// What has happened since the last call.
     [[nodiscard]] std::vector<SessionEvent> take_events();
+    /// Service IPs that some neighbour still has though they are withdrawn, and the time for it
+    /// to have heard is over: those seen since the last call.
+    [[nodiscard]] std::set<IpAddress> take_lost_withdrawals();
 
 private:
     /// What is remembered of a neighbour beside what is shown.
@@ -101,6 +105,7 @@ private:
     std::map<std::string, std::string> ailments_;
     std::optional<std::map<IpAddress, Expected>> expected_;
     std::vector<SessionEvent> events_;
+    std::set<IpAddress> lost_withdrawals_;
 };
 
 }  // namespace dnsdirector::announce

@@ -163,6 +163,8 @@ void Sessions::on_deadline(TimePoint) {
 void Sessions::tell_events() {
     for (const SessionEvent& each : book_.take_events())
         if (on_event) on_event(each);
+    for (const IpAddress& each : book_.take_lost_withdrawals())
+        if (on_lost_withdrawal) on_lost_withdrawal(each);
 }
 
 }  // namespace dnsdirector::announce

@@ -44,6 +44,9 @@ public:
     [[nodiscard]] const DaemonState* state() const { return reader_ ? &book_.state() : nullptr; }
     /// Called for each line that is worth a line of the log.
     std::function<void(const SessionEvent&)> on_event;
+    /// Called for each look that shows a service IP at a neighbour which was withdrawn and should
+    /// have been heard of.
+    std::function<void(const IpAddress&)> on_lost_withdrawal;
 
     int descriptor() const override { return epoll_; }
     void on_readable() override;

@@ -39,9 +39,10 @@ void Announcer::configured() {
         place->second.services.push_back(i);
         address_of_service_[i] = &*place;
         if (!fresh) continue;
-        if (const auto old = before.find(key.address); old != before.end())
+        if (const auto old = before.find(key.address); old != before.end()) {
             place->second.decision = std::move(old->second.decision);
-        else if (const auto left = adopted_.find(key.address); left != adopted_.end())
+            place->second.again = old->second.again;
+        } else if (const auto left = adopted_.find(key.address); left != adopted_.end())
             place->second.decision = core::adopted(left->second, now.monotonic, now.wall);
     }
     adopted_.clear();
@@ -117,11 +118,16 @@ void Announcer::decide(std::span<Address* const> addresses) {
 }
 
 void Announcer::find_next_change() {
+    const auto keep_earlier = [](std::optional<TimePoint>& earliest,
+                                 const std::optional<TimePoint>& other) {
+        if (other && (!earliest || *other < *earliest)) earliest = other;
+    };
     next_change_.reset();
-    for (const auto& [service_ip, each] : addresses_)
-        if (const auto next = each.decision.next_change;
-            next && (!next_change_ || *next < *next_change_))
-            next_change_ = next;
+    again_until_.reset();
+    for (const auto& [service_ip, each] : addresses_) {
+        keep_earlier(next_change_, each.decision.next_change);
+        keep_earlier(again_until_, each.again.until);
+    }
 }
 
 void Announcer::hold_routes() {
@@ -132,10 +138,32 @@ void Announcer::hold_routes() {
 
 std::map<IpAddress, core::RouteState> Announcer::routes() const {
     std::map<IpAddress, core::RouteState> wished;
-    for (const auto& [service_ip, each] : addresses_)
-        if (const auto state = core::route_of(each.decision.state); state && each.told)
+    for (const auto& [service_ip, each] : addresses_) {
+        if (!each.told) continue;
+        if (const auto state = core::route_of(each.decision.state))
             wished.emplace(service_ip, *state);
+        else if (each.again.until)
+            wished.emplace(service_ip, core::RouteState::draining);
+    }
     return wished;
+}
+
+bool Announcer::withdraw_again(const IpAddress& service_ip) {
+    const auto found = addresses_.find(service_ip);
+    if (found == addresses_.end() || !found->second.told) return false;
+    const core::AnnouncementDecision& decision = found->second.decision;
+    if (!decision.decided || core::route_of(decision.state)) return false;
+    ServiceIp::Again& again = found->second.again;
+    const TimePoint now = clock_().monotonic;
+    if (again.of_transition != decision.transitions) again = {decision.transitions, 0, {}, {}};
+    if (again.times == most_again || (again.times > 0 && now < again.last + again_after))
+        return false;
+    again.times += 1;
+    again.last = now;
+    again.until = now + again_for;
+    find_next_change();
+    hold_routes();
+    return true;
 }
 
 std::map<IpAddress, core::AnnouncementState> Announcer::states() const {
@@ -162,12 +190,20 @@ void Announcer::leave() {
 }
 
 std::optional<TimePoint> Announcer::deadline() const {
-    if (retry_at_ && next_change_) return std::min(*retry_at_, *next_change_);
-    return retry_at_ ? retry_at_ : next_change_;
+    std::optional<TimePoint> earliest;
+    for (const auto& each : {retry_at_, next_change_, again_until_})
+        if (each && (!earliest || *each < *earliest)) earliest = each;
+    return earliest;
 }
 
 void Announcer::tick() {
     const TimePoint now = clock_().monotonic;
+    if (again_until_ && *again_until_ <= now) {
+        for (auto& [service_ip, each] : addresses_)
+            if (each.again.until && *each.again.until <= now) each.again.until.reset();
+        find_next_change();
+        hold_routes();
+    }
     if (retry_at_ && *retry_at_ <= now) hold_routes();
     if (!next_change_ || *next_change_ > now) return;
     std::vector<Address*> due;

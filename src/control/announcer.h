@@ -35,6 +35,15 @@ public:
     /// Has the routes held anew, after others changed them.
     void hold_routes();
 
+    /// A neighbour still has what was withdrawn: the routing daemon lost the withdrawal (FRR 8.4
+    /// does, in the first second of a session). It is told once more: as draining, so that
+    /// everybody who may choose stays elsewhere, for `again_for`, and then withdrawn. Returns
+    /// whether it was done: at most `most_again` times for one withdrawal, `again_after` apart.
+    bool withdraw_again(const IpAddress& service_ip);
+    static constexpr Nanoseconds again_for = Milliseconds{500};  ///< FRR needs 60 ms to the wire
+    static constexpr Nanoseconds again_after = Seconds{5};
+    static constexpr std::uint32_t most_again = 3;
+
     [[nodiscard]] std::optional<TimePoint> deadline() const;
     void tick();
 
@@ -65,6 +74,14 @@ private:
         core::AnnouncementPolicy policy;
         bool told = false;
         core::AnnouncementDecision decision;
+
+        /// Of withdraw_again().
+        struct Again {
+            std::uint32_t of_transition = 0;  ///< AnnouncementDecision::transitions
+            std::uint32_t times = 0;
+            TimePoint last;
+            std::optional<TimePoint> until;
+        } again;
     };
     using Address = std::map<IpAddress, ServiceIp>::value_type;
 
@@ -83,6 +100,7 @@ private:
     bool stopping_ = false;
     std::optional<TimePoint> next_change_;  ///< the earliest of all decisions
     std::optional<TimePoint> retry_at_;
+    std::optional<TimePoint> again_until_;  ///< the earliest of all ServiceIp::again
 };
 
 }  // namespace dnsdirector::control

@@ -170,6 +170,13 @@ void RunningDirector::connect_announcements() {
         spdlog::log(event.is_bad ? spdlog::level::warn : spdlog::level::info, "bgp: {}",
                     event.text);
     };
+    parts_.sessions->on_lost_withdrawal = [this](const IpAddress& service_ip) {
+        if (announcer_.withdraw_again(service_ip))
+            spdlog::warn(
+                "bgp: a neighbor still has {}, which is withdrawn: it is announced as "
+                "draining for a moment, and withdrawn again",
+                service_ip.to_string());
+    };
     // Our own changes come back here as well; a second later they are looked at once.
     parts_.monitor->on_route = [this] { routes_disturbed_ = true; };
 }

@@ -59,10 +59,11 @@ class Place:
 class Scene:
     """A director, its routing daemon and the two cores."""
 
-    def __init__(self, lab: RoutingLab, make: str, config: str = CONFIG):
+    def __init__(self, lab: RoutingLab, make: str, config: str = CONFIG,
+                 core_as: int = AS):
         self.lab, self.make = lab, make
         word = self.word = {"bird": "bird", "frr": "existing frr"}[make]
-        names = {"core_as": AS, "local_as": AS, "director4": DIRECTOR[0],
+        names = {"core_as": core_as, "local_as": AS, "director4": DIRECTOR[0],
                  "director6": DIRECTOR[1], "password": PASSWORD}
         own = {core: {"own4": a[0], "own6": a[1]} for core, a in CORES.items()}
         self.director = Director(Place(lab), config.replace("{daemon}", word), f"director-{make}")
@@ -183,7 +184,8 @@ def told_nobody(scene) -> bool:
 
 
 def settle(scene):
-    """FRR 8.4 may lose a withdrawal in the first second of a session (docs/bgp.md)."""
+    """FRR 8.4 may lose a withdrawal in the first second of a session, which the director then
+    repeats (test_lost_withdrawal.py): not what is tested here."""
     def works():
         scene.director.command("withdraw", V4)
         try:
