@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds src/ to the include rule of docs/architecture.md.
 
-    cli → control, doctor → probe, dataplane, announce → netlink, dns, config → core → base
+    cli → control, doctor → probe, dataplane, announce, realserver → netlink, dns, config → core → base
 
 A folder includes only folders to its right and none of its neighbours; of a
 folder's subfolders (dataplane/xdp, …) none knows another, and what they have
@@ -19,7 +19,7 @@ from tree import Problem, files, main, text
 STEPS = [
     ["cli"],
     ["control", "doctor"],
-    ["probe", "dataplane", "announce"],
+    ["probe", "dataplane", "announce", "realserver"],
     ["netlink", "dns", "config"],
     ["core"],
     ["base"],
