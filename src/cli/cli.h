@@ -50,5 +50,6 @@ void add_drain(Program program);
 void add_withdraw(Program program);
 void add_why(Program program);
 void add_doctor(Program program);
+void add_realserver(Program program);
 
 }  // namespace dnsdirector::cli
