@@ -10,6 +10,8 @@
 #include <boost/beast/http.hpp>
 #include <limits>
 
+#include "control/default_run_dir.h"
+
 namespace dnsdirector::cli {
 namespace {
 
@@ -109,7 +111,7 @@ int print_errors(const ApiAnswer& answer, const std::string& run_dir) {
 }
 
 void add_run_dir(CLI::App& command, std::string& run_dir) {
-    run_dir = default_run_dir;
+    run_dir = control::run_dir_to_ask();
     command.add_option("--run-dir", run_dir, "The director's run directory")->capture_default_str();
 }
 

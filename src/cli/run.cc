@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "cli/cli.h"
+#include "control/default_run_dir.h"
 #include "control/director.h"
 
 namespace dnsdirector::cli {
@@ -11,9 +12,12 @@ void add_run(Program program) {
     auto options = std::make_shared<control::DirectorOptions>();
     options->config_path = default_config;
     options->version = version;
+    options->run_dir = control::default_run_dir();
     command->add_option("-f,--file", options->config_path, "Configuration")->capture_default_str();
     add_config_id(*command, options->config_id);
-    command->add_option("--run-dir", options->run_dir, "API socket and saved overrides")
+    command
+        ->add_option("--run-dir", options->run_dir,
+                     "API socket and saved overrides; of an ordinary user in $XDG_RUNTIME_DIR")
         ->capture_default_str();
     command->add_option("--pin-dir", options->pin_dir, "Pinned maps, programs and links (a bpffs)")
         ->capture_default_str();

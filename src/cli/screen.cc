@@ -296,6 +296,18 @@ std::string drops(const json& status) {
     return "not forwarded: " + (list.empty() ? std::string("none") : list) + "\n";
 }
 
+/// Of a proxy.
+std::string events(const json& status) {
+    std::string list;
+    const json plane = status.value("dataplane", json::object());
+    const json counts = plane.value("events", json::object());
+    for (const auto& [what, count] : counts.items())
+        if (count.is_number() && count.get<double>() > 0)
+            list += fmt::format("{}{} {}", list.empty() ? "" : ", ", what,
+                                short_number(count.get<double>()));
+    return list.empty() ? "" : "proxy: " + list + "\n";
+}
+
 /// Nothing from a director of an older version.
 std::string memory(const json& status) {
     const auto found = status.find("memory");
@@ -371,7 +383,7 @@ std::string render_status(const json& status, bool colour) {
     for (const json& service : status.value("services", json::array()))
         out += "\n" + service_block(service, now, colour);
     return out + "\n" + announcements(status, now, colour) + bgp(status, now, colour) +
-           foreign(status) + flows(status) + drops(status) + memory(status);
+           foreign(status) + flows(status) + events(status) + drops(status) + memory(status);
 }
 
 }  // namespace dnsdirector::cli

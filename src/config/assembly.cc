@@ -234,7 +234,7 @@ bool Assembly::usable(const IpAddress& address, const Position& at, std::string_
     else if (address.is_loopback() && xdp())
         reason =
             "is a loopback address, which direct routing by the xdp plane cannot reach; "
-            "dataplane none takes it";
+            "dataplane proxy and dataplane none take it";
     if (reason.empty()) return true;
     diagnostics_.error(at, "{}: {} {}", role, address.to_string(), reason);
     return false;
@@ -249,6 +249,20 @@ void Assembly::not_a_service_ip(const IpAddress& address, const Position& at,
                            "{}: {} is a service IP, too, at {}, and the xdp plane would take what "
                            "it sends there for a client's; write the server's own address",
                            role, address.to_string(), diagnostics_.where(found->second));
+}
+
+/// Those that look into queries and answers.
+void Assembly::check_not_of_proxy(core::Scheduler scheduler, const Position& at) {
+    using core::Scheduler;
+    if (scheduler != Scheduler::least && scheduler != Scheduler::latency &&
+        scheduler != Scheduler::qname)
+        return;
+    diagnostics_.error(at,
+                       "lb_algo {} looks at queries and answers, which the {} plane does not see; "
+                       "write lb_algo wrr, or dataplane proxy, which has {}",
+                       core::to_string(scheduler),
+                       core::to_string(configuration_.director.dataplane),
+                       core::to_string(scheduler));
 }
 
 void Assembly::check_scheduler(core::Scheduler scheduler, const Position& at,
@@ -266,6 +280,12 @@ void Assembly::check_scheduler(core::Scheduler scheduler, const Position& at,
         {Scheduler::sed, "wrr, which shares queries by weight"},
         {Scheduler::nq, "wrr, which shares queries by weight"},
     };
+    if (xdp() || ipvs()) check_not_of_proxy(scheduler, at);
+    if (proxy() && (scheduler == Scheduler::sed || scheduler == Scheduler::nq))
+        diagnostics_.error(at,
+                           "lb_algo {} is nothing that the proxy plane does; write lb_algo least, "
+                           "which counts queries that wait for an answer, or latency",
+                           core::to_string(scheduler));
     if (!xdp()) return;
     const auto* refused = std::ranges::find(instead, scheduler, &Instead::scheduler);
     if (refused == std::end(instead)) return;
@@ -296,6 +316,29 @@ void Assembly::check_director() {
                              then);
 }
 
+/// A server that is a service itself would be asked for ever.
+void Assembly::check_proxy() {
+    if (!proxy()) {
+        if (drafts_.director.proxy_at)
+            diagnostics_.warning(*drafts_.director.proxy_at,
+                                 "the proxy block has no effect with dataplane {}",
+                                 core::to_string(configuration_.director.dataplane));
+        return;
+    }
+    for (std::size_t i = 0; i < configuration_.services.size(); ++i) {
+        const core::Service& service = configuration_.services[i];
+        for (std::size_t j = 0; j < service.real_servers.size(); ++j) {
+            const Endpoint& server = service.real_servers[j].endpoint;
+            if (known_services_.contains({server.address, server.port, service.key.protocol}))
+                diagnostics_.error(places_.services[i].servers[j],
+                                   "the real server {} is a service of this director itself, which "
+                                   "would ask itself for ever; write the server's own address or "
+                                   "port",
+                                   server.to_string());
+        }
+    }
+}
+
 core::Configuration Assembly::finish() {
     if (diagnostics_.errors() == 0 && configuration_.services.empty() &&
         !configuration_.real_server_machine)
@@ -303,6 +346,7 @@ core::Configuration Assembly::finish() {
                            "there is nothing to balance; write a dns_cluster or a virtual_server");
     check_limits(configuration_, places_, services_, servers_, diagnostics_);
     check_director();
+    check_proxy();
     return std::move(configuration_);
 }
 

@@ -36,6 +36,9 @@ public:
     [[nodiscard]] bool ipvs() const {
         return configuration_.director.dataplane == core::DataPlaneKind::ipvs;
     }
+    [[nodiscard]] bool proxy() const {
+        return configuration_.director.dataplane == core::DataPlaneKind::proxy;
+    }
     /// Whether a server that is reached in this way keeps the port that was asked: only the
     /// kernel's address translation changes it. Planes that forward nothing do not mind.
     [[nodiscard]] bool keeps_port(core::ForwardingMethod method) const {
@@ -108,6 +111,8 @@ public:
 
 private:
     void check_director();
+    void check_proxy();
+    void check_not_of_proxy(core::Scheduler scheduler, const Position& at);
 
     struct CheckOrder {
         const std::vector<core::Check>* checks;

@@ -49,6 +49,14 @@ const BlockInfo blocks[] = {
      "    listen 127.0.0.1:9153\n"
      "}\n",
      "", a_cluster},
+    {Block::proxy, "proxy",
+     "Choices of the proxy plane (`dataplane proxy`); on the others the block has no effect.",
+     "proxy {\n"
+     "    workers 2\n"
+     "    retry_after 50ms\n"
+     "    tcp_clients 1000\n"
+     "}\n",
+     "director { dataplane proxy }\n", a_cluster},
     {Block::dns_cluster, "dns_cluster NAME",
      "Servers that answer the same questions. Each service IP makes one service for each "
      "protocol; a service uses its servers' addresses of its own family.",

@@ -101,7 +101,9 @@ void ClusterBuilder::judge_servers() {
             const auto own = std::find_if(
                 cluster_.service_ips.begin(), cluster_.service_ips.end(),
                 [&](const auto& service_ip) { return service_ip.value == address->value; });
-            if (own != cluster_.service_ips.end())
+            // A proxy reaches its servers at ports of their own.
+            const bool apart = assembly_.proxy() && port_of(server) != cluster_.port;
+            if (own != cluster_.service_ips.end() && !apart)
                 diagnostics_.error(
                     address->position,
                     "address: {} is a service_ip of this cluster, at {}; write the server's own "

@@ -125,18 +125,19 @@ void VirtualServerBuilder::judge_heads() {
         const core::ServiceKey& key = address.value;
         // Of a range the first that is wrong says it.
         if (last != nullptr && *last == address.position) continue;
-        if (assembly_.xdp() && key.port == 0) {
+        if ((assembly_.xdp() || assembly_.proxy()) && key.port == 0) {
+            const auto plane = to_string(assembly_.drafts().director.settings.dataplane);
             last = &address.position;
             if (key.fwmark != 0)
                 diagnostics_.error(address.position,
-                                   "fwmark {}: the xdp plane sees no firewall marks; write an "
+                                   "fwmark {}: the {} plane sees no firewall marks; write an "
                                    "address and a port, or dataplane ipvs",
-                                   key.fwmark);
+                                   key.fwmark, plane);
             else
                 diagnostics_.error(address.position,
                                    "the port is missing, as in `{0} 53`; a service for all ports "
-                                   "is nothing that the xdp plane does, dataplane ipvs does",
-                                   key.address.to_string());
+                                   "is nothing that the {1} plane does, dataplane ipvs does",
+                                   key.address.to_string(), plane);
         } else if (key.fwmark == 0 &&
                    !assembly_.usable(key.address, address.position, "virtual_server")) {
             last = &address.position;
@@ -275,7 +276,9 @@ void VirtualServerBuilder::judge_endpoint(const Endpoint& endpoint, core::Forwar
                                          : other->value.address.to_string(),
                 to_string(other->value.address.family()));
     if (const auto* same = find([&](const Placed<core::ServiceKey>& service) {
-            return service.value.fwmark == 0 && service.value.address == address;
+            return service.value.fwmark == 0 && service.value.address == address &&
+                   (!assembly_.proxy() || endpoint.port == 0 ||
+                    endpoint.port == service.value.port);
         }))
         diagnostics_.error(at,
                            "{}: {} is the address of this virtual_server, at {}; write the "

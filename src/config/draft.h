@@ -44,6 +44,7 @@ struct DirectorDraft : Draft {
     bool present = false;
     core::DirectorSettings settings;
     std::optional<Position> script_user_at;
+    std::optional<Position> proxy_at;  ///< of the block for the proxy plane
     bool misc_native = true;  ///< MISC_CHECKs that can are run without a process
 };
 
@@ -124,6 +125,7 @@ struct ServerDraft : Draft {
     std::optional<Placed<std::uint16_t>> port;
     std::optional<bool> inhibit_on_failure;
     ThresholdsDraft thresholds;
+    std::optional<Placed<bool>> proxy_protocol;
     CommandDraft notify_up;
     CommandDraft notify_down;
     std::vector<CheckDraft> checks;
@@ -146,6 +148,7 @@ struct ClusterDraft : Draft {
     std::optional<Placed<bool>> one_packet;
     PersistenceDraft persistence;
     bool inhibit_on_failure = false;
+    std::optional<Placed<bool>> proxy_protocol;  ///< of servers that say nothing themselves
     bool omega = false;
     CommandDraft quorum_up;
     CommandDraft quorum_down;

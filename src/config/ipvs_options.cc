@@ -57,8 +57,8 @@ std::uint32_t timeout_of(const IpvsWishes& wishes) {
 
 void refuse(const Position& at, std::string_view keyword, Assembly& assembly) {
     assembly.diagnostics().error(
-        at, "{} is nothing that the xdp plane does; remove the line, or write dataplane ipvs",
-        keyword);
+        at, "{} is nothing that the {} plane does; remove the line, or write dataplane ipvs",
+        keyword, assembly.proxy() ? "proxy" : "xdp");
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ void judge_persistence(const PersistenceDraft& persistence, bool native, Assembl
     Diagnostics& diagnostics = assembly.diagnostics();
     const bool wanted = persistence.timeout && persistence.timeout->value != 0;
     if (!assembly.ipvs() && native) {
-        if (!assembly.xdp()) return;
+        if (!assembly.xdp() && !assembly.proxy()) return;
         if (wanted) refuse(persistence.timeout->position, "persistence_timeout", assembly);
         for (const Placed<std::string>& each : persistence.granularity)
             refuse(each.position, "persistence_granularity", assembly);
@@ -135,7 +135,7 @@ void judge_thresholds(const ThresholdsDraft& draft, bool native, Assembly& assem
                 assembly.no_effect((*written)->position, name,
                                    "connections are not counted on the xdp plane, so that none is "
                                    "refused for being one too many");
-            else if (assembly.xdp() && (*written)->value != 0)
+            else if ((assembly.xdp() || assembly.proxy()) && (*written)->value != 0)
                 refuse((*written)->position, name, assembly);
         }
         return;

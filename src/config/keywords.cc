@@ -22,9 +22,9 @@ struct Table {
 Table make_table() {
     Table table;
     for (const auto part :
-         {director_keywords(), cluster_keywords(), check_keywords(), real_server_machine_keywords(),
-          bgp_keywords(), virtual_server_keywords(), real_server_keywords(),
-          compatible_check_keywords(), foreign_keywords()})
+         {director_keywords(), proxy_keywords(), cluster_keywords(), check_keywords(),
+          real_server_machine_keywords(), bgp_keywords(), virtual_server_keywords(),
+          real_server_keywords(), compatible_check_keywords(), foreign_keywords()})
         for (const Keyword& keyword : part) {
             table.all.push_back(&keyword);
             table.of_block[keyword.in].push_back(&keyword);
@@ -42,7 +42,7 @@ const Table& table() {
 }
 
 bool is_native(std::string_view keyword) {
-    static constexpr std::string_view blocks[] = {"director", "http", "dns_cluster",
+    static constexpr std::string_view blocks[] = {"director", "http", "proxy",     "dns_cluster",
                                                   "check",    "bgp",  "realserver"};
     return std::find(std::begin(blocks), std::end(blocks), keyword) != std::end(blocks);
 }

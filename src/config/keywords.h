@@ -28,6 +28,7 @@ enum class Block : std::uint8_t {
     top,
     director,
     http,
+    proxy,
     dns_cluster,
     realserver,
     process,  ///< of a realserver block
@@ -190,6 +191,7 @@ struct BlockInfo {
 
 /// The parts of the table, a file for each.
 [[nodiscard]] std::span<const Keyword> director_keywords();
+[[nodiscard]] std::span<const Keyword> proxy_keywords();
 [[nodiscard]] std::span<const Keyword> cluster_keywords();
 [[nodiscard]] std::span<const Keyword> real_server_machine_keywords();
 [[nodiscard]] std::span<const Keyword> check_keywords();

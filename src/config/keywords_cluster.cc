@@ -134,10 +134,13 @@ const Keyword keywords[] = {
      .name = "lb_algo",
      .kind = Kind::one_of,
      .help = "How a server is chosen. On the xdp plane wrr and rr choose for each UDP packet and "
-             "by Maglev hashing for TCP; mh and sh always hash the flow; the others are those of "
-             "the ipvs plane, which has all of them",
+             "by Maglev hashing for TCP; mh and sh always hash the flow; wlc, lc, sed and nq are "
+             "those of the ipvs plane. The proxy plane chooses for each query, over TCP too: wrr, "
+             "rr, mh, sh, wlc and lc (by queries that wait for an answer), least (as wlc), latency "
+             "(of two servers the one that answers sooner) and qname (each name to one server, as "
+             "long as that is not overloaded)",
      .standard = "wrr",
-     .choices = "wrr rr mh sh wlc lc sed nq",
+     .choices = "wrr rr mh sh wlc lc sed nq least latency qname",
      .handle = set_scheduler},
     {.in = Block::dns_cluster,
      .name = "lb_kind",

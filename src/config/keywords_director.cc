@@ -32,12 +32,7 @@ void set_dataplane(const Call& call) {
     using core::DataPlaneKind;
     static constexpr DataPlaneKind kinds[] = {DataPlaneKind::xdp, DataPlaneKind::ipvs,
                                               DataPlaneKind::proxy, DataPlaneKind::none};
-    const DataPlaneKind kind = kinds[call.arguments.choices.front()];
-    if (kind == DataPlaneKind::proxy)
-        call.diagnostics.error(call.arguments.argument_at,
-                               "dataplane {} is not in this version; xdp, ipvs and none are",
-                               core::to_string(kind));
-    settings(call).dataplane = kind;
+    settings(call).dataplane = kinds[call.arguments.choices.front()];
 }
 
 void add_interfaces(const Call& call) {
@@ -109,8 +104,9 @@ const Keyword keywords[] = {
     {.in = Block::director,
      .name = "dataplane",
      .kind = Kind::one_of,
-     .help = "What forwards the packets: our program in the driver (`xdp`), or the kernel's IPVS, "
-             "which needs the module ip_vs; `none` only checks, `proxy` is not in this version",
+     .help = "What forwards the packets: our program in the driver (`xdp`), the kernel's IPVS, which "
+             "needs the module ip_vs, or this program itself, which needs nothing (`proxy`); "
+             "`none` only checks",
      .standard = "xdp",
      .choices = "xdp ipvs proxy none",
      .handle = set_dataplane},

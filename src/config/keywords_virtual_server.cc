@@ -62,14 +62,16 @@ void add_group_mark(const Call& call) {
 void set_scheduler(const Call& call) {
     using core::Scheduler;
     // In the order of the choices; those behind have no counterpart.
-    static constexpr Scheduler schedulers[] = {Scheduler::wrr, Scheduler::rr,  Scheduler::mh,
-                                               Scheduler::sh,  Scheduler::wlc, Scheduler::lc,
-                                               Scheduler::sed, Scheduler::nq};
+    static constexpr Scheduler schedulers[] = {
+        Scheduler::wrr,   Scheduler::rr,      Scheduler::mh,   Scheduler::sh,
+        Scheduler::wlc,   Scheduler::lc,      Scheduler::sed,  Scheduler::nq,
+        Scheduler::least, Scheduler::latency, Scheduler::qname};
     const std::size_t choice = call.arguments.choices.front();
     if (choice >= std::size(schedulers)) {
         call.diagnostics.error(call.arguments.argument_at,
                                "{} {} is not supported: write wrr, rr, mh or sh, or under "
-                               "dataplane ipvs also wlc, lc, sed or nq",
+                               "dataplane ipvs also wlc, lc, sed or nq, or under dataplane proxy "
+                               "also wlc, lc, least, latency or qname",
                                call.keyword.name, choices_of(call.keyword)[choice]);
         return;
     }
@@ -188,15 +190,16 @@ const Keyword keywords[] = {
      .name = "lb_algo",
      .kind = Kind::one_of,
      .help = "How a server is chosen; the xdp plane has wrr, rr, mh and sh, so that the default "
-             "has to be replaced there; the ipvs plane also wlc, lc, sed and nq",
+             "has to be replaced there; the ipvs plane also wlc, lc, sed and nq; the proxy plane "
+             "wlc, lc, least, latency and qname",
      .standard = "wlc",
-     .choices = "wrr rr mh sh wlc lc sed nq dh lblc lblcr fo ovf twos",
+     .choices = "wrr rr mh sh wlc lc sed nq least latency qname dh lblc lblcr fo ovf twos",
      .handle = set_scheduler},
     {.in = Block::virtual_server,
      .name = "lvs_sched",
      .kind = Kind::one_of,
      .help = "Another name of lb_algo",
-     .choices = "wrr rr mh sh wlc lc sed nq dh lblc lblcr fo ovf twos",
+     .choices = "wrr rr mh sh wlc lc sed nq least latency qname dh lblc lblcr fo ovf twos",
      .handle = set_scheduler,
      .alias_of = "lb_algo"},
     {.in = Block::virtual_server,

@@ -328,6 +328,7 @@ std::string needs_restart(const core::DirectorSettings& present,
         {"tunnel_source", present.tunnel_sources != next.tunnel_sources, reexecute},
         {"script_user", present.script_user != next.script_user, reexecute},
         {"http listen", present.http_listen != next.http_listen, reexecute},
+        {"proxy", !(present.proxy == next.proxy), reexecute},
         {"max_services, max_real_servers, max_slots or max_flows", !(present.limits == next.limits),
          stop_and_start},
     };

@@ -233,6 +233,19 @@ Result<void> RunningDirector::put_in_force(core::Configuration configuration) {
     return {};
 }
 
+/// A proxy listens on an address of the machine's, whoever put it there and on whichever
+/// interface: it needs no right for that.
+void RunningDirector::leave_out_held(std::set<IpAddress>& service_ips) {
+    std::erase_if(service_ips, [](const IpAddress& each) { return each.is_loopback(); });
+    const auto held = parts_.netlink->addresses();
+    if (!held) return;
+    std::set<IpAddress> ours;
+    for (const auto& [interface, address] : presence_.own())
+        ours.insert(address);
+    for (const netlink::InterfaceAddress& each : *held)
+        if (!ours.contains(each.address)) service_ips.erase(each.address);
+}
+
 /// The addresses themselves, so that the director answers ping and ARP (and ND,
 /// where service_interface is the one that the question comes in on).
 void RunningDirector::hold_service_ips() {
@@ -245,6 +258,7 @@ void RunningDirector::hold_service_ips() {
         std::set<IpAddress> unique;
         for (const core::Service& service : configuration.services)
             if (service.key.fwmark == 0) unique.insert(service.key.address);
+        if (configuration.director.dataplane == core::DataPlaneKind::proxy) leave_out_held(unique);
         addresses.assign(unique.begin(), unique.end());
     }
     auto held = presence_.hold(configuration.director.service_interface, addresses);

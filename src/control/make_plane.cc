@@ -3,6 +3,7 @@
 
 #include "dataplane/ipvs/ipvs.h"
 #include "dataplane/none/none.h"
+#include "dataplane/proxy/proxy.h"
 #include "dataplane/xdp/xdp.h"
 
 namespace dnsdirector::control {
@@ -13,11 +14,10 @@ Result<std::unique_ptr<dataplane::DataPlane>> make_plane(const core::DirectorSet
     switch (settings.dataplane) {
         case core::DataPlaneKind::xdp: return dataplane::make_xdp(settings, pin_dir);
         case core::DataPlaneKind::ipvs: return dataplane::make_ipvs(ipvs_journal);
-        case core::DataPlaneKind::none: return dataplane::make_none();
-        default:
-            return fail("dataplane {} is not in this version; xdp, ipvs and none are",
-                        core::to_string(settings.dataplane));
+        case core::DataPlaneKind::proxy: return dataplane::make_proxy(settings);
+        case core::DataPlaneKind::none: break;
     }
+    return dataplane::make_none();
 }
 
 }  // namespace dnsdirector::control

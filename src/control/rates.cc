@@ -31,6 +31,7 @@ void Rates::fill(Snapshot& snapshot, const dataplane::Counters& counters, TimePo
     snapshot.drops = counters.drops;
     snapshot.foreign = counters.foreign;
     snapshot.flows = counters.flows;
+    snapshot.events = counters.events;
     for (ServiceSnapshot& service : snapshot.services) {
         service.count = count_of(counters.services, service.key);
         service.packets_per_second =

@@ -40,6 +40,12 @@ Result<RunDir> RunDir::open(const std::string& path) {
             "everybody may write to the run directory {} (mode {:04o}), and so replace the API's "
             "socket and the saved drains; chmod 0755 {}",
             path, found.st_mode & 07777U, path);
+    // In /tmp anybody may have been there first.
+    if (found.st_uid != geteuid() && found.st_uid != 0)
+        return fail(
+            "the run directory {} belongs to another user (number {}); choose another one with "
+            "--run-dir",
+            path, found.st_uid);
     const std::string lock_path = path + "/lock";
     const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0) return fail_errno("cannot open " + lock_path, errno);

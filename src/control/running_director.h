@@ -10,6 +10,7 @@
 #include <csignal>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -86,6 +87,7 @@ private:
     void connect();
     Result<void> put_in_force(core::Configuration configuration);
     void hold_service_ips();
+    void leave_out_held(std::set<IpAddress>& service_ips);
     void connect_announcements();
     bool hold_track_files();
     bool hold_routes(const std::map<IpAddress, core::RouteState>& wished);

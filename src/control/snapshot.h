@@ -87,6 +87,7 @@ struct Snapshot {
     std::vector<dataplane::AttachedInterface> interfaces;
     std::map<std::string, std::uint64_t> drops;
     dataplane::FlowCounts flows;
+    std::map<std::string, std::uint64_t> events;  ///< of a proxy (dataplane::Counters)
     std::vector<std::string> plane_warnings;
     std::vector<std::string> foreign;  ///< services in the plane's table that others made
     std::string counters_error;        ///< why counters could not be read; "" when they were

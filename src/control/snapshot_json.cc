@@ -217,6 +217,9 @@ std::string to_json(const Snapshot& snapshot) {
     json drops = json::object();
     for (const auto& [reason, packets] : snapshot.drops)
         drops[reason] = packets;
+    json events = json::object();
+    for (const auto& [what, queries] : snapshot.events)
+        events[what] = queries;
     std::set<IpAddress> withdrawn;
     for (const AnnouncementSnapshot& each : snapshot.announcements)
         if (!core::route_of(each.decision.state)) withdrawn.insert(each.service_ip);
@@ -242,6 +245,7 @@ std::string to_json(const Snapshot& snapshot) {
           {"interfaces", interfaces},
           {"drops", drops},
           {"flows", flows(snapshot.flows)},
+          {"events", events},
           {"warnings", snapshot.plane_warnings},
           {"foreign_services", snapshot.foreign},
           {"error", snapshot.counters_error}}},

@@ -239,6 +239,13 @@ std::string to_metrics(const Snapshot& snapshot) {
     for (const auto& [reason, packets] : snapshot.drops)
         put(drops, {{"reason", reason}}, number(packets));
 
+    if (!snapshot.events.empty()) {
+        MetricFamily& events = families.add(
+            "proxy_events_total", "What the proxy did beside handing on queries and answers",
+            MetricType::Counter);
+        for (const auto& [what, count] : snapshot.events)
+            put(events, {{"event", what}}, number(count));
+    }
     put_flows(families, snapshot.flows);
     put_announcements(families, snapshot.announcements);
     if (snapshot.bgp) put_bgp(families, *snapshot.bgp);

@@ -66,6 +66,7 @@ private:
     void command(std::size_t depth, std::string_view name, const std::optional<Command>& command);
     void director(const DirectorSettings& settings);
     void machine(const RealServerMachine& machine);
+    void proxy(const ProxySettings& settings);
     void service(const Service& service);
     void sorry_server(const SorryServer& server);
     void real_server(const RealServer& server);
@@ -84,8 +85,8 @@ void Writer::command(std::size_t depth, std::string_view name,
 
 void Writer::director(const DirectorSettings& settings) {
     const auto& [dataplane, interfaces, xdp_mode, other_directors, tunnel_sources,
-                 service_interface, presence, script_user, drain_time, hooks, http_listen, limits] =
-        settings;
+                 service_interface, presence, script_user, drain_time, hooks, http_listen, limits,
+                 proxy] = settings;
     const auto& [services, real_servers, slots, flows] = limits;
     const DirectorSettings standard;
     Parts parts;
@@ -108,6 +109,29 @@ void Writer::director(const DirectorSettings& settings) {
     parts.add_if(slots != standard.limits.slots, "max_slots {}", slots);
     parts.add_if(flows != standard.limits.flows, "max_flows {}", flows);
     if (!parts.empty()) line(0, "director: {}", parts.text());
+    this->proxy(proxy);
+}
+
+void Writer::proxy(const ProxySettings& settings) {
+    const auto& [workers, upstream_sockets, retry_after, retry_percent, query_timeout, tcp_clients,
+                 tcp_per_address, tcp_in_flight, tcp_bytes, tcp_idle, tcp_to_server] = settings;
+    const ProxySettings standard;
+    Parts parts;
+    parts.add_if(workers != standard.workers, "workers {}", workers);
+    parts.add_if(upstream_sockets != standard.upstream_sockets, "upstream_sockets {}",
+                 upstream_sockets);
+    parts.add_if(retry_after != standard.retry_after, "retry_after {}", to_text(retry_after));
+    parts.add_if(retry_percent != standard.retry_percent, "retry_budget {}%", retry_percent);
+    parts.add_if(query_timeout != standard.query_timeout, "query_timeout {}",
+                 to_text(query_timeout));
+    parts.add_if(tcp_clients != standard.tcp_clients, "tcp_clients {}", tcp_clients);
+    parts.add_if(tcp_per_address != standard.tcp_per_address, "tcp_per_address {}",
+                 tcp_per_address);
+    parts.add_if(tcp_in_flight != standard.tcp_in_flight, "tcp_in_flight {}", tcp_in_flight);
+    parts.add_if(tcp_bytes != standard.tcp_bytes, "tcp_bytes {}", tcp_bytes);
+    parts.add_if(tcp_idle != standard.tcp_idle, "tcp_idle {}", to_text(tcp_idle));
+    parts.add_if(tcp_to_server != standard.tcp_to_server, "tcp_to_server {}", tcp_to_server);
+    if (!parts.empty()) line(0, "proxy: {}", parts.text());
 }
 
 void Writer::machine(const RealServerMachine& machine) {
@@ -169,13 +193,14 @@ void Writer::checks(const std::vector<CheckIndex>& checks, const std::vector<Som
 
 void Writer::real_server(const RealServer& server) {
     const auto& [name, endpoint, weight, own_checks, some_of, inhibit_on_failure, notify_up,
-                 notify_down, method, thresholds] = server;
+                 notify_down, method, thresholds, proxy_protocol] = server;
     const auto& [upper, lower] = thresholds;
     Parts parts;
     parts.add_if(true, "weight {}", weight);
     parts.add_if(inhibit_on_failure, "inhibit_on_failure");
     parts.add_if(method.has_value(), "{}", to_string(method.value_or(ForwardingMethod::dr)));
     parts.add_if(upper != 0 || lower != 0, "thresholds {}/{}", upper, lower);
+    parts.add_if(proxy_protocol, "proxy_protocol");
     line(1, "real_server {} {}: {}", quoted(name), endpoint.to_string(), parts.text());
     command(2, "notify_up", notify_up);
     command(2, "notify_down", notify_down);

@@ -17,6 +17,9 @@ std::string_view to_string(Scheduler scheduler) {
         case Scheduler::lc: return "lc";
         case Scheduler::sed: return "sed";
         case Scheduler::nq: return "nq";
+        case Scheduler::least: return "least";
+        case Scheduler::latency: return "latency";
+        case Scheduler::qname: return "qname";
     }
     return "";
 }

@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "core/bgp.h"
 #include "core/check.h"
+#include "core/proxy.h"
 #include "core/real_server_machine.h"
 
 namespace dnsdirector::core {
@@ -27,7 +28,20 @@ namespace dnsdirector::core {
 using Weight = std::uint32_t;
 inline constexpr Weight max_weight = 65535;
 
-enum class Scheduler : std::uint8_t { wrr, rr, mh, sh, wlc, lc, sed, nq };
+/// The first eight are those of IPVS; the last three only the proxy plane has.
+enum class Scheduler : std::uint8_t {
+    wrr,
+    rr,
+    mh,
+    sh,
+    wlc,
+    lc,
+    sed,
+    nq,
+    least,    ///< the fewest queries that wait for an answer, by weight
+    latency,  ///< of two servers the one that answers sooner (peak EWMA), by weight
+    qname,    ///< hash of the name that is asked for, with bounded load
+};
 enum class ForwardingMethod : std::uint8_t { dr, tun, nat };
 enum class DataPlaneKind : std::uint8_t { xdp, ipvs, proxy, none };
 enum class XdpMode : std::uint8_t { automatic, native, generic };
@@ -113,6 +127,8 @@ struct RealServer {
     std::optional<Command> notify_down = {};
     std::optional<ForwardingMethod> method = {};  ///< where it is not the service's
     Thresholds thresholds = {};
+    /// Proxy plane: each query carries its client's address in a PROXY header, version 2.
+    bool proxy_protocol = false;
 
     friend bool operator==(const RealServer&, const RealServer&) = default;
 };
@@ -199,6 +215,7 @@ struct DirectorSettings {
     bool hooks = true;                    ///< off: notify and quorum commands are only logged
     std::optional<Endpoint> http_listen;  ///< /metrics, /healthz
     Limits limits;
+    ProxySettings proxy;
 
     friend bool operator==(const DirectorSettings&, const DirectorSettings&) = default;
 };

@@ -19,14 +19,19 @@ const Capabilities ipvs{
     .needs_next_hop = false};
 
 // A full proxy asks in its own name: none of the methods of packet forwarding
-// is what it does. lc is the one with the fewest outstanding queries.
+// is what it does. What counts connections elsewhere counts queries here that
+// wait for an answer.
 const Capabilities proxy{
-    .schedulers = {Scheduler::wrr, Scheduler::lc}, .methods = {}, .needs_next_hop = false};
+    .schedulers = {Scheduler::wrr, Scheduler::rr, Scheduler::mh, Scheduler::sh, Scheduler::wlc,
+                   Scheduler::lc, Scheduler::least, Scheduler::latency, Scheduler::qname},
+    .methods = {},
+    .needs_next_hop = true};
 
 // Forwards nothing, so it can hold whatever is wished for.
 const Capabilities none{
     .schedulers = {Scheduler::wrr, Scheduler::rr, Scheduler::mh, Scheduler::sh, Scheduler::wlc,
-                   Scheduler::lc, Scheduler::sed, Scheduler::nq},
+                   Scheduler::lc, Scheduler::sed, Scheduler::nq, Scheduler::least,
+                   Scheduler::latency, Scheduler::qname},
     .methods = {ForwardingMethod::dr, ForwardingMethod::tun, ForwardingMethod::nat},
     .needs_next_hop = false};
 

@@ -57,6 +57,8 @@ struct Counters {
     std::map<std::pair<core::ServiceKey, Endpoint>, Connections> connections;
     std::vector<std::string> foreign;  ///< services in the same table that others made
     FlowCounts flows;
+    /// Of a proxy: what happened to queries beside an answer of the first server, by what.
+    std::map<std::string, std::uint64_t> events;
 };
 
 /// A client's packets to a service.

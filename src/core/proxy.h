@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the configuration says of the proxy plane alone; as it stands here on the others.
+#pragma once
+
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace dnsdirector::core {
+
+struct ProxySettings {
+    std::uint32_t workers = 0;           ///< threads; 0: one a core
+    std::uint32_t upstream_sockets = 4;  ///< UDP, of each worker and family; each a random port
+    Nanoseconds retry_after{0};          ///< silence after which another server is asked; 0: learnt
+    std::uint32_t retry_percent = 20;    ///< most second tries, of all queries; 0: none at all
+    Nanoseconds query_timeout{10'000'000'000};  ///< after which nobody waits any more
+    std::uint32_t tcp_clients = 4096;           ///< connections of clients, of all workers together
+    std::uint32_t tcp_per_address = 64;         ///< of one client's address; 0: no limit
+    std::uint32_t tcp_in_flight = 64;           ///< queries of one connection that wait for answers
+    std::uint64_t tcp_bytes = 0;                ///< that one connection may send; 0: no limit
+    Nanoseconds tcp_idle{10'000'000'000};       ///< without a query; a peer that reads nothing
+    std::uint32_t tcp_to_server = 4;            ///< connections of each worker to one server
+
+    friend bool operator==(const ProxySettings&, const ProxySettings&) = default;
+};
+
+}  // namespace dnsdirector::core

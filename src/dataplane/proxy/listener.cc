@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/proxy/listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "dataplane/proxy/socket_address.h"
+
+namespace dnsdirector::dataplane::proxy {
+namespace {
+
+// A tenth of a second of 50,000 queries (about 800 bytes each, as the kernel counts them): as
+// long as a worker may have to wait for a processor, or a successor to start.
+constexpr int receive_buffer = 4 << 20;
+constexpr int send_buffer = 1 << 20;
+constexpr int backlog = 1024;
+constexpr int fast_open_queue = 256;
+
+void set(int socket, int level, int option, int value) {
+    (void)setsockopt(socket, level, option, &value, sizeof value);
+}
+
+/// The first goes beyond the system's limit, and needs CAP_NET_ADMIN.
+void set_buffer(int socket, int forced, int option, int bytes) {
+    if (setsockopt(socket, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0)
+        set(socket, SOL_SOCKET, option, bytes);
+}
+
+std::string mend_for(int error, const core::ServiceKey& key) {
+    if (error == EACCES)
+        return fmt::format(
+            "; ports below 1024 need CAP_NET_BIND_SERVICE (AmbientCapabilities= in the unit), or "
+            "sysctl net.ipv4.ip_unprivileged_port_start={}, or another port",
+            key.port);
+    if (error == EADDRINUSE) return "; another program has it: `ss -lnp` shows which";
+    return "";
+}
+
+int bound(const core::ServiceKey& key) {
+    const bool tcp = key.protocol == Protocol::tcp;
+    const int socket = tcp ? open_tcp(key.address.family()) : open_udp(key.address.family());
+    if (socket < 0) return -1;
+    set(socket, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (tcp) set(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (key.address.is_v4())
+        set(socket, IPPROTO_IP, IP_FREEBIND, 1);
+    else
+        set(socket, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+    const SocketAddress address(key.endpoint());
+    if (bind(socket, &address.any, address.size()) == 0 && (!tcp || listen(socket, backlog) == 0)) {
+        if (tcp) set(socket, IPPROTO_TCP, TCP_FASTOPEN, fast_open_queue);
+        return socket;
+    }
+    const int error = errno;
+    close(socket);
+    errno = error;
+    return -1;
+}
+
+}  // namespace
+
+int open_udp(Family family) {
+    const bool v4 = family == Family::ipv4;
+    const int socket =
+        ::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+    if (socket < 0) return -1;
+    set_buffer(socket, SO_RCVBUFFORCE, SO_RCVBUF, receive_buffer);
+    set_buffer(socket, SO_SNDBUFFORCE, SO_SNDBUF, send_buffer);
+    // Large answers are fragmented by the interface's MTU, whatever an ICMP message (which may
+    // be forged) says of the path's: RFC 9715, section 3.1 and its appendix.
+    if (v4) {
+        set(socket, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    } else {
+        set(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        set(socket, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+    }
+    return socket;
+}
+
+int open_tcp(Family family) {
+    const bool v4 = family == Family::ipv4;
+    const int socket =
+        ::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (socket < 0) return -1;
+    set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (!v4) set(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    return socket;
+}
+
+Result<std::shared_ptr<Listener>> Listener::open(const core::ServiceKey& key, std::size_t workers) {
+    std::vector<int> sockets;
+    for (std::size_t i = 0; i < workers; ++i) {
+        const int socket = bound(key);
+        if (socket < 0) {
+            const int error = errno;
+            for (const int other : sockets)
+                ::close(other);
+            return tl::unexpected(
+                Error{system_error("cannot listen on " + key.to_string(), error).message +
+                      mend_for(error, key)});
+        }
+        sockets.push_back(socket);
+    }
+    return std::make_shared<Listener>(key, std::move(sockets));
+}
+
+Listener::~Listener() {
+    for (const int socket : sockets_)
+        ::close(socket);
+}
+
+void Listener::close_door() {
+    if (key_.protocol != Protocol::tcp) return;
+    for (const int socket : sockets_)
+        (void)shutdown(socket, SHUT_RD);
+}
+
+}  // namespace dnsdirector::dataplane::proxy

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "base/address.h"
+
+namespace dnsdirector::dataplane::proxy {
+
+/// An endpoint as the kernel wants it.
+union SocketAddress {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+
+    SocketAddress() : v6{} {}
+    explicit SocketAddress(const Endpoint& endpoint) : v6{} {
+        if (endpoint.address.is_v4()) {
+            v4.sin_family = AF_INET;
+            v4.sin_port = htons(endpoint.port);
+            std::memcpy(&v4.sin_addr, endpoint.address.bytes().data(), 4);
+        } else {
+            v6.sin6_family = AF_INET6;
+            v6.sin6_port = htons(endpoint.port);
+            std::memcpy(&v6.sin6_addr, endpoint.address.bytes().data(), 16);
+        }
+    }
+
+    [[nodiscard]] bool is_v4() const { return any.sa_family == AF_INET; }
+    [[nodiscard]] socklen_t size() const {
+        return is_v4() ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    }
+    [[nodiscard]] const std::uint8_t* address_bytes() const {
+        return is_v4() ? reinterpret_cast<const std::uint8_t*>(&v4.sin_addr)
+                       : reinterpret_cast<const std::uint8_t*>(&v6.sin6_addr);
+    }
+    [[nodiscard]] std::size_t address_size() const { return is_v4() ? 4 : 16; }
+    /// In network order.
+    [[nodiscard]] std::uint16_t port() const { return is_v4() ? v4.sin_port : v6.sin6_port; }
+
+    [[nodiscard]] Endpoint endpoint() const {
+        if (is_v4()) {
+            std::array<std::uint8_t, 4> bytes{};
+            std::memcpy(bytes.data(), &v4.sin_addr, bytes.size());
+            return {IpAddress::from_v4(bytes), ntohs(v4.sin_port)};
+        }
+        std::array<std::uint8_t, 16> bytes{};
+        std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
+        return {IpAddress::from_v6(bytes), ntohs(v6.sin6_port)};
+    }
+
+    friend bool operator==(const SocketAddress& a, const SocketAddress& b) {
+        return a.any.sa_family == b.any.sa_family && a.port() == b.port() &&
+               std::memcmp(a.address_bytes(), b.address_bytes(), a.address_size()) == 0;
+    }
+};
+
+}  // namespace dnsdirector::dataplane::proxy
