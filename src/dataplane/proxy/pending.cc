@@ -73,10 +73,10 @@ void PendingPool::put_into_bucket(PendingIndex index, std::int64_t tick) {
     ++timers_;
 }
 
-void PendingPool::set_timer(PendingIndex index, TimePoint due) {
+void PendingPool::set_timer(PendingIndex index, TimePoint due, TimePoint now) {
     stop_timer(index);
     places_[index].due = due;
-    if (timers_ == 0) hand_ = std::max(hand_, tick_of(due) - buckets + 1);
+    if (timers_ == 0) hand_ = std::max(hand_, tick_of(now));
     // What is further away than the wheel is large comes by, and is put in again.
     put_into_bucket(index, std::clamp(tick_of(due) + 1, hand_, hand_ + buckets - 1));
 }

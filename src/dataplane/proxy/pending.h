@@ -79,7 +79,7 @@ public:
     [[nodiscard]] std::uint32_t taken() const { return taken_; }
 
     /// Timers, to a millisecond.
-    void set_timer(PendingIndex index, TimePoint due);
+    void set_timer(PendingIndex index, TimePoint due, TimePoint now);
     void stop_timer(PendingIndex index);
     /// One whose time has come, its timer stopped; no_pending when there is none.
     PendingIndex next_due(TimePoint now);

@@ -115,7 +115,7 @@ void Queries::arm(Pending& pending, std::size_t which) {
         configured.count() != 0
             ? configured
             : pending.attempts[which].upstream->parts[context_.worker].patience();
-    pool_.set_timer(pool_.index_of(pending), context_.now + patience);
+    pool_.set_timer(pool_.index_of(pending), context_.now + patience, context_.now);
 }
 
 void Queries::close(Pending& pending, std::size_t which) {

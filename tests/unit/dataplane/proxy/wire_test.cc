@@ -88,7 +88,7 @@ TEST(ProxyWire, AnAnswerRepeatsTheQuestionByteByByte) {
 TEST(ProxyWire, OnlyAnErrorMayComeWithoutAQuestion) {
     const Octets query = message({});
     const Bytes question = view(query).subspan(header_size);
-    for (const auto [rcode, accepted] : {std::pair{0, false}, {3, false}, {1, true}, {2, true}}) {
+    for (const auto& [rcode, accepted] : {std::pair{0, false}, {3, false}, {1, true}, {2, true}}) {
         Octets reply(12, 0);
         reply[2] = 0x80;
         reply[3] = static_cast<std::uint8_t>(rcode);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "dataplane/proxy/plane.h"
+#include "unit/dataplane/proxy/servers.h"
+
+namespace dnsdirector::dataplane::proxy::testing {
+
+/// A proxy plane with one service over UDP and one over TCP at a free port of 127.0.0.1.
+class Bed {
+public:
+    explicit Bed(core::ProxySettings settings = {}) {
+        if (settings.workers == 0) settings.workers = 1;
+        plane = std::move(*Plane::make(settings));
+    }
+
+    struct Member {
+        Endpoint server;
+        std::uint32_t weight = 1;
+    };
+    void serve(const std::vector<Member>& members,
+               core::Scheduler scheduler = core::Scheduler::wrr) {
+        wish = {};
+        std::vector<TrackedServer> tracked;
+        for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+            core::ServiceForwarding forwarding{
+                .key = key(protocol), .scheduler = scheduler, .destinations = {}};
+            for (const Member& member : members) {
+                forwarding.destinations.push_back({member.server, member.weight});
+                tracked.push_back({forwarding.key, member.server});
+            }
+            std::sort(forwarding.destinations.begin(), forwarding.destinations.end());
+            wish.emplace(forwarding.key, forwarding);
+        }
+        std::sort(tracked.begin(), tracked.end());
+        plane->track(tracked);
+        const auto applied = plane->apply(core::diff(*plane->read(), wish));
+        ASSERT_TRUE(applied) << applied.error().message;
+    }
+
+    [[nodiscard]] core::ServiceKey key(Protocol protocol) const {
+        return {service.address, service.port, protocol};
+    }
+    [[nodiscard]] std::uint64_t drops(const std::string& reason) const {
+        return plane->counters()->drops.at(reason);
+    }
+    [[nodiscard]] std::uint64_t events(const std::string& what) const {
+        return plane->counters()->events.at(what);
+    }
+
+    const Endpoint service{*IpAddress::parse("127.0.0.1"), free_port()};
+    std::unique_ptr<Plane> plane;
+    core::Forwarding wish;
+};
+
+/// The second of two servers answers well, the first as told.
+inline Bed::Member member(const FakeServer& server, std::uint32_t weight = 1) {
+    return {server.endpoint(), weight};
+}
+
+}  // namespace dnsdirector::dataplane::proxy::testing
