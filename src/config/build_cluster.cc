@@ -19,6 +19,7 @@ public:
 private:
     void resolve_checks();
     void judge_servers();
+    void judge_proxy_protocol(const std::optional<Placed<bool>>& wish);
     void judge_quorum();
     void judge_sources();
     [[nodiscard]] std::uint16_t port_of(const ServerDraft& server) const {
@@ -68,7 +69,15 @@ void ClusterBuilder::resolve_checks() {
                              cluster_.name);
 }
 
+void ClusterBuilder::judge_proxy_protocol(const std::optional<Placed<bool>>& wish) {
+    if (!wish || !wish->value || assembly_.proxy()) return;
+    diagnostics_.error(wish->position,
+                       "proxy_protocol is what the proxy plane alone does; on the others servers "
+                       "see the client's own address. Remove the line, or write dataplane proxy");
+}
+
 void ClusterBuilder::judge_servers() {
+    judge_proxy_protocol(cluster_.proxy_protocol);
     std::unordered_map<std::string_view, Position> names;
     std::unordered_map<Endpoint, Position> addresses;
     for (const ServerDraft& server : cluster_.servers) {
@@ -88,6 +97,7 @@ void ClusterBuilder::judge_servers() {
                                "cluster's, {}; remove this line",
                                port_keeper(), cluster_.port);
         judge_thresholds(server.thresholds, true, assembly_);
+        judge_proxy_protocol(server.proxy_protocol);
         for (const auto& address : server.address) {
             if (!address || !assembly_.usable(address->value, address->position, "address"))
                 continue;
@@ -257,6 +267,8 @@ core::RealServer ClusterBuilder::real_server_of(std::size_t server, const IpAddr
     real.name = draft.name;
     real.endpoint = words.endpoint;
     real.weight = draft.weight;
+    const auto& header = draft.proxy_protocol ? draft.proxy_protocol : cluster_.proxy_protocol;
+    real.proxy_protocol = assembly_.proxy() && header && header->value;
     real.inhibit_on_failure = draft.inhibit_on_failure.value_or(cluster_.inhibit_on_failure);
     const auto command = [&](const CommandDraft& own, const CommandDraft& common) {
         const CommandDraft& taken = own ? own : common;

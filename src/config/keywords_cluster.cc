@@ -195,6 +195,17 @@ const Keyword keywords[] = {
      .help = "Run when a server has gone down; likewise",
      .handle = [](const Call& c) { c.current.cluster().notify_down = command_of(c); }},
     {.in = Block::dns_cluster,
+     .name = "proxy_protocol",
+     .kind = Kind::flag,
+     .help = "Under dataplane proxy: the servers get each client's address in a header of the PROXY "
+             "protocol, version 2, which they have to be told to expect, from the director's address "
+             "alone; they refuse queries without it",
+     .standard = "off",
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().proxy_protocol = {c.arguments.flag, c.arguments.position};
+         }},
+    {.in = Block::dns_cluster,
      .name = "omega",
      .kind = Kind::flag,
      .help = "A clean stop runs notify_down and quorum_down",
@@ -352,6 +363,15 @@ const Keyword keywords[] = {
      .minimum = 0,
      .maximum = UINT32_MAX,
      .handle = [](const Call& c) { c.current.server().thresholds.lower = number_at(c); }},
+    {.in = Block::server,
+     .name = "proxy_protocol",
+     .kind = Kind::flag,
+     .help = "Whether it takes the PROXY protocol, version 2, and so learns clients' addresses",
+     .standard = "the cluster's",
+     .handle =
+         [](const Call& c) {
+             c.current.server().proxy_protocol = {c.arguments.flag, c.arguments.position};
+         }},
     {.in = Block::server,
      .name = "notify_up",
      .kind = Kind::command,

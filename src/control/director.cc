@@ -296,7 +296,11 @@ void RunningDirector::on_signal(int number) {
                     if (stopping_) return;  // the farewell's commands have their own time
                     parts_.hooks->give_up();
                     // What the API took meanwhile would outlive the program, unanswered.
-                    api_.while_still([this] { reexec(options_, parts_.routes->descriptor()); });
+                    api_.while_still([this] {
+                        reexec(options_, parts_.routes->descriptor(),
+                               parts_.plane->prepare_handover());
+                        parts_.plane->resume();
+                    });
                 });
             driver_.rearm();
         });

@@ -65,7 +65,8 @@ std::thread check_then(const DirectorOptions& options, std::function<void(bool)>
     });
 }
 
-void reexec(const DirectorOptions& options, int kept) {
+void reexec(const DirectorOptions& options, int kept,
+            const std::optional<dataplane::KeptOverExec>& of_plane) {
     const std::string binary = own_path();
     std::vector<std::string> arguments = options.arguments;
     spdlog::info("USR2: re-executing {}", binary);
@@ -82,11 +83,23 @@ void reexec(const DirectorOptions& options, int kept) {
         (void)fcntl(kept, F_SETFD, 0);
         setenv(kept_descriptor_variable, std::to_string(kept).c_str(), /*overwrite=*/1);
     }
+    if (of_plane) {
+        for (const int descriptor : of_plane->others)
+            (void)fcntl(descriptor, F_SETFD, 0);
+        (void)fcntl(of_plane->descriptor, F_SETFD, 0);
+        setenv(of_plane->variable, std::to_string(of_plane->descriptor).c_str(), /*overwrite=*/1);
+    }
     execv(binary.c_str(), pointers(arguments).data());
     spdlog::error("USR2: cannot execute {}: {}; the old program goes on", binary,
                   std::strerror(errno));
     unsetenv(kept_descriptor_variable);
     if (kept >= 0) (void)fcntl(kept, F_SETFD, FD_CLOEXEC);
+    if (of_plane) {
+        unsetenv(of_plane->variable);
+        close(of_plane->descriptor);
+        for (const int descriptor : of_plane->others)
+            (void)fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    }
     for (std::size_t i = 0; i < std::size(ignored_over_exec); ++i)
         sigaction(ignored_over_exec[i], &before[i], nullptr);
 }

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include "control/director.h"
+#include "dataplane/dataplane.h"
 
 namespace dnsdirector::control {
 
@@ -16,8 +18,10 @@ namespace dnsdirector::control {
 /// Second step: this process becomes that binary. The kernel goes on forwarding
 /// meanwhile, and the new program adopts what it finds. Returns only when the
 /// binary cannot be executed; then nothing has changed but a line in the log.
-/// `kept`: a descriptor that the new program finds by take_descriptors(); or -1.
-void reexec(const DirectorOptions& options, int kept);
+/// `kept`: a descriptor that the new program finds by take_descriptors(); or -1. `of_plane`:
+/// what the data plane's next one finds by itself.
+void reexec(const DirectorOptions& options, int kept,
+            const std::optional<dataplane::KeptOverExec>& of_plane);
 
 /// The environment's word for it, set in the moment of the re-execution only.
 inline constexpr const char* kept_descriptor_variable = "DNSDIRECTOR_KEPT_DESCRIPTOR";

@@ -108,6 +108,13 @@ struct TrackedServer {
     friend bool operator==(const TrackedServer&, const TrackedServer&) = default;
 };
 
+/// What stays open for the program that takes our place (re-execution).
+struct KeptOverExec {
+    const char* variable = nullptr;  ///< of the environment, which names `descriptor`
+    int descriptor = -1;
+    std::vector<int> others;  ///< that `descriptor` tells of
+};
+
 struct Capabilities {
     std::vector<core::Scheduler> schedulers;
     std::vector<core::ForwardingMethod> methods;
@@ -168,6 +175,12 @@ public:
     /// What its tables take of the kernel's memory now; none where that cannot be told.
     [[nodiscard]] virtual std::vector<TableMemory> memory() const { return {}; }
     [[nodiscard]] virtual const Capabilities& capabilities() const = 0;
+
+    /// A re-execution follows at once. A plane whose forwarding is not the kernel's sees to it
+    /// that it goes on meanwhile. Nothing: the kernel forwards.
+    [[nodiscard]] virtual std::optional<KeptOverExec> prepare_handover() { return std::nullopt; }
+    /// It could not be executed: as before.
+    virtual void resume() {}
 
     /// Forwarding ends and every trace goes (a clean stop). Not called on a
     /// crash, kill -9 or re-execution: then the kernel goes on forwarding.

@@ -93,8 +93,14 @@ int open_tcp(Family family) {
 }
 
 Result<std::shared_ptr<Listener>> Listener::open(const core::ServiceKey& key, std::size_t workers) {
-    std::vector<int> sockets;
-    for (std::size_t i = 0; i < workers; ++i) {
+    return adopt(key, {}, workers);
+}
+
+Result<std::shared_ptr<Listener>> Listener::adopt(const core::ServiceKey& key,
+                                                  std::vector<int> sockets, std::size_t workers) {
+    for (; sockets.size() > workers; sockets.pop_back())
+        ::close(sockets.back());
+    while (sockets.size() < workers) {
         const int socket = bound(key);
         if (socket < 0) {
             const int error = errno;

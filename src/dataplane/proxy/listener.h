@@ -16,7 +16,9 @@ class Listener {
 public:
     /// Errors: no right to the port, or somebody else's program has it.
     static Result<std::shared_ptr<Listener>> open(const core::ServiceKey& key, std::size_t workers);
-    /// Sockets of a predecessor; as many as there are workers.
+    /// With a predecessor's sockets; opens what is missing, closes what is too much.
+    static Result<std::shared_ptr<Listener>> adopt(const core::ServiceKey& key,
+                                                   std::vector<int> sockets, std::size_t workers);
     Listener(const core::ServiceKey& key, std::vector<int> sockets)
         : key_(key), sockets_(std::move(sockets)) {}
     ~Listener();

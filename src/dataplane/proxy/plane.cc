@@ -50,6 +50,10 @@ Plane::~Plane() {
 Result<std::unique_ptr<Plane>> Plane::make(const core::ProxySettings& settings) {
     std::unique_ptr<Plane> plane(new Plane(settings));
     if (auto started = plane->start(); !started) return tl::unexpected(started.error());
+    if (auto handover = take_handover(); !handover)
+        plane->complaint_ = handover.error().message;
+    else if (!handover->sockets.empty())
+        plane->adopt(std::move(*handover));
     return plane;
 }
 
@@ -322,6 +326,7 @@ Result<Choice> Plane::choose(const Flow& flow) const {
 
 std::vector<std::string> Plane::warnings() const {
     std::set<std::string> unique;
+    if (!complaint_.empty()) unique.insert(complaint_);
     for (const auto& worker : workers_)
         if (std::string complaint = worker->complaint(); !complaint.empty())
             unique.insert(std::move(complaint));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/proxy/handover.h"
 #include "dataplane/proxy/suspicions.h"
 #include "dataplane/proxy/worker.h"
 
@@ -38,11 +39,17 @@ public:
     [[nodiscard]] const Capabilities& capabilities() const override {
         return capabilities_of(core::DataPlaneKind::proxy);
     }
+    [[nodiscard]] std::optional<KeptOverExec> prepare_handover() override;
+    void resume() override;
     Result<void> detach() override;
 
 private:
     explicit Plane(const core::ProxySettings& settings);
     Result<void> start();
+    // bridge.cc
+    void adopt(Handover handover);
+    bool fork_bridges(int pipe);
+    void end_bridge();
 
     using Member = std::pair<core::ServiceKey, Endpoint>;
     struct Held {
@@ -81,6 +88,9 @@ private:
     std::map<core::ServiceKey, std::set<Endpoint>> tracked_;
     std::set<Endpoint> proxy_protocol_;  ///< servers that want it
     Suspicions suspicions_;
+    int bridge_ = -1;  ///< closed, it ends those that serve in our place
+    bool parked_ = false;
+    std::string complaint_;
 };
 
 }  // namespace dnsdirector::dataplane::proxy

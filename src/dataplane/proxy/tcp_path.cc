@@ -50,6 +50,13 @@ void TcpPath::close_all() {
         if (servers_[i]->socket >= 0) close_server(i, false);
 }
 
+void TcpPath::add_descriptors(std::vector<int>& all) const {
+    for (const auto& client : clients_)
+        if (client->socket >= 0) all.push_back(client->socket);
+    for (const auto& server : servers_)
+        if (server->socket >= 0) all.push_back(server->socket);
+}
+
 bool TcpPath::all_written() const {
     return std::all_of(clients_.begin(), clients_.end(), [](const auto& client) {
         return client->socket < 0 || (client->out.empty() && client->streams == 0);

@@ -38,6 +38,8 @@ public:
     /// A stop: no query is taken any more.
     void stop_reading();
     [[nodiscard]] bool any() const { return clients_open_ != 0 || servers_open_ != 0; }
+    [[nodiscard]] bool any_clients() const { return clients_open_ != 0; }
+    void add_descriptors(std::vector<int>& all) const;
     /// What clients were to get is on its way.
     [[nodiscard]] bool all_written() const;
     void close_all();

@@ -27,6 +27,11 @@ public:
     Result<std::vector<std::size_t>> open(Family family);
     [[nodiscard]] int socket(std::size_t back) const { return backs_[back].socket; }
 
+    void add_descriptors(std::vector<int>& all) const {
+        for (const Back& back : backs_)
+            all.push_back(back.socket);
+    }
+
     /// What clients sent to a service: one batch.
     void read_front(Front& front);
     /// What servers answered: one batch.

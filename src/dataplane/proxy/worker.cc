@@ -15,6 +15,8 @@ namespace dnsdirector::dataplane::proxy {
 namespace {
 
 constexpr int tidy_every_ms = 500;
+// How long a bridge serves clients' connections that are still in use.
+constexpr Nanoseconds bridge_patience = std::chrono::minutes{2};
 
 TimePoint monotonic() {
     return TimePoint{std::chrono::steady_clock::now().time_since_epoch()};
@@ -83,14 +85,64 @@ void Worker::complain(const Error& error) {
 // ---- the loop -------------------------------------------------------------------
 
 void Worker::run() {
+    while (!is_done()) {
+        if (park_wanted_.load(std::memory_order_acquire)) stand_still();
+        turn();
+    }
+    tcp_.close_all();
+}
+
+void Worker::stand_still() {
+    std::unique_lock lock(park_mutex_);
+    parked_ = true;
+    park_changed_.notify_all();
+    park_changed_.wait(lock, [&] { return !park_wanted_.load(); });
+    parked_ = false;
+}
+
+void Worker::park() {
+    park_wanted_.store(true, std::memory_order_release);
+    wake();
+    std::unique_lock lock(park_mutex_);
+    park_changed_.wait(lock, [&] { return parked_; });
+}
+
+void Worker::unpark() {
+    const std::lock_guard lock(park_mutex_);
+    park_wanted_.store(false);
+    park_changed_.notify_all();
+}
+
+void Worker::run_as_bridge(int pipe) {
+    is_bridge_ = true;
+    park_wanted_.store(false);
+    context_.raise_charge = [] {};
+    watch(epoll_, pipe, EPOLLIN, make_tag(Watched::bridge_end, static_cast<std::uint64_t>(pipe)));
     while (!is_done())
         turn();
-    tcp_.close_all();
+}
+
+std::vector<int> Worker::descriptors() const {
+    std::vector<int> all = {epoll_, wake_};
+    for (const auto& [listener, front] : fronts_)
+        all.push_back(front->socket);
+    for (const Old& old : old_)
+        for (const auto& service : old.table ? old.table->services : decltype(Table::services){})
+            all.push_back(service->listener->socket(context_.worker));
+    udp_.add_descriptors(all);
+    tcp_.add_descriptors(all);
+    return all;
+}
+
+void Worker::wait_adopted(std::uint64_t version) {
+    while (adopted() < version)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 bool Worker::is_done() const {
     if (!stopping_.load(std::memory_order_acquire)) return false;
     if (context_.now.time_since_epoch().count() >= stop_by_.load()) return true;
+    if (is_bridge_ && tcp_.any_clients()) return false;
     return left_fronts_ && queries_.waiting() == 0 && tcp_.all_written();
 }
 
@@ -141,6 +193,10 @@ void Worker::on_event(std::uint64_t tag, std::uint32_t events) {
         }
         case Watched::tcp_client: return tcp_.on_client(value, events);
         case Watched::tcp_server: return tcp_.on_server(value, events);
+        case Watched::bridge_end:
+            (void)epoll_ctl(epoll_, EPOLL_CTL_DEL, static_cast<int>(value), nullptr);
+            stop(bridge_patience);
+            return;
     }
 }
 
@@ -221,7 +277,7 @@ void Worker::leave_fronts() {
     left_fronts_ = true;
     for (auto& [listener, front] : fronts_)
         (void)epoll_ctl(epoll_, EPOLL_CTL_DEL, front->socket, nullptr);
-    tcp_.stop_reading();
+    if (!is_bridge_) tcp_.stop_reading();
 }
 
 }  // namespace dnsdirector::dataplane::proxy

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -61,6 +62,14 @@ public:
     /// is over. join() waits for that.
     void stop(Nanoseconds patience);
     void join();
+    /// Stands still, all its state in memory that a fork copies; unpark() lets it go on.
+    void park();
+    void unpark();
+    /// In a child: goes on in the place of the thread until `pipe` ends; then as after stop(),
+    /// but for the connections of clients, which stay for as long as they are used.
+    void run_as_bridge(int pipe);
+    [[nodiscard]] std::vector<int> descriptors() const;
+    void wait_adopted(std::uint64_t version);
     /// The table that it goes by: all before this version are out of use.
     [[nodiscard]] std::uint64_t adopted() const { return adopted_.load(std::memory_order_acquire); }
     [[nodiscard]] const Happenings& happenings() const { return happenings_; }
@@ -77,6 +86,7 @@ private:
     void take_out(Front& front);
     void forget_old();
     void leave_fronts();
+    void stand_still();
     [[nodiscard]] bool is_done() const;
     [[nodiscard]] int wait_time() const;
     void complain(const Error& error);
@@ -105,6 +115,11 @@ private:
     std::atomic<bool> stopping_{false};
     std::atomic<std::int64_t> stop_by_{0};  ///< nanoseconds of the monotonic clock
     bool left_fronts_ = false;
+    bool is_bridge_ = false;
+    std::mutex park_mutex_;
+    std::condition_variable park_changed_;
+    std::atomic<bool> park_wanted_{false};
+    bool parked_ = false;
     mutable std::mutex complaint_mutex_;
     std::string complaint_;
 };

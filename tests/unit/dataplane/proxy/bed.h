@@ -43,6 +43,16 @@ public:
         ASSERT_TRUE(applied) << applied.error().message;
     }
 
+    /// As a configuration in which these servers take the PROXY protocol.
+    void expect_header(const std::vector<Member>& members) const {
+        core::Configuration configuration;
+        core::Service& all = configuration.services.emplace_back();
+        for (const Member& each : members)
+            all.real_servers.push_back({.name = "", .endpoint = each.server, .checks = {},
+                                        .proxy_protocol = true});
+        plane->expect(configuration);
+    }
+
     [[nodiscard]] core::ServiceKey key(Protocol protocol) const {
         return {service.address, service.port, protocol};
     }

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/proxy/handover.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <sstream>
+
+#include "dataplane/proxy/socket_address.h"
+
+namespace dnsdirector::dataplane::proxy {
+namespace {
+
+constexpr std::string_view head = "proxy-handover 1";
+constexpr std::string_view tail = "end";
+
+std::optional<core::Scheduler> scheduler_named(const std::string& name) {
+    for (int i = 0; i <= static_cast<int>(core::Scheduler::qname); ++i)
+        if (to_string(static_cast<core::Scheduler>(i)) == name)
+            return static_cast<core::Scheduler>(i);
+    return std::nullopt;
+}
+
+std::optional<core::ForwardingMethod> method_named(const std::string& name) {
+    using core::ForwardingMethod;
+    for (const ForwardingMethod method :
+         {ForwardingMethod::dr, ForwardingMethod::tun, ForwardingMethod::nat})
+        if (to_string(method) == name) return method;
+    return std::nullopt;
+}
+
+bool read_service(std::istringstream& words, Handover& handover, core::ServiceForwarding*& last) {
+    std::string endpoint;
+    std::string protocol;
+    std::string scheduler;
+    std::string method;
+    core::ServiceForwarding service;
+    if (!(words >> endpoint >> protocol >> scheduler >> method >> service.other_hash)) return false;
+    const auto where = Endpoint::parse(endpoint);
+    const auto by = scheduler_named(scheduler);
+    const auto how = method_named(method);
+    if (!where || !by || !how) return false;
+    service.key = {where->address, where->port, protocol == "tcp" ? Protocol::tcp : Protocol::udp};
+    service.scheduler = *by;
+    service.method = *how;
+    last = &handover.forwarding.insert_or_assign(service.key, service).first->second;
+    return true;
+}
+
+bool read_server(std::istringstream& words, Handover& handover, core::ServiceForwarding* service) {
+    std::string endpoint;
+    std::string method;
+    core::Destination destination;
+    bool header = false;
+    if (service == nullptr || !(words >> endpoint >> destination.weight >> method >> header))
+        return false;
+    const auto where = Endpoint::parse(endpoint);
+    const auto how = method_named(method);
+    if (!where || !how) return false;
+    destination.server = *where;
+    destination.method = *how;
+    service->destinations.push_back(destination);
+    if (header) handover.proxy_protocol.insert(*where);
+    return true;
+}
+
+}  // namespace
+
+std::string to_text(const Handover& handover) {
+    std::string text = fmt::format("{}\n", head);
+    for (const int socket : handover.sockets)
+        text += fmt::format("socket {}\n", socket);
+    if (handover.bridge >= 0) text += fmt::format("bridge {}\n", handover.bridge);
+    for (const auto& [key, service] : handover.forwarding) {
+        text += fmt::format("service {} {} {} {} {:d}\n", key.endpoint().to_string(),
+                            to_string(key.protocol), to_string(service.scheduler),
+                            to_string(service.method), service.other_hash);
+        for (const core::Destination& each : service.destinations)
+            text += fmt::format("server {} {} {} {:d}\n", each.server.to_string(), each.weight,
+                                to_string(each.method),
+                                handover.proxy_protocol.contains(each.server));
+    }
+    return text + fmt::format("{}\n", tail);
+}
+
+Result<Handover> handover_of(const std::string& text) {
+    Handover handover;
+    core::ServiceForwarding* service = nullptr;
+    std::istringstream lines(text);
+    std::string line;
+    if (!std::getline(lines, line) || line != head)
+        return fail("what the program before left of its proxy is of another version");
+    bool whole = false;
+    while (!whole && std::getline(lines, line)) {
+        std::istringstream words(line);
+        std::string what;
+        words >> what;
+        bool good = true;
+        int number = -1;
+        if (what == tail)
+            whole = true;
+        else if (what == "socket" && words >> number)
+            handover.sockets.push_back(number);
+        else if (what == "bridge" && words >> number)
+            handover.bridge = number;
+        else if (what == "service")
+            good = read_service(words, handover, service);
+        else if (what == "server")
+            good = read_server(words, handover, service);
+        else
+            good = false;
+        if (!good) return fail("what the program before left of its proxy reads `{}`", line);
+    }
+    if (!whole) return fail("what the program before left of its proxy is not whole");
+    for (auto& [key, each] : handover.forwarding)
+        std::sort(each.destinations.begin(), each.destinations.end());
+    return handover;
+}
+
+int write_handover(const Handover& handover) {
+    const int file = memfd_create("dnsdirector-proxy", 0);
+    if (file < 0) return -1;
+    const std::string text = to_text(handover);
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const ssize_t written = ::write(file, text.data() + at, text.size() - at);
+        if (written <= 0) {
+            ::close(file);
+            return -1;
+        }
+        at += static_cast<std::size_t>(written);
+    }
+    (void)lseek(file, 0, SEEK_SET);
+    return file;
+}
+
+Result<Handover> take_handover() {
+    const char* word = std::getenv(handover_variable);
+    if (word == nullptr) return Handover{};
+    const int file = std::atoi(word);
+    unsetenv(handover_variable);
+    std::string text;
+    std::array<char, 65536> buffer{};
+    for (ssize_t got = 0; (got = ::read(file, buffer.data(), buffer.size())) > 0;)
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    ::close(file);
+    auto handover = handover_of(text);
+    if (!handover) return handover;
+    for (const int socket : handover->sockets)
+        (void)fcntl(socket, F_SETFD, FD_CLOEXEC);
+    if (handover->bridge >= 0) (void)fcntl(handover->bridge, F_SETFD, FD_CLOEXEC);
+    return handover;
+}
+
+core::ServiceKey service_of_socket(int socket) {
+    SocketAddress address;
+    socklen_t size = sizeof address;
+    int type = 0;
+    socklen_t type_size = sizeof type;
+    if (getsockname(socket, &address.any, &size) != 0 ||
+        getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
+        return {.address = {}, .port = 0};
+    const Endpoint endpoint = address.endpoint();
+    return {endpoint.address, endpoint.port, type == SOCK_STREAM ? Protocol::tcp : Protocol::udp};
+}
+
+}  // namespace dnsdirector::dataplane::proxy

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a program to the one that takes its place (USR2): the listening sockets, what is
+// forwarded by them, and a pipe. While the successor starts, children of the old program (one
+// for each worker, forked with all that it knows) go on serving clients; when the successor
+// serves, it closes the pipe: then they take nothing new, finish what waits, and end.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/forwarding.h"
+
+namespace dnsdirector::dataplane::proxy {
+
+struct Handover {
+    core::Forwarding forwarding;
+    std::set<Endpoint> proxy_protocol;  ///< servers that want the header
+    std::vector<int> sockets;           ///< that listen
+    int bridge = -1;                    ///< the pipe's end to close; -1: none
+
+    friend bool operator==(const Handover&, const Handover&) = default;
+};
+
+[[nodiscard]] std::string to_text(const Handover& handover);
+/// Errors: it is not whole, or of another version.
+[[nodiscard]] Result<Handover> handover_of(const std::string& text);
+
+/// The environment's word for the descriptor that holds such a text.
+inline constexpr const char* handover_variable = "DNSDIRECTOR_PROXY_HANDOVER";
+
+/// A file in memory with this text, open over an exec; -1 with errno.
+[[nodiscard]] int write_handover(const Handover& handover);
+/// What a predecessor left, which is then forgotten; an empty one where there was none.
+[[nodiscard]] Result<Handover> take_handover();
+
+/// Which service a listening socket belongs to; a key with port 0 where it is none.
+[[nodiscard]] core::ServiceKey service_of_socket(int socket);
+
+}  // namespace dnsdirector::dataplane::proxy
