@@ -23,6 +23,7 @@ namespace {
 
 constexpr long strict = 1;
 constexpr long loose = 2;
+constexpr long unknown = -1;
 
 /// A device that packets come in on, and who sends them.
 struct Arrival {
@@ -101,7 +102,7 @@ bool answers_elsewhere(const Arrival& arrival, const Actual& untouched) {
 }
 
 struct Filter {
-    long own = 0;     ///< the interface's value
+    long own = 0;     ///< the interface's value, or `unknown`
     long wished = 0;  ///< the effective one
 };
 
@@ -113,15 +114,16 @@ public:
             if (!link.loopback)
                 if (const auto own = number(link.name))
                     filters_[link.name] = {*own, std::max(all_, *own)};
-        // A device that is yet to be made begins with `default`.
-        if (const auto own = number("default"))
-            for (const netlink::TunnelDevice& tunnel : wishes.tunnels)
-                filters_[tunnel.name] = {*own, std::max(all_, *own)};
     }
 
     void open_for(const Arrival& arrival) {
+        if (!answers_elsewhere(arrival, untouched_)) return;
+        // Our own device, yet to be made: whatever it begins with, the value is ours.
+        if (std::ranges::find(wishes_.tunnels, arrival.interface, &netlink::TunnelDevice::name) !=
+            wishes_.tunnels.end())
+            filters_.try_emplace(arrival.interface, Filter{unknown, 0});
         const auto found = filters_.find(arrival.interface);
-        if (found == filters_.end() || !answers_elsewhere(arrival, untouched_)) return;
+        if (found == filters_.end()) return;  // has no IPv4
         Filter& filter = found->second;
         if (!has_own_v4(arrival.interface, untouched_))
             filter.wished = 0;
@@ -134,7 +136,8 @@ public:
             std::ranges::any_of(filters_, [](const auto& each) { return each.second.wished == 0; });
         if (all_ == 0 || !any_off) {
             for (const auto& [interface, filter] : filters_)
-                if (std::max(all_, filter.own) != filter.wished) set(interface, filter.wished);
+                if (filter.own == unknown || std::max(all_, filter.own) != filter.wished)
+                    set(interface, filter.wished);
             return;
         }
         // `all` allows no interface to be without the filter: each other one gets for its own

@@ -222,15 +222,15 @@ def solicitation(machine, interface: str, target: str, to: str = "ff02::1") -> b
 def link_local(machine, interface: str) -> str:
     shown = json.loads(run("ip", "-n", machine.server.netns, "-j", "-6", "address", "show", "dev",
                            interface, "scope", "link").stdout)
-    return next(link for link in shown if link)["addr_info"][0]["local"]
+    # What a filter leaves out stays as an empty object.
+    return next(one["local"] for link in shown for one in link.get("addr_info", []) if one)
 
 
 def spoken_of(machine, ear: Ear) -> list:
     """(interface, address) of each ARP frame and advertisement that the server has sent, whether
     it asked or answered."""
     said = []
-    for interface, frame in ear.frames():
-        packet = Ether(frame)
+    for interface, packet in ear.frames():
         if packet.src not in machine.macs["server"].values():
             continue
         if ARP in packet:
@@ -258,8 +258,7 @@ def ask(machine, interface: str, packet):
 def answers(ear: Ear, v6: bool) -> dict:
     """{id: interface} of the replies with the service IP as source."""
     found = {}
-    for interface, frame in ear.frames():
-        packet = Ether(frame)
+    for interface, packet in ear.frames():
         ip = packet.getlayer(IPv6 if v6 else IP)
         if ip is not None and ip.src == (V6 if v6 else V4) and DNS in packet:
             assert packet[UDP].sport == 53 and packet[DNS].qr == 1
@@ -378,8 +377,7 @@ def echo(v6: bool, size: int, number: int):
 def echoes(ear: Ear, v6: bool) -> dict:
     """{number: size} of the whole replies."""
     found = {}
-    for _, frame in ear.frames():
-        packet = Ether(frame)
+    for _, packet in ear.frames():
         if v6 and ICMPv6EchoReply in packet and packet[IPv6].src == V6:
             found[packet[ICMPv6EchoReply].seq] = packet[IPv6].plen + 40
         elif not v6 and ICMP in packet and packet[ICMP].type == 0 and packet[IP].src == V4:

@@ -14,6 +14,8 @@ import os
 import socket
 import subprocess
 
+from scapy.layers.l2 import Ether
+
 from . import plan
 from .director import binary
 from .network import FRONT_BRIDGE, SERVER_BRIDGE, Network
@@ -35,7 +37,7 @@ class Ear:
         self.heard = []
 
     def frames(self) -> list:
-        """[(interface, bytes)] since the beginning."""
+        """[(interface, packet)] since the beginning."""
         for name, packets in self.sockets.items():
             while True:
                 try:
@@ -43,7 +45,7 @@ class Ear:
                 except BlockingIOError:
                     break
                 if where[2] != socket.PACKET_OUTGOING:
-                    self.heard.append((name, frame))
+                    self.heard.append((name, Ether(frame)))
         return self.heard
 
     def close(self):

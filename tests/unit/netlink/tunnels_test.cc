@@ -60,7 +60,7 @@ TEST(QuietAddresses, are_of_scope_host_or_deprecated_and_go_as_others_do) {
     const int lo = socket->link("lo").value()->index;
     for (const auto& [text, shown] :
          {std::pair{"192.0.2.53", "192.0.2.53/32 scope host noprefixroute"},
-          std::pair{"2001:db8::53", "2001:db8::53/128 scope global deprecated nodad"}}) {
+          std::pair{"2001:db8::53", "2001:db8::53/128 scope global nodad deprecated"}}) {
         const IpAddress address = IpAddress::parse(text).value();
         EXPECT_TRUE(quiet->add(lo, address).value());
         EXPECT_FALSE(quiet->add(lo, address).value());

@@ -164,16 +164,15 @@ TEST(Wishes, tunnels_get_a_device_for_each_end_without_a_filter) {
     EXPECT_EQ(wishes.tunnels, (std::vector<netlink::TunnelDevice>{
                                   {"dnsd4", address("203.0.113.11"), 8980, true},
                                   {"dnsd6", address("2001:db8:1::11"), 8960, true}}));
-    EXPECT_EQ(reverse_path_of(wishes),
-              (Wished{{"ipv4/conf/dnsd4/rp_filter", "0"}, {"ipv4/conf/dnsd6/rp_filter", "0"}}));
+    // IPv6 has no such filter.
+    EXPECT_EQ(reverse_path_of(wishes), (Wished{{"ipv4/conf/dnsd4/rp_filter", "0"}}));
     // Somebody else's with that end serves as well, but for its filter.
     add_interface(actual, "tun-a", nullptr, "ipip");
     actual.tunnels = {{"tun-a", address("203.0.113.11"), 1480, true}};
     const Wishes beside = wishes_of(order, actual);
     ASSERT_EQ(beside.tunnels.size(), 1U);
     EXPECT_EQ(beside.tunnels[0].name, "dnsd6");
-    EXPECT_EQ(reverse_path_of(beside),
-              (Wished{{"ipv4/conf/dnsd6/rp_filter", "0"}, {"ipv4/conf/tun-a/rp_filter", "0"}}));
+    EXPECT_EQ(reverse_path_of(beside), (Wished{{"ipv4/conf/tun-a/rp_filter", "0"}}));
 }
 
 TEST(Wishes, what_would_leak_or_lead_nowhere_is_refused_with_its_mend) {
