@@ -51,5 +51,6 @@ void add_withdraw(Program program);
 void add_why(Program program);
 void add_doctor(Program program);
 void add_realserver(Program program);
+void add_realserver_rules(Program program);
 
 }  // namespace dnsdirector::cli
