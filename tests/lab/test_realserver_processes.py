@@ -4,6 +4,7 @@ translated without connection tracking (lab/processes.py)."""
 
 import contextlib
 import ipaddress
+import os
 import re
 import select
 import socket
@@ -19,14 +20,17 @@ import pytest
 from lab import plan, wait_for
 from lab.processes import (DNAT, FIREWALL, HUGE, LARGE, PLACES, SECOND_V4, SECOND_V6, SERVICES,
                            Machine, question)
+from lab.system import SLOWNESS, stretched
 
+# There, with VLANs and Debian's kernel.
+IN_VM = os.environ.get("DNSDIRECTOR_VM") == "1"
 FAMILIES = [pytest.param(4, id="IPv4"), pytest.param(6, id="IPv6")]
 PROCESSES = ["one", "two"]
 
 
 @pytest.fixture(scope="module")
 def shared(can_direct):
-    with Machine() as machine:
+    with Machine(vlans=IN_VM) as machine:
         yield machine
 
 
@@ -62,6 +66,7 @@ def own(process: str, family: int) -> tuple:
     return addresses[0 if family == 4 else 1], port
 
 
+@pytest.mark.vm
 # ---- who answers, and from where ------------------------------------------------
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -88,13 +93,14 @@ def test_each_interface_leads_to_its_process(tracking, family, tcp):
         assert grown["process.one.tcp.direct"] == 2 and grown["process.two.tcp.direct"] == 1, grown
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_one_socket_may_ask_the_service_ip_and_the_process_itself_at_once(tracking, family,
                                                                           process):
     tracking.lead_to(process)
     targets = [(service(family), 53), own(process, family)]
-    wrong = tracking.client.call(interleave, family, targets, 500)
+    wrong = tracking.client.call(interleave, family, targets, int(500 / SLOWNESS))
     assert wrong == [], wrong
     kind = f"direct_udp{family}"
     assert tracking.remembered(kind) == [], "an answer leaves nothing behind"
@@ -113,7 +119,7 @@ def interleave(family: int, targets: list, count: int) -> list:
                     identifier = number * len(targets) + at
                     waiting[identifier] = target
                     asker.sendto(question(identifier), target)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + stretched(5)
             while waiting and select.select([asker], [], [], deadline - time.monotonic())[0]:
                 answer, sender = asker.recvfrom(65535)
                 identifier = struct.unpack("!H", answer[:2])[0]
@@ -124,6 +130,7 @@ def interleave(family: int, targets: list, count: int) -> list:
     return wrong
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_client_that_keeps_its_port_follows_the_packets_at_once(tracking, family):
     def ask(asker) -> str:
@@ -134,7 +141,7 @@ def test_a_client_that_keeps_its_port_follows_the_packets_at_once(tracking, fami
     def open_asker():
         asker = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6,
                               socket.SOCK_DGRAM)
-        asker.settimeout(5)
+        asker.settimeout(stretched(5))
         asker.bind(("", 7053))
         return asker
 
@@ -144,13 +151,14 @@ def test_a_client_that_keeps_its_port_follows_the_packets_at_once(tracking, fami
             assert [ask(asker) for _ in range(3)] == [process] * 3
 
 
+@pytest.mark.vm
 def test_translation_by_connection_tracking_does_not_follow(machine):
     """Why it is not used: the flow is known by its ports, whichever way its packets come."""
     machine.nft("delete table inet dnsdirector_realserver")
-    with firewall(machine, DNAT):
+    with firewall(machine, DNAT.format(**machine.interfaces)):
         assert machine.ask("192.0.2.53", source="198.51.100.10") == "one"
         with machine.client.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM) as asker:
-            asker.settimeout(5)
+            asker.settimeout(stretched(5))
             answers = []
             for process in PROCESSES:
                 machine.lead_to(process)
@@ -221,13 +229,15 @@ def folded(total: int) -> bytes:
 
 
 def blast_at(machine, process: str, count: int, target: str = plan.SERVICE_V4):
-    interface, *_ = PLACES[process]
+    interface = machine.interfaces[process]
     mac = re.search(r"link/ether ([0-9a-f:]+)",
                     machine.host.run("ip", "link", "show", interface).stdout)[1]
     machine.router.call(blast, interface, bytes.fromhex(mac.replace(":", "")), count, target)
 
 
-@pytest.mark.parametrize("count", [50_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+@pytest.mark.vm
+@pytest.mark.parametrize("count", [int(50_000 / SLOWNESS),
+                                   pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_questions_from_as_many_ports_leave_no_connection_tracked(machine, count):
     with firewall(machine):
         before, tracked = machine.counters(), machine.tracked()
@@ -245,12 +255,13 @@ def test_questions_from_as_many_ports_leave_no_connection_tracked(machine, count
 def test_questions_that_are_translated_by_connection_tracking_are_tracked(machine):
     """The measurement of the test above sees a tracked connection where there is one."""
     machine.nft("delete table inet dnsdirector_realserver")
-    with firewall(machine, DNAT):
+    with firewall(machine, DNAT.format(**machine.interfaces)):
         before = machine.tracked()
         blast_at(machine, "two", 1000)
         wait_for("the connections to be tracked", lambda: machine.tracked() - before >= 900)
 
 
+@pytest.mark.vm
 # ---- what is large ------------------------------------------------------------------
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -262,7 +273,8 @@ def test_large_answers_over_tcp_pass_a_narrow_way(tracking, family, process):
     tracking.host.run("ip", f"-{family}", "route", "flush", "cache")
     query = dns.message.make_query(HUGE, "TXT")
     for target in ((service(family), 53), own(process, family)):
-        reply = tracking.client.call(dns.query.tcp, query, target[0], port=target[1], timeout=10)
+        reply = tracking.client.call(dns.query.tcp, query, target[0], port=target[1],
+                                     timeout=stretched(10))
         assert len(reply.to_wire()) > 55_000
     counted = re.findall(r"packet-too-big.*counter packets (\d+)" if family == 6 else
                          r"frag-needed.*counter packets (\d+)",
@@ -272,16 +284,19 @@ def test_large_answers_over_tcp_pass_a_narrow_way(tracking, family, process):
     assert counted and (sum(map(int, counted)) >= 1 or process == "one"), counted
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_answers_in_fragments_come_from_where_was_asked(tracking, family, process):
     tracking.lead_to(process)
     query = dns.message.make_query(LARGE, "TXT", use_edns=0, payload=4096)
     for target in ((service(family), 53), own(process, family)):
-        reply = tracking.client.call(dns.query.udp, query, target[0], port=target[1], timeout=5)
+        reply = tracking.client.call(dns.query.udp, query, target[0], port=target[1],
+                                     timeout=stretched(5))
         assert len(reply.to_wire()) > 2 * 1500 and not reply.flags & dns.flags.TC
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_questions_in_fragments_arrive_whole(tracking, family, process):
@@ -292,15 +307,17 @@ def test_questions_in_fragments_arrive_whole(tracking, family, process):
     update.add(name, 60, "TXT", *texts)
     assert len(update.to_wire()) > 2 * 1500
     for target in ((service(family), 53), own(process, family)):
-        reply = tracking.client.call(dns.query.udp, update, target[0], port=target[1], timeout=5)
+        reply = tracking.client.call(dns.query.udp, update, target[0], port=target[1],
+                                     timeout=stretched(5))
         # Unbound takes none, but says so only of what it has received.
         assert reply.rcode() == (dns.rcode.NOERROR if process == "one" else dns.rcode.NOTIMP)
     if process == "one":
         query = dns.message.make_query(f"{name}.example.com", "TXT", use_edns=0, payload=4096)
-        reply = tracking.client.call(dns.query.udp, query, service(family), timeout=5)
+        reply = tracking.client.call(dns.query.udp, query, service(family), timeout=stretched(5))
         assert sorted(each.strings[0].decode() for each in reply.answer[0]) == texts
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("process", PROCESSES)
 def test_questions_without_a_checksum_are_answered(machine, process):
     machine.lead_to(process)
@@ -308,7 +325,7 @@ def test_questions_without_a_checksum_are_answered(machine, process):
     def ask():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK (asm-generic/socket.h)
-            asker.settimeout(5)
+            asker.settimeout(stretched(5))
             asker.sendto(question(7), (plan.SERVICE_V4, 53))
             return asker.recvfrom(4096)
     answer, sender = machine.client.call(ask)
@@ -319,27 +336,29 @@ def test_questions_without_a_checksum_are_answered(machine, process):
 
 @pytest.fixture(scope="module")
 def several(can_direct):
-    with Machine([*SERVICES, SECOND_V4, SECOND_V6]) as machine:
+    with Machine([*SERVICES, SECOND_V4, SECOND_V6], vlans=IN_VM) as machine:
         yield machine
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_answers_come_from_the_service_ip_that_was_asked(several, family, process):
     several.lead_to(process)
     second = SECOND_V4 if family == 4 else SECOND_V6
     targets = [(service(family), 53), (second, 53), own(process, family)]
-    wrong = several.client.call(interleave, family, targets, 500)
+    wrong = several.client.call(interleave, family, targets, int(500 / SLOWNESS))
     assert wrong == [], wrong
     assert several.remembered(f"asked_udp{family}_2") == []
     for _ in range(3):
         for address, port in targets:
             assert several.ask(address, port, tcp=True) == process
     query = dns.message.make_query(HUGE, "TXT")
-    reply = several.client.call(dns.query.tcp, query, second, timeout=10)
+    reply = several.client.call(dns.query.tcp, query, second, timeout=stretched(10))
     assert len(reply.to_wire()) > 55_000
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_port_of_an_earlier_connection_may_go_to_another_address(several, family):
     """What is remembered of a connection does not outlive the next one from the same port."""
@@ -352,7 +371,7 @@ def test_a_port_of_an_earlier_connection_may_go_to_another_address(several, fami
             # Gone at once, on both sides (socket(7)).
             asker.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             asker.bind(("", port))
-            asker.settimeout(5)
+            asker.settimeout(stretched(5))
             asker.connect(target)
             wire = question(1)
             asker.sendall(struct.pack("!H", len(wire)) + wire)

@@ -5,6 +5,9 @@
                      │    eth2 ── eth2    │        Unbound, named two
                      └──── eth3 ── eth0 ──┘        replies
 
+Where there is 8021q (the virtual machine), the wires of eth1 and eth2 are VLANs 105 and 109 of one
+wire instead: eth1.105 and eth1.109, and their MAC is eth1's.
+
 The router plays the director: by which interface it sends a packet for the service IP decides
 who answers it. Its way to the client takes no more than 1,280 bytes, while both ends believe in
 1,500. Translation is by the rules of `dnsdirector realserver rules`, and nothing else runs.
@@ -24,12 +27,14 @@ from .daemons import Daemon
 from .director import binary
 from .network import Network
 from .registry import Registry
+from .system import stretched
 
 SECOND_V4, SECOND_V6 = "192.0.2.54", "2001:db8::54"
 SERVICES = (plan.SERVICE_V4, plan.SERVICE_V6)
 MAC = "02:00:5e:00:53:01"
 NARROW = 1280
-# By name: the interface, where it listens, the router's addresses on that wire.
+VLANS = {"eth1": 105, "eth2": 109}
+# By name: the interface (without VLANs), where it listens, the router's addresses on that wire.
 PLACES = {
     "one": ("eth1", ("203.0.113.98", "2001:db8:1:1::98"), 53,
             ("203.0.113.97", "2001:db8:1:1::97"), (28, 64)),
@@ -41,8 +46,8 @@ UPLINK = (("203.0.113.30", "2001:db8:1:3::30"), ("203.0.113.25", "2001:db8:1:3::
 CONFIG = """\
 realserver {{
     service_ip {services}
-    process one {{ input eth1; listen 203.0.113.98 2001:db8:1:1::98; from 198.51.100.0/25 }}
-    process two {{ input eth2; listen 203.0.113.114:5302 [2001:db8:1:2::114]:5302 }}
+    process one {{ input {one}; listen 203.0.113.98 2001:db8:1:1::98; from 198.51.100.0/25 }}
+    process two {{ input {two}; listen 203.0.113.114:5302 [2001:db8:1:2::114]:5302 }}
 }}
 """
 # Another table that has connection tracking at work, as a firewall's.
@@ -56,13 +61,13 @@ table inet firewall {
 """
 # What is there without dnsdirector: translation by connection tracking.
 DNAT = """\
-table inet tracked {
-    chain prerouting {
+table inet tracked {{
+    chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept;
-        iifname eth1 ip daddr 192.0.2.53 udp dport 53 dnat ip to 203.0.113.98
-        iifname eth2 ip daddr 192.0.2.53 udp dport 53 dnat ip to 203.0.113.114:5302
-    }
-}
+        iifname {one} ip daddr 192.0.2.53 udp dport 53 dnat ip to 203.0.113.98
+        iifname {two} ip daddr 192.0.2.53 udp dport 53 dnat ip to 203.0.113.114:5302
+    }}
+}}
 """
 
 LARGE, HUGE = "large.example.com", "huge.example.com"  # answers of 3 kB and of 60 kB
@@ -152,7 +157,7 @@ def ask_who(address: str, port: int = 53, tcp: bool = False, timeout: float = 1.
     """The name of the process that answers. dnspython takes answers from where it asked only."""
     send = dns.query.tcp if tcp else dns.query.udp
     reply = send(dns.message.make_query("who.example.com", "TXT"), address, port=port,
-                 timeout=timeout, source=source)
+                 timeout=stretched(timeout), source=source)
     if not reply.answer:
         raise OSError(f"{address}: {dns.rcode.to_text(reply.rcode())}")
     return reply.answer[0][0].strings[0].decode()
@@ -161,8 +166,10 @@ def ask_who(address: str, port: int = 53, tcp: bool = False, timeout: float = 1.
 class Machine:
     """The lab of this page. Use as a context manager."""
 
-    def __init__(self, services=SERVICES):
-        self.services = services
+    def __init__(self, services=SERVICES, vlans=False):
+        self.services, self.vlans = services, vlans
+        self.interfaces = {name: f"eth1.{VLANS[place[0]]}" if vlans else place[0]
+                           for name, place in PLACES.items()}
 
     def __enter__(self) -> "Machine":
         self.registry = Registry.create(False)
@@ -186,8 +193,11 @@ class Machine:
         self._wire(self.client, "eth0", "eth0", (plan.CLIENT_V4, plan.CLIENT_V6),
                    (plan.ROUTER_CLIENT_V4, plan.ROUTER_CLIENT_V6), (24, 64))
         self._wire(self.host, "eth0", "eth3", *UPLINK)
-        for name, (interface, own, _, others, lengths) in PLACES.items():
-            self._wire(self.host, interface, interface, own, others, lengths, MAC)
+        if self.vlans:
+            self._wire(self.host, "eth1", "eth1", (), (), (), MAC)
+        for name, (_, own, _, others, lengths) in PLACES.items():
+            self._wire(self.host, self.interfaces[name], self.interfaces[name], own, others,
+                       lengths, MAC)
         self.router.ip(f"route replace 198.51.100.0/24 dev eth0 mtu lock {NARROW}",
                        f"route replace 2001:db8:c::/64 dev eth0 metric 256 mtu lock {NARROW}")
         for host, (v4, v6) in ((self.client, (plan.ROUTER_CLIENT_V4, plan.ROUTER_CLIENT_V6)),
@@ -203,18 +213,25 @@ class Machine:
             process.start()
         self.config = os.path.join(self.registry.directory, "realserver.conf")
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(services=" ".join(self.services)))
+            file.write(CONFIG.format(services=" ".join(self.services), **self.interfaces))
         self.install()
         self.lead_to("one")
 
     def _wire(self, host, interface, at_router, own, others, lengths, mac=None):
-        self.router.ip(f"link add {at_router} type veth peer name {interface} "
-                       + (f"address {mac} " if mac else "") + f"netns {host.netns}")
+        if "." in interface:
+            for side in (self.router, host):
+                side.ip(f"link add link eth1 name {interface} type vlan id "
+                        + interface.split(".")[1])
+        else:
+            self.router.ip(f"link add {at_router} type veth peer name {interface} "
+                           + (f"address {mac} " if mac else "") + f"netns {host.netns}")
         for side, name, addresses in ((self.router, at_router, others), (host, interface, own)):
             # So that what a test captures or counts is what is on a wire.
-            side.run("ethtool", "-K", name, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+            side.run("ethtool", "-K", name, "tx", "off", "tso", "off", "gso", "off", "gro", "off",
+                     check="." not in name)
             side.ip(f"link set {name} up",
-                    *[f"addr add {address}/{length} dev {name}" + (" nodad" if ":" in address else "")
+                    *[f"addr add {address}/{length} dev {name}"
+                      + (" nodad" if ":" in address else "")
                       for address, length in zip(addresses, lengths)])
 
     def rules(self) -> str:
@@ -228,7 +245,7 @@ class Machine:
 
     def lead_to(self, name: str):
         """What the director does when it sends packets to this real server."""
-        interface, own, *_ = PLACES[name]
+        own, interface = PLACES[name][1], self.interfaces[name]
         self.router.ip(*[f"route replace {service} via {own[1 if ':' in service else 0]} "
                          f"dev {interface}" for service in self.services])
 
