@@ -22,6 +22,7 @@ private:
     void judge_proxy_protocol(const std::optional<Placed<bool>>& wish);
     void judge_quorum();
     void judge_sources();
+    void judge_through();
     [[nodiscard]] std::uint16_t port_of(const ServerDraft& server) const {
         return server.port ? server.port->value : cluster_.port;
     }
@@ -199,13 +200,32 @@ void ClusterBuilder::judge_sources() {
     }
 }
 
+/// Under lb_kind NAT no server has the service IP.
+void ClusterBuilder::judge_through() {
+    if (cluster_.method.value != core::ForwardingMethod::nat) return;
+    const auto judge = [&](const std::vector<const CheckDraft*>& checks) {
+        for (const CheckDraft* check : checks)
+            if (check->via_service_ip_at)
+                diagnostics_.error(*check->via_service_ip_at,
+                                   "via service_ip: with lb_kind NAT, as in dns_cluster {}, the "
+                                   "director translates the service IP and no server holds it; "
+                                   "remove this line, the server's own address is what clients "
+                                   "reach",
+                                   cluster_.name);
+    };
+    judge(checks_);
+    for (const auto& checks : own_checks_)
+        judge(checks);
+}
+
 ServerChecks ClusterBuilder::checks_of(std::size_t server, const ServerWords& words,
                                        const IpAddress& service_ip) {
     ServerChecks checks;
+    const ThroughService through{service_ip, cluster_.method.value};
     for (const CheckDraft* draft : checks_)
-        checks.blocks.push_back(build_native_check(*draft, words, service_ip, assembly_));
+        checks.blocks.push_back(build_native_check(*draft, words, through, assembly_));
     for (const CheckDraft* draft : own_checks_[server])
-        checks.blocks.push_back(build_native_check(*draft, words, service_ip, assembly_));
+        checks.blocks.push_back(build_native_check(*draft, words, through, assembly_));
     return checks;
 }
 
@@ -326,6 +346,7 @@ void ClusterBuilder::build() {
     judge_servers();
     judge_quorum();
     judge_sources();
+    judge_through();
     judge_sorry_servers();
     judge_commands();
     judge_persistence(cluster_.persistence, true, assembly_);

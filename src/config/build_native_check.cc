@@ -96,13 +96,16 @@ void ServerChecks::add_to(core::RealServer& real, Protocol protocol, bool all) c
 }
 
 ServerChecks::OfBlock build_native_check(const CheckDraft& draft, const ServerWords& server,
-                                         const IpAddress& service_ip, Assembly& assembly) {
+                                         const ThroughService& through, Assembly& assembly) {
     ServerChecks::OfBlock block;
     block.services = draft.services;
     if (draft.target && !assembly.usable(draft.target->value, draft.target->position, "target"))
         return block;
     core::Via via = draft.via;
-    if (draft.via_service_ip_at) via.service_ip = service_ip;
+    if (draft.via_service_ip_at) {
+        via.service_ip = through.service_ip;
+        via.tunnel = through.method == core::ForwardingMethod::tun;
+    }
     const IpAddress& asked = draft.target ? draft.target->value : server.endpoint.address;
     via.source = draft.source[index(asked.family())];
     if (std::holds_alternative<core::DnsCheck>(draft.what)) {

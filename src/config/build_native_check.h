@@ -35,10 +35,16 @@ struct ServerWords {
     [[nodiscard]] core::Command fill(const core::Command& command) const;
 };
 
-/// `service_ip` is what a check asks through (`via service_ip`), of the server's family.
+/// What a check asks through (`via service_ip`): of the server's family, and how its packets get
+/// to the server.
+struct ThroughService {
+    IpAddress service_ip;
+    core::ForwardingMethod method = core::ForwardingMethod::dr;
+};
+
 [[nodiscard]] ServerChecks::OfBlock build_native_check(const CheckDraft& draft,
                                                        const ServerWords& server,
-                                                       const IpAddress& service_ip,
+                                                       const ThroughService& through,
                                                        Assembly& assembly);
 
 }  // namespace dnsdirector::config

@@ -113,6 +113,10 @@ void judge_via(CheckDraft& draft, Diagnostics& diagnostics) {
     refuse(draft.target.has_value(), "the service IP is the target; remove `target`");
     refuse(draft.port.has_value(), "the service's port is asked; remove `port`");
     refuse(draft.via.mark != 0, "no routing rule sees these packets; remove `fwmark`");
+    refuse(!draft.via.interface.empty(),
+           "the packets go where the route to the server leads; remove `interface`");
+    refuse(draft.via.source_port != 0,
+           "the director keeps ports of its own for these packets; remove `source_port`");
     refuse(draft.question.transports[index(Transport::tls)],
            "it speaks udp and tcp; remove `tls` from `transport`");
 }

@@ -49,10 +49,11 @@ std::string edns_options(const std::optional<Edns>& edns) {
 }
 
 std::string dig(const Check& check, const DnsCheck& dns) {
-    std::string line = "dig" + source_option(dns.via, "-b", "#");
+    const bool through = dns.via.service_ip.has_value();
+    std::string line = through ? "dig" : "dig" + source_option(dns.via, "-b", "#");
     const std::uint16_t usual = dns.tls ? dns_over_tls_port : dns_port;
     if (check.target.port != usual) line += fmt::format(" -p {}", check.target.port);
-    line += fmt::format(" @{}", check.target.address.to_string());
+    line += fmt::format(" @{}", dns.via.service_ip.value_or(check.target.address).to_string());
     line += question(dns.random_label ? "any-label." + dns.name : dns.name, dns.klass, dns.type);
     if (dns.tls)
         line += " +tls";
@@ -62,7 +63,10 @@ std::string dig(const Check& check, const DnsCheck& dns) {
     line += edns_options(dns.edns);
     if (dns.on_truncated != OnTruncated::ask_over_tcp) line += " +ignore";
     return fmt::format("{} +time={} +tries={}{}", line, whole_seconds(check.timing.timeout),
-                       check.timing.tries, remark(dns.via));
+                       check.timing.tries,
+                       through ? fmt::format("  # on {} itself, where the check's packet ends",
+                                             check.target.address.to_string())
+                               : remark(dns.via));
 }
 
 std::string ping(const Check& check, const Via& via) {

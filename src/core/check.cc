@@ -37,10 +37,11 @@ std::string rcodes(const std::vector<std::uint16_t>& list) {
 }
 
 std::string via_text(const Via& via) {
-    return fmt::format("source {} port {}, interface '{}', mark {}{}{}",
+    return fmt::format("source {} port {}, interface '{}', mark {}{}{}{}",
                        via.source ? via.source->to_string() : "any", via.source_port, via.interface,
                        via.mark, via.service_ip ? ", through " : "",
-                       via.service_ip ? via.service_ip->to_string() : "");
+                       via.service_ip ? via.service_ip->to_string() : "",
+                       via.tunnel ? " by a tunnel" : "");
 }
 
 std::string edns_text(const std::optional<Edns>& edns) {
@@ -126,8 +127,9 @@ std::string summary_of(const Check::What& what) {
     return std::visit(
         Overloaded{
             [](const DnsCheck& check) {
-                return fmt::format("{} {}", question(check.name, check.klass, check.type),
-                                   transport(check));
+                return fmt::format("{} {}{}{}", question(check.name, check.klass, check.type),
+                                   transport(check), check.via.service_ip ? " through " : "",
+                                   check.via.service_ip ? check.via.service_ip->to_string() : "");
             },
             [](const DigCheck& check) {
                 return fmt::format("{} {} as dig", question(check.name, check.klass, check.type),

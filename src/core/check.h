@@ -26,6 +26,7 @@ struct Via {
     /// Asked in place of the check's target, as a client would: the packet has this destination
     /// and the target's MAC (or is tunnelled to it). Its port is the service's.
     std::optional<IpAddress> service_ip = {};
+    bool tunnel = false;  ///< with `service_ip`: as lb_kind TUN sends it, else as DR does
 
     friend auto operator<=>(const Via&, const Via&) = default;
     friend bool operator==(const Via&, const Via&) = default;

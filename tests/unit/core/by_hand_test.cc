@@ -53,6 +53,19 @@ TEST(ByHand, says_tls_random_labels_and_what_truncation_does) {
     EXPECT_NE(by_hand(check(dns)).find(" +ignore"), std::string::npos);
 }
 
+TEST(ByHand, what_goes_through_the_service_ip_is_asked_on_the_server) {
+    DnsCheck dns = www();
+    dns.via.source = *IpAddress::parse("203.0.113.1");
+    dns.via.service_ip = *IpAddress::parse("192.0.2.53");
+    EXPECT_EQ(by_hand(check(dns)),
+              "dig @192.0.2.53 www.example.com. A +noedns +time=1 +tries=2  # on 203.0.113.12 "
+              "itself, where the check's packet ends");
+    EXPECT_EQ(summary_of(dns), "www.example.com. A udp through 192.0.2.53");
+    Check direct = check(dns), by_tunnel = check(dns);
+    std::get<DnsCheck>(by_tunnel.what).via.tunnel = true;
+    EXPECT_NE(full_text(direct), full_text(by_tunnel));
+}
+
 TEST(ByHand, scripts_files_and_the_others) {
     EXPECT_EQ(by_hand(check(ScriptCheck{.arguments = {"/bin/sh", "-c", "it's $HOME"}})),
               R"(/bin/sh -c 'it'\''s $HOME')");
