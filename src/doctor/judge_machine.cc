@@ -64,6 +64,12 @@ bool pings(const Scene& scene) {
                      }) &&
            scene.machine().setting("ipv4/ping_group_range").value_or(nobody) != 0;
 }
+bool asks_through(const Scene& scene) {
+    return any_check(scene, [](const core::Check& check) {
+        const auto* dns = std::get_if<core::DnsCheck>(&check.what);
+        return dns != nullptr && dns->via.service_ip;
+    });
+}
 bool runs_as_another_user(const Scene& scene) {
     return any_check(scene, [](const core::Check& check) {
         return std::holds_alternative<core::ScriptCheck>(check.what);
@@ -90,6 +96,7 @@ constexpr Need needs[] = {
     {CAP_PERFMON, "CAP_PERFMON", "the forwarding program", [](const Scene& s) { return s.xdp(); },
      bit(CAP_SYS_ADMIN)},
     {CAP_NET_RAW, "CAP_NET_RAW", "PING_CHECK", pings},
+    {CAP_NET_RAW, "CAP_NET_RAW", "checks through the service IP", asks_through},
     {CAP_SETUID, "CAP_SETUID", "scripts of another user", runs_as_another_user},
     {CAP_SETGID, "CAP_SETGID", "scripts of another user", runs_as_another_user},
     {CAP_KILL, "CAP_KILL", "scripts of another user", runs_as_another_user},

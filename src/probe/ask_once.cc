@@ -10,6 +10,8 @@
 #include "probe/descriptor.h"
 #include "probe/dig_probe.h"
 #include "probe/dns_probe.h"
+#include "probe/through.h"
+#include "probe/through_probe.h"
 
 namespace dnsdirector::probe {
 
@@ -21,14 +23,23 @@ Result<std::unique_ptr<Environment>> make_environment(const Descriptor& epoll) {
     return std::make_unique<Environment>(epoll.get());
 }
 
-Outcome run_round(Probe& probe, int epoll) {
+Probe::Progress on_event(Probe& probe, Environment& environment, const epoll_event& event) {
+    const Token::Kind kind = Token::unpack(event.data.u64).kind;
+    if (kind == Token::Kind::packets || kind == Token::Kind::ways)
+        if (const auto through = environment.through.lock())
+            static_cast<void>(through->on_event(kind, now()));
+    return probe.on_event(now());
+}
+
+Outcome run_round(Probe& probe, Environment& environment) {
     Probe::Progress progress = probe.start(now());
     while (!progress) {
         const Nanoseconds left = probe.wake() - now();
         const auto wait = std::chrono::ceil<Milliseconds>(std::max(left, Nanoseconds{0}));
         epoll_event event{};
-        const int events = ::epoll_wait(epoll, &event, 1, static_cast<int>(wait.count()));
-        if (events > 0) progress = probe.on_event(now());
+        const int events =
+            ::epoll_wait(environment.epoll, &event, 1, static_cast<int>(wait.count()));
+        if (events > 0) progress = on_event(probe, environment, event);
         if (!progress && probe.wake() <= now()) progress = probe.on_timeout(now());
     }
     return std::move(*progress);
@@ -47,9 +58,11 @@ Result<Report> ask_once(const Endpoint& target, const core::DnsCheck& check,
     const Descriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
     const auto environment = make_environment(epoll);
     if (!environment) return tl::unexpected(environment.error());
-    Result<std::unique_ptr<Probe>> probe = DnsProbe::make(**environment, 0, target, check, timing);
+    Result<std::unique_ptr<Probe>> probe =
+        (check.via.service_ip ? ThroughProbe::make : DnsProbe::make)(**environment, 0, target,
+                                                                     check, timing);
     if (!probe) return tl::unexpected(probe.error());
-    return report_of(run_round(**probe, epoll.get()));
+    return report_of(run_round(**probe, **environment));
 }
 
 Result<DigReport> dig_once(const Endpoint& target, const core::DigCheck& check,
@@ -59,7 +72,7 @@ Result<DigReport> dig_once(const Endpoint& target, const core::DigCheck& check,
     if (!environment) return tl::unexpected(environment.error());
     const auto probe = DigProbe::make(**environment, 0, target, check, timing);
     if (!probe) return tl::unexpected(probe.error());
-    Report report = report_of(run_round(**probe, epoll.get()));
+    Report report = report_of(run_round(**probe, **environment));
     return DigReport{std::move(report), (*probe)->exit_status()};
 }
 

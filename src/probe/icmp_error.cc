@@ -54,12 +54,16 @@ constexpr Meaning meanings[] = {
      "protocol unreachable"},
 };
 
-const Meaning* meaning_of(const sock_extended_err& error) {
+const Meaning* meaning_of(int origin, int type, int code) {
     for (const Meaning& meaning : meanings)
-        if (meaning.origin == error.ee_origin && meaning.type == error.ee_type &&
-            (meaning.code == any || meaning.code == error.ee_code))
+        if (meaning.origin == origin && meaning.type == type &&
+            (meaning.code == any || meaning.code == code))
             return &meaning;
     return nullptr;
+}
+
+Outcome said_by(const Meaning& meaning, const IpAddress& by) {
+    return {meaning.failure, fmt::format("{}, says {}", meaning.words, by.to_string()), {}};
 }
 
 std::optional<IpAddress> address_of(const sockaddr* address) {
@@ -90,7 +94,7 @@ Outcome explain(int socket, const Meaning& meaning, const sock_extended_err& err
                 fmt::format("host unreachable: no answer to {}",
                             error.ee_origin == v4 ? "ARP" : "neighbour discovery"),
                 {}};
-    return {meaning.failure, fmt::format("{}, says {}", meaning.words, by->to_string()), {}};
+    return said_by(meaning, *by);
 }
 
 }  // namespace
@@ -122,11 +126,19 @@ std::optional<Outcome> outcome_of_icmp(int socket, int error) {
         const auto* extended = reinterpret_cast<const sock_extended_err*>(CMSG_DATA(part));
         if (extended->ee_origin == SO_EE_ORIGIN_LOCAL)
             return outcome_of(static_cast<int>(extended->ee_errno), Stage::own);
-        const Meaning* meaning = meaning_of(*extended);
+        const Meaning* meaning =
+            meaning_of(extended->ee_origin, extended->ee_type, extended->ee_code);
         if (meaning == nullptr || meaning->failure == Failure::none) return std::nullopt;
         return explain(socket, *meaning, *extended);
     }
     return outcome_of(error, Stage::udp);
+}
+
+std::optional<Outcome> outcome_of_icmp(const IcmpReport& report) {
+    const Meaning* meaning = meaning_of(report.v6 ? v6 : v4, report.type, report.code);
+    if (meaning == nullptr || meaning->failure == Failure::none) return std::nullopt;
+    if (meaning->by == By::server) return Outcome{meaning->failure, meaning->words, {}};
+    return said_by(*meaning, report.by);
 }
 
 }  // namespace dnsdirector::probe

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "probe/probe.h"
@@ -17,5 +18,14 @@ void report_icmp_errors(int socket, int family);
 /// refusal; by our own, which got no answer to ARP or neighbour discovery, it is
 /// silence. Nothing where the error says nothing of the server (fragmentation).
 [[nodiscard]] std::optional<Outcome> outcome_of_icmp(int socket, int error);
+
+/// An error that was received as a packet, so that another machine sent it.
+struct IcmpReport {
+    bool v6 = false;
+    std::uint8_t type = 0, code = 0;
+    IpAddress by;
+};
+/// What it means, as above.
+[[nodiscard]] std::optional<Outcome> outcome_of_icmp(const IcmpReport& report);
 
 }  // namespace dnsdirector::probe

@@ -9,6 +9,7 @@
 #include "probe/ping_probe.h"
 #include "probe/script_probe.h"
 #include "probe/tcp_probe.h"
+#include "probe/through_probe.h"
 #include "probe/udp_probe.h"
 
 namespace dnsdirector::probe {
@@ -19,10 +20,6 @@ using Made = Result<std::unique_ptr<Probe>>;
 /// Which class asks which kind of check.
 template <typename What>
 struct ProbeOf;
-template <>
-struct ProbeOf<core::DnsCheck> {
-    using Type = DnsProbe;
-};
 template <>
 struct ProbeOf<core::DigCheck> {
     using Type = DigProbe;
@@ -52,6 +49,10 @@ struct Visitor {
     Made operator()(const What& what) const {
         return ProbeOf<What>::Type::make(maker.environment, maker.token, check.target, what,
                                          check.timing);
+    }
+    Made operator()(const core::DnsCheck& what) const {
+        const auto make = what.via.service_ip ? ThroughProbe::make : DnsProbe::make;
+        return make(maker.environment, maker.token, check.target, what, check.timing);
     }
     Made operator()(const core::FileCheck& what) const {
         return std::make_unique<FileProbe>(maker.files(), maker.token, what, check.timing.timeout);

@@ -39,6 +39,8 @@ struct SocketBudget {
     [[nodiscard]] bool may_keep() const { return open < limit / 2; }
 };
 
+class Through;
+
 /// What all probes of one prober share. One thread uses it.
 struct Environment {
     explicit Environment(int epoll_descriptor) : epoll(epoll_descriptor) {}
@@ -47,6 +49,7 @@ struct Environment {
     IdSource ids;
     ProberStatistics statistics;
     SocketBudget sockets;
+    std::weak_ptr<Through> through;  ///< of the checks through a service IP, while there are any
     /// Largest message with TCP's length in front; every read goes through it.
     std::array<std::uint8_t, 65537> buffer;
 };

@@ -10,6 +10,7 @@
 
 #include "probe/clock.h"
 #include "probe/make_probe.h"
+#include "probe/through.h"
 
 namespace dnsdirector::probe {
 namespace {
@@ -181,6 +182,14 @@ void Scheduler::look_at(std::uint64_t owner, TimePoint time) {
     if (Entry* entry = find(Token::unpack(owner))) follow(*entry, entry->probe->on_event(time));
 }
 
+void Scheduler::on_packets(Token::Kind kind, TimePoint time) {
+    // Held: the receiver of a verdict may remove the last check that needs it.
+    const std::shared_ptr<Through> through = environment_->through.lock();
+    if (!through) return;
+    for (const std::uint64_t owner : through->on_event(kind, time))
+        look_at(owner, time);
+}
+
 void Scheduler::on_event(Token token, TimePoint time) {
     switch (token.kind) {
         case Token::Kind::check: return look_at(token.pack(), time);
@@ -196,6 +205,8 @@ void Scheduler::on_event(Token token, TimePoint time) {
             for (const std::uint64_t owner : files_->take())
                 look_at(owner, time);
             return;
+        case Token::Kind::packets:
+        case Token::Kind::ways: return on_packets(token.kind, time);
     }
 }
 

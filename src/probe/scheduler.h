@@ -61,6 +61,7 @@ private:
     void work();
     void on_event(Token token, TimePoint time);
     void on_timer(Token token);
+    void on_packets(Token::Kind kind, TimePoint time);
     void look_at(std::uint64_t owner, TimePoint time);
     /// Up to `limit` events; whether there may be more.
     bool take_events(int limit);

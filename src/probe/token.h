@@ -8,7 +8,14 @@ namespace dnsdirector::probe {
 /// What an event or a timer belongs to. The generation tells an event that was
 /// already fetched when its check was removed from one of the place's new owner.
 struct Token {
-    enum class Kind : std::uint8_t { check, script_run, scripts_launched, files_read };
+    enum class Kind : std::uint8_t {
+        check,
+        script_run,
+        scripts_launched,
+        files_read,
+        packets,
+        ways
+    };
     Kind kind = Kind::check;
     std::uint32_t generation = 0;  ///< 28 bits
     std::uint32_t index = 0;
