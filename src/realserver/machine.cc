@@ -6,6 +6,7 @@
 #include "netlink/quiet_addresses.h"
 #include "realserver/nft.h"
 #include "realserver/settings.h"
+#include "realserver/translation.h"
 
 namespace dnsdirector::realserver {
 namespace {

@@ -3,6 +3,7 @@
 // The difference between what a machine is and what it should be. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>

@@ -3,7 +3,10 @@
 // From what there is to what should be, and back, one change after the other.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "realserver/machine.h"
 #include "realserver/plan.h"
