@@ -138,13 +138,14 @@ class Way:
 
 
 DIRECT = "direct"
-DIRECTORS = ("xdp-native", "xdp-generic")
+DIRECTORS = ("xdp-native", "xdp-generic", "proxy")
 DNSDISTS = ("dnsdist-rr", "dnsdist-lo")
 WAYS = {
     DIRECT: Way("no balancer", direct),
     "detour": Way("the same by a kernel router", detour),
     "xdp-native": Way("director, XDP native", director("xdp", "native")),
     "xdp-generic": Way("director, XDP generic", director("xdp", "generic")),
+    "proxy": Way("director, proxy", director("proxy")),
     "dnsdist-rr": Way("dnsdist, roundrobin", dnsdist("roundrobin")),
     "dnsdist-lo": Way("dnsdist, leastOutstanding", dnsdist("leastOutstanding")),
     "ipvs": Way("director, IPVS", director("ipvs")),
@@ -156,4 +157,4 @@ def here() -> list:
     dnsdist, since such a machine is the emulated one, where only kernels are compared."""
     emulated = os.path.exists("/proc/net/ip_vs")
     return [name for name in WAYS
-            if name not in (DNSDISTS if emulated else ("ipvs",))]
+            if name not in ((*DNSDISTS, "proxy") if emulated else ("ipvs",))]
