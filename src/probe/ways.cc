@@ -25,7 +25,7 @@ Result<std::unique_ptr<Ways>> Ways::create(int epoll, std::uint64_t token) {
     if (!monitor) return tl::unexpected(monitor.error());
     auto socket = netlink::Socket::open();
     if (!socket) return tl::unexpected(socket.error());
-    auto table = netlink::NeighbourTable::open();
+    auto table = netlink::SingleNeighbours::open();
     if (!table) return tl::unexpected(table.error());
     epoll_event event{};
     event.events = EPOLLIN;
@@ -36,7 +36,8 @@ Result<std::unique_ptr<Ways>> Ways::create(int epoll, std::uint64_t token) {
         new Ways(std::move(*socket), std::move(*table), std::move(*monitor)));
 }
 
-Ways::Ways(std::unique_ptr<netlink::Socket> socket, std::unique_ptr<netlink::NeighbourTable> table,
+Ways::Ways(std::unique_ptr<netlink::Socket> socket,
+           std::unique_ptr<netlink::SingleNeighbours> table,
            std::unique_ptr<netlink::Monitor> monitor)
     : socket_(std::move(socket)), table_(std::move(table)), monitor_(std::move(monitor)) {
     // Looked up again before the next packet, not now: routes change in bursts.

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "netlink/neighbour_table.h"
 #include "netlink/netlink.h"
+#include "netlink/single_neighbours.h"
 
 namespace dnsdirector::probe {
 
@@ -72,7 +72,7 @@ public:
     std::span<const std::uint64_t> take_news();
 
 private:
-    Ways(std::unique_ptr<netlink::Socket> socket, std::unique_ptr<netlink::NeighbourTable> table,
+    Ways(std::unique_ptr<netlink::Socket> socket, std::unique_ptr<netlink::SingleNeighbours> table,
          std::unique_ptr<netlink::Monitor> monitor);
 
     void look_up(Way& way);
@@ -83,7 +83,7 @@ private:
     void sweep();
 
     std::unique_ptr<netlink::Socket> socket_;
-    std::unique_ptr<netlink::NeighbourTable> table_;
+    std::unique_ptr<netlink::SingleNeighbours> table_;
     std::unique_ptr<netlink::Monitor> monitor_;
     std::uint64_t routes_ = 1;            ///< counts their changes
     std::map<int, netlink::Link> links_;  ///< as they were asked for since then

@@ -44,15 +44,15 @@ std::string quoted(const std::string& interface) {
     return '"' + interface.substr(0, interface.size() - 1) + "\\*\"";
 }
 
-std::vector<Place> places_of(const core::RealServerMachine& machine) {
-    std::vector<Place> places;
+std::vector<ListenPlace> places_of(const core::RealServerMachine& machine) {
+    std::vector<ListenPlace> places;
     for (const core::DnsProcess& process : machine.processes)
         for (const Endpoint& listen : process.listen) {
             const FamilyWords& words = family_words[listen.address.is_v4() ? 0 : 1];
             if (std::none_of(machine.service_ips.begin(), machine.service_ips.end(),
                              [&](const IpAddress& each) { return each.family() == words.family; }))
                 continue;
-            Place place{&process, &words, listen, ""};
+            ListenPlace place{&process, &words, listen, ""};
             if (const auto networks = networks_of(process.from, words.family); !networks.empty())
                 place.from = fmt::format(" {} saddr {}", words.ip, braced(networks));
             places.push_back(std::move(place));
@@ -72,7 +72,7 @@ std::string connection_key(const FamilyWords& words) {
     return fmt::format("{0} saddr . tcp sport . {0} daddr . tcp dport", words.ip);
 }
 
-std::string connection_key_to(const Place& place) {
+std::string connection_key_to(const ListenPlace& place) {
     return fmt::format("{} saddr . tcp sport . {} . {}", place.words->ip,
                        place.listen.address.to_string(), place.listen.port);
 }

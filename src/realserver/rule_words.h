@@ -24,13 +24,13 @@ inline constexpr FamilyWords family_words[] = {
 };
 
 /// One process in one family in which there is a service IP. Points into the machine.
-struct Place {
+struct ListenPlace {
     const core::DnsProcess* process;
     const FamilyWords* words;
     Endpoint listen;
     std::string from;  ///< " ip saddr { … }", or "" for everybody
 };
-[[nodiscard]] std::vector<Place> places_of(const core::RealServerMachine& machine);
+[[nodiscard]] std::vector<ListenPlace> places_of(const core::RealServerMachine& machine);
 
 /// Those of a family as nft takes them in a set: none within another.
 [[nodiscard]] std::vector<std::string> networks_of(const std::vector<core::Prefix>& all,
@@ -47,7 +47,7 @@ struct Place {
 [[nodiscard]] std::string question_key(const FamilyWords& words);
 [[nodiscard]] std::string answer_key(const FamilyWords& words);
 [[nodiscard]] std::string connection_key(const FamilyWords& words);
-[[nodiscard]] std::string connection_key_to(const Place& place);
+[[nodiscard]] std::string connection_key_to(const ListenPlace& place);
 [[nodiscard]] std::string connection_key_of_reply(const FamilyWords& words);
 
 }  // namespace dnsdirector::realserver

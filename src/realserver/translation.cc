@@ -59,13 +59,13 @@ private:
         return fmt::format("direct_{}{}", to_string(protocol), words.digit);
     }
     /// "replies.bind1.udp4"
-    [[nodiscard]] static std::string chain_of(std::string_view way, const Place& place,
+    [[nodiscard]] static std::string chain_of(std::string_view way, const ListenPlace& place,
                                               Protocol protocol) {
         return fmt::format("{}.{}.{}{}", way, place.process->name, to_string(protocol),
                            place.words->digit);
     }
-    [[nodiscard]] std::string to_listen(const Place& place, Protocol protocol) const;
-    [[nodiscard]] std::string to_service(const Place& place, Protocol protocol,
+    [[nodiscard]] std::string to_listen(const ListenPlace& place, Protocol protocol) const;
+    [[nodiscard]] std::string to_service(const ListenPlace& place, Protocol protocol,
                                          std::size_t nth) const;
     [[nodiscard]] std::vector<std::string> other_tcp_memories(
         const FamilyWords& words, std::optional<std::size_t> asked_nth) const;
@@ -76,14 +76,14 @@ private:
     void memories();
     void memory(const std::string& name, Protocol protocol, const FamilyWords& words, unsigned size,
                 const std::string& comment);
-    void questions_udp(const Place& place, std::size_t nth);
-    void questions_tcp(const Place& place, std::size_t nth);
-    void fragments(const Place& place, std::size_t nth);
+    void questions_udp(const ListenPlace& place, std::size_t nth);
+    void questions_tcp(const ListenPlace& place, std::size_t nth);
+    void fragments(const ListenPlace& place, std::size_t nth);
     void process_chain(const DnsProcess& process);
-    void direct_udp(const Place& place);
-    void direct_tcp(const Place& place);
-    void replies_udp(const Place& place);
-    void replies_tcp(const Place& place);
+    void direct_udp(const ListenPlace& place);
+    void direct_tcp(const ListenPlace& place);
+    void replies_udp(const ListenPlace& place);
+    void replies_tcp(const ListenPlace& place);
     void prerouting();
     void tunnels();
     void output();
@@ -91,7 +91,7 @@ private:
     const core::RealServerMachine& machine_;
     std::vector<IpAddress> service_ips_[2];
     std::vector<Protocol> protocols_;
-    std::vector<Place> places_;
+    std::vector<ListenPlace> places_;
     std::string text_;
 };
 
@@ -120,7 +120,7 @@ void Ruleset::memory(const std::string& name, Protocol protocol, const FamilyWor
 void Ruleset::memories() {
     for (const FamilyWords& words : family_words) {
         if (std::none_of(places_.begin(), places_.end(),
-                         [&](const Place& place) { return place.words == &words; }))
+                         [&](const ListenPlace& place) { return place.words == &words; }))
             continue;
         for (const Protocol protocol : protocols_) {
             memory(direct(protocol, words), protocol, words, direct_size,
@@ -144,7 +144,7 @@ std::vector<std::string> Ruleset::other_tcp_memories(const FamilyWords& words,
 
 // ---- questions ---------------------------------------------------------------
 
-std::string Ruleset::to_listen(const Place& place, Protocol protocol) const {
+std::string Ruleset::to_listen(const ListenPlace& place, Protocol protocol) const {
     std::string text = fmt::format("notrack counter name {} {} daddr set {}",
                                    counter_name(place.process->name, protocol, Way::queries),
                                    place.words->ip, place.listen.address.to_string());
@@ -153,7 +153,7 @@ std::string Ruleset::to_listen(const Place& place, Protocol protocol) const {
     return text;
 }
 
-void Ruleset::questions_udp(const Place& place, std::size_t nth) {
+void Ruleset::questions_udp(const ListenPlace& place, std::size_t nth) {
     const FamilyWords& words = *place.words;
     const std::string match =
         fmt::format("{} daddr {} udp dport {}{}", words.ip, service_ips(words)[nth].to_string(),
@@ -176,7 +176,7 @@ void Ruleset::questions_udp(const Place& place, std::size_t nth) {
                          counter_name(place.process->name, Protocol::udp, Way::refused)));
 }
 
-void Ruleset::questions_tcp(const Place& place, std::size_t nth) {
+void Ruleset::questions_tcp(const ListenPlace& place, std::size_t nth) {
     const FamilyWords& words = *place.words;
     const std::string match =
         fmt::format("{} daddr {} tcp dport {}{}", words.ip, service_ips(words)[nth].to_string(),
@@ -197,7 +197,7 @@ void Ruleset::questions_tcp(const Place& place, std::size_t nth) {
     rule(fmt::format("{} {}", match, translate));
 }
 
-void Ruleset::fragments(const Place& place, std::size_t nth) {
+void Ruleset::fragments(const ListenPlace& place, std::size_t nth) {
     const FamilyWords& words = *place.words;
     std::vector<std::string> names;
     for (const Protocol protocol : protocols_)
@@ -212,23 +212,23 @@ void Ruleset::process_chain(const DnsProcess& process) {
     line(1, fmt::format("# What comes in on {} for a service IP.", process.input));
     open("chain process." + process.name);
     const auto of_each_service_ip = [&](const auto& write) {
-        for (const Place& place : places_)
+        for (const ListenPlace& place : places_)
             for (std::size_t nth = 0;
                  place.process == &process && nth < service_ips(*place.words).size(); ++nth)
                 write(place, nth);
     };
     for (const Protocol protocol : protocols_)
-        of_each_service_ip([&](const Place& place, std::size_t nth) {
+        of_each_service_ip([&](const ListenPlace& place, std::size_t nth) {
             protocol == Protocol::udp ? questions_udp(place, nth) : questions_tcp(place, nth);
         });
-    of_each_service_ip([&](const Place& place, std::size_t nth) {
+    of_each_service_ip([&](const ListenPlace& place, std::size_t nth) {
         fragments(place, nth);
         rule(too_big_rule({service_ips(*place.words)[nth], machine_.port}, place.listen));
     });
     close();
 }
 
-void Ruleset::direct_udp(const Place& place) {
+void Ruleset::direct_udp(const ListenPlace& place) {
     const FamilyWords& words = *place.words;
     open("chain " + chain_of("direct", place, Protocol::udp));
     rule(fmt::format("{} counter name {} update @{} {{ {} }}", dns_question,
@@ -237,7 +237,7 @@ void Ruleset::direct_udp(const Place& place) {
     close();
 }
 
-void Ruleset::direct_tcp(const Place& place) {
+void Ruleset::direct_tcp(const ListenPlace& place) {
     const FamilyWords& words = *place.words;
     const std::string key = connection_key(words);
     open("chain " + chain_of("direct", place, Protocol::tcp));
@@ -253,7 +253,8 @@ void Ruleset::direct_tcp(const Place& place) {
 
 // ---- replies -----------------------------------------------------------------
 
-std::string Ruleset::to_service(const Place& place, Protocol protocol, std::size_t nth) const {
+std::string Ruleset::to_service(const ListenPlace& place, Protocol protocol,
+                                std::size_t nth) const {
     std::string text = fmt::format("notrack counter name {} {} saddr set {}",
                                    counter_name(place.process->name, protocol, Way::replies),
                                    place.words->ip, service_ips(*place.words)[nth].to_string());
@@ -262,7 +263,7 @@ std::string Ruleset::to_service(const Place& place, Protocol protocol, std::size
     return text;
 }
 
-void Ruleset::replies_udp(const Place& place) {
+void Ruleset::replies_udp(const ListenPlace& place) {
     const FamilyWords& words = *place.words;
     const std::string key = answer_key(words);
     open("chain " + chain_of("replies", place, Protocol::udp));
@@ -275,7 +276,7 @@ void Ruleset::replies_udp(const Place& place) {
     close();
 }
 
-void Ruleset::replies_tcp(const Place& place) {
+void Ruleset::replies_tcp(const ListenPlace& place) {
     const FamilyWords& words = *place.words;
     const std::string key = connection_key_of_reply(words);
     const std::string chain = chain_of("replies", place, Protocol::tcp);
@@ -307,7 +308,7 @@ void Ruleset::replies_tcp(const Place& place) {
 /// "203.0.113.11 . udp . 5301 : goto direct.bind1.udp4" for each place.
 std::vector<std::string> Ruleset::endpoints(const FamilyWords& words, std::string_view way) const {
     std::vector<std::string> elements;
-    for (const Place& place : places_)
+    for (const ListenPlace& place : places_)
         for (const Protocol protocol : protocols_)
             if (place.words == &words)
                 elements.push_back(fmt::format(
@@ -373,7 +374,7 @@ std::string Ruleset::text() {
     memories();
     for (const DnsProcess& process : machine_.processes)
         process_chain(process);
-    for (const Place& place : places_)
+    for (const ListenPlace& place : places_)
         for (const Protocol protocol : protocols_) {
             protocol == Protocol::udp ? direct_udp(place) : direct_tcp(place);
             protocol == Protocol::udp ? replies_udp(place) : replies_tcp(place);

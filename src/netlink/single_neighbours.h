@@ -13,10 +13,10 @@
 
 namespace dnsdirector::netlink {
 
-class NeighbourTable {
+class SingleNeighbours {
 public:
-    static Result<std::unique_ptr<NeighbourTable>> open();
-    virtual ~NeighbourTable() = default;
+    static Result<std::unique_ptr<SingleNeighbours>> open();
+    virtual ~SingleNeighbours() = default;
 
     /// The entry as it is; nothing where there is none.
     virtual Result<std::optional<Neighbour>> find(int interface, const IpAddress& address) = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "netlink/neighbour_table.h"
+#include "netlink/single_neighbours.h"
 
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -17,9 +17,9 @@
 namespace dnsdirector::netlink {
 namespace {
 
-class KernelNeighbourTable final : public NeighbourTable {
+class KernelSingleNeighbours final : public SingleNeighbours {
 public:
-    explicit KernelNeighbourTable(Transport transport) : transport_(std::move(transport)) {}
+    explicit KernelSingleNeighbours(Transport transport) : transport_(std::move(transport)) {}
 
     Result<std::optional<Neighbour>> find(int interface, const IpAddress& address) override;
     Result<void> use(int interface, const IpAddress& address) override;
@@ -42,16 +42,16 @@ private:
     Transport transport_;
 };
 
-tl::expected<void, Refusal> KernelNeighbourTable::get(int interface, const IpAddress& address,
-                                                      const Visitor& visit) {
+tl::expected<void, Refusal> KernelSingleNeighbours::get(int interface, const IpAddress& address,
+                                                        const Visitor& visit) {
     const Message message = message_for(RTM_GETNEIGH, 0, {}, interface, address);
     const auto done = transport_.request(message.get(), visit);
     if (!done && done.error().error == ENOENT) return {};
     return done;
 }
 
-Result<std::optional<Neighbour>> KernelNeighbourTable::find(int interface,
-                                                            const IpAddress& address) {
+Result<std::optional<Neighbour>> KernelSingleNeighbours::find(int interface,
+                                                              const IpAddress& address) {
     std::optional<Neighbour> found;
     const auto done =
         get(interface, address, [&](const nlmsghdr& header) { found = parse_neighbour(header); });
@@ -59,7 +59,7 @@ Result<std::optional<Neighbour>> KernelNeighbourTable::find(int interface,
     return found;
 }
 
-Result<void> KernelNeighbourTable::use(int interface, const IpAddress& address) {
+Result<void> KernelSingleNeighbours::use(int interface, const IpAddress& address) {
     // What a request does not say of an entry's care is taken from it (neigh_update_flags() of
     // net/core/neighbour.c), and a permanent one would be so no more.
     NeighbourCare care;
@@ -82,10 +82,10 @@ Result<void> KernelNeighbourTable::use(int interface, const IpAddress& address) 
 
 }  // namespace
 
-Result<std::unique_ptr<NeighbourTable>> NeighbourTable::open() {
+Result<std::unique_ptr<SingleNeighbours>> SingleNeighbours::open() {
     auto transport = Transport::open({});
     if (!transport) return tl::unexpected{transport.error()};
-    return std::make_unique<KernelNeighbourTable>(std::move(*transport));
+    return std::make_unique<KernelSingleNeighbours>(std::move(*transport));
 }
 
 }  // namespace dnsdirector::netlink

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "netlink/neighbour_table.h"
+#include "netlink/single_neighbours.h"
 
 #include <gtest/gtest.h>
 #include <linux/neighbour.h>
@@ -23,14 +23,14 @@ std::string shown_neighbour(const std::string& who) {
     return text;
 }
 
-TEST(NeighbourTable, UsesAnEntryAsAPacketWouldAndLeavesItsCare) {
+TEST(SingleNeighbours, UsesAnEntryAsAPacketWouldAndLeavesItsCare) {
     DNSDIRECTOR_NEEDS_NAMESPACE(here);
     support::ip("link add up0 type veth peer name peer0");
     support::ip("link set up0 up");
     support::ip("link set peer0 up");
     support::ip("addr add 203.0.113.1/24 dev up0");
     const auto socket = Socket::open();
-    const auto table = NeighbourTable::open();
+    const auto table = SingleNeighbours::open();
     ASSERT_TRUE(socket && table);
     const int up0 = (**(*socket)->link("up0")).index;
     const auto at = [](const char* text) { return *IpAddress::parse(text); };
