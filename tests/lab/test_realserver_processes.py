@@ -396,3 +396,40 @@ def test_a_full_memory_harms_only_the_service_ips_that_need_it(several):
     assert [several.ask(plan.SERVICE_V4) for _ in range(100)] == ["two"] * 100
     wait_for("the memory to be free again",
              lambda: several.ask(SECOND_V4, timeout=1) == "two", 30)
+
+
+# ---- tunnels ----------------------------------------------------------------------------
+
+TUNNELS = """\
+realserver {
+    service_ip 192.0.2.53
+    tunnel 203.0.113.98 2001:db8:1:1::98
+    tunnel_from 203.0.113.96/28
+}
+"""
+
+
+def test_a_tunnel_takes_nothing_from_networks_that_are_not_named(machine):
+    def send(protocol: int, target: str):
+        family = socket.AF_INET6 if ":" in target else socket.AF_INET
+        with socket.socket(family, socket.SOCK_RAW, protocol) as outer:
+            outer.sendto(b"\x45" + b"\0" * 39, (target, 0))
+
+    def refused(wanted: int) -> bool:
+        return machine.counters()["tunnel.refused"] == wanted
+
+    machine.nft(machine.rules(TUNNELS))
+    v4, v6 = PLACES["one"][1]
+    # In order, by one wire: who was refused later shows that who came before was not.
+    for protocol in (4, 41):
+        machine.router.call(send, protocol, v4)
+    machine.router.call(send, 17, v4)
+    assert refused(0)
+    machine.client.call(send, 4, v4)
+    wait_for("the client's packet to be refused", lambda: refused(1))
+    machine.client.call(send, 41, v4)
+    wait_for("the other protocol to be refused", lambda: refused(2))
+    # None of the named networks is an IPv6 one.
+    for host in (machine.router, machine.client):
+        host.call(send, 41, v6)
+    wait_for("whoever comes by IPv6 to be refused", lambda: refused(4))

@@ -234,8 +234,14 @@ class Machine:
                       + (" nodad" if ":" in address else "")
                       for address, length in zip(addresses, lengths)])
 
-    def rules(self) -> str:
-        return self.host.run(binary(), "realserver", "rules", "-f", self.config).stdout
+    def rules(self, config: str = None) -> str:
+        """What nft is told for a configuration; None: this lab's."""
+        path = self.config
+        if config is not None:
+            path = os.path.join(self.registry.directory, "another.conf")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(config)
+        return self.host.run(binary(), "realserver", "rules", "-f", path).stdout
 
     def install(self):
         self.nft(self.rules())
