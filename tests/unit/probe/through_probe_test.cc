@@ -248,6 +248,34 @@ TEST(ThroughProbe, NamesAReplyFromAnotherAddress) {
     }
 }
 
+TEST(ThroughProbe, PassesOverRepliesThatAreNotToItsQuestion) {
+    DNSDIRECTOR_NEEDS_NAMESPACE(there);
+    DNSDIRECTOR_NEEDS_NAMESPACE(here);
+    connect_server(there, true);
+    const auto forged = [](const test::Bytes& query) {
+        test::Bytes wrong_id = test::reply_to(query, 2), wrong_question = test::reply_to(query, 2);
+        wrong_id[0] ^= 1;
+        wrong_question[13] = 'x';
+        return test::Replies{wrong_id, wrong_question, test::Bytes{1}, test::Bytes{}};
+    };
+    const auto liar = responder_at(there, service_v4, forged);
+    const auto server = responder_at(there, service_v4, [&](const test::Bytes& query) {
+        test::Replies replies = forged(query);
+        replies.push_back(test::reply_to(query));
+        return replies;
+    });
+    Recorder recorder;
+    EXPECT_EQ(
+        recorder.ask(through_check(server_v4, service_v4, server->endpoint().port, Protocol::udp))
+            .reason,
+        "");
+    core::Check check = through_check(server_v4, service_v4, liar->endpoint().port, Protocol::udp);
+    check.timing.tries = 1;
+    const auto verdict = recorder.ask(check);
+    EXPECT_EQ(verdict.failure, Failure::silence);
+    EXPECT_EQ(verdict.reason, "timeout; 1 reply ignored: wrong ID or question");
+}
+
 TEST(ThroughProbe, IsRefusedWhereNobodyListens) {
     DNSDIRECTOR_NEEDS_NAMESPACE(there);
     DNSDIRECTOR_NEEDS_NAMESPACE(here);
