@@ -317,6 +317,31 @@ def test_questions_in_fragments_arrive_whole(tracking, family, process):
         assert sorted(each.strings[0].decode() for each in reply.answer[0]) == texts
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("process", PROCESSES)
+def test_cards_that_do_checksums_and_segments_may(tracking, family, process):
+    """What leaves then has an unfinished checksum, and is up to 64 kB in one piece; what comes in
+    may have one, too."""
+    tracking.lead_to(process)
+    links = [(tracking.host, "eth0"), (tracking.router, tracking.interfaces[process])]
+    for host, link in links:
+        host.run("ethtool", "-K", link, "tx", "on", "tso", "on", "gso", "on")
+    try:
+        for target, port in ((service(family), 53), own(process, family)):
+            query = dns.message.make_query(HUGE, "TXT")
+            reply = tracking.client.call(dns.query.tcp, query, target, port=port,
+                                         timeout=stretched(10))
+            assert len(reply.to_wire()) > 55_000
+            for name in (LARGE, "who.example.com"):
+                query = dns.message.make_query(name, "TXT", use_edns=0, payload=4096)
+                reply = tracking.client.call(dns.query.udp, query, target, port=port,
+                                             timeout=stretched(5))
+                assert reply.answer and not reply.flags & dns.flags.TC
+    finally:
+        for host, link in links:
+            host.run("ethtool", "-K", link, "tx", "off", "tso", "off", "gso", "off")
+
+
 @pytest.mark.vm
 @pytest.mark.parametrize("process", PROCESSES)
 def test_questions_without_a_checksum_are_answered(machine, process):
