@@ -2,6 +2,7 @@
 """The DNS servers of docs/realserver_servers.md on a machine that `dnsdirector realserver up` made
 a real server. The page's configurations, units and table are what is tested."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -16,8 +17,12 @@ import pytest
 from lab import cookies, wait_for
 from lab.dns_makes import LARGE, MAKES, PROCESSES, changed
 from lab.packaged import Page, Service, System, Unit
+from lab.real_server import Ear
 from lab.served import CLIENT, INPUTS, OUTSIDERS, SERVICE, ServedLab
 from lab.system import find_program
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = Page(os.path.join(ROOT, "docs/realserver_servers.md"))
@@ -132,9 +137,28 @@ def test_one_process_answers_as_the_service_ip(machine, make):
         if make.recursor:
             assert machine.ask(address, source=client).flags & dns.flags.RA
             assert turned_away(machine, make, address, outsider), "an open resolver"
+    if make.recursor:
+        assert not askers(machine) & set(SERVICE)
     machine.real_server("down")
     machine.real_server("up", EXAMPLE)
     wait_answered(machine, process, SERVICE)
+
+
+def askers(machine) -> set:
+    """The sources of a recursor's own questions, made when it is asked what it does not know."""
+    ear = Ear(machine.client, ("eth0",))
+
+    def found() -> set:
+        packets = [Ether(frame) for _, frame in ear.frames()]
+        return {packet[layer].src for packet in packets for layer in (IP, IPv6)
+                if layer in packet and UDP in packet and packet[UDP].dport == 53
+                and packet.src == machine.mac}
+    try:
+        with contextlib.suppress(OSError):
+            machine.ask(SERVICE[0], "www.example.org", timeout=0.2)
+        return wait_for("the recursor to ask others", found, 10)
+    finally:
+        ear.close()
 
 
 def turned_away(machine, make, address: str, outsider: str) -> bool:
@@ -169,6 +193,7 @@ def test_two_processes_are_told_apart_and_share_nothing(machine, make):
         ask_all(machine, address, "ns1")
 
 
+@pytest.mark.skipif(find_program("systemd-analyze") is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize("make", [make for make in MAKES if "/etc/systemd" in "".join(
     PAGE.files(make.heading, TWO))], ids=lambda make: make.heading)
 def test_systemd_has_nothing_to_say_of_a_unit_of_the_page(make, tmp_path):

@@ -8,6 +8,7 @@ its MAC, as the director would send them.
 The interfaces are named as the VLANs of docs/realserver_servers.md, and are plain ones.
 """
 
+import json
 import os
 import socket
 import struct
@@ -62,6 +63,8 @@ class ServedLab:
                         *[f"addr add {a}/{length} dev {interface} nodad"
                           for a, length in zip(addresses, LENGTHS)])
         self.server.ip(*[f"route add default via {a}" for a in INPUTS["eth1.105"][1]])
+        links = json.loads(self.server.run("ip", "-j", "link", "show", "eth1.105").stdout)
+        self.mac = links[0]["address"]
         self.lead_to("eth1.105")
 
     def lead_to(self, interface: str):
