@@ -325,11 +325,15 @@ void Assembly::check_proxy() {
                                  core::to_string(configuration_.director.dataplane));
         return;
     }
+    // A cluster's own service IP has been refused already.
+    if (diagnostics_.errors() != 0) return;
+    std::set<std::uint32_t> said;
     for (std::size_t i = 0; i < configuration_.services.size(); ++i) {
         const core::Service& service = configuration_.services[i];
         for (std::size_t j = 0; j < service.real_servers.size(); ++j) {
             const Endpoint& server = service.real_servers[j].endpoint;
-            if (known_services_.contains({server.address, server.port, service.key.protocol}))
+            if (known_services_.contains({server.address, server.port, service.key.protocol}) &&
+                said.insert(places_.services[i].servers[j].order).second)
                 diagnostics_.error(places_.services[i].servers[j],
                                    "the real server {} is a service of this director itself, which "
                                    "would ask itself for ever; write the server's own address or "

@@ -197,9 +197,10 @@ const Keyword keywords[] = {
     {.in = Block::dns_cluster,
      .name = "proxy_protocol",
      .kind = Kind::flag,
-     .help = "Under dataplane proxy: the servers get each client's address in a header of the PROXY "
-             "protocol, version 2, which they have to be told to expect, from the director's address "
-             "alone; they refuse queries without it",
+     .help =
+         "Under dataplane proxy: the servers get each client's address in a header of the PROXY "
+         "protocol, version 2, which they have to be told to expect, from the director's address "
+         "alone; they refuse queries without it",
      .standard = "off",
      .handle =
          [](const Call& c) {

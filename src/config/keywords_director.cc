@@ -104,9 +104,10 @@ const Keyword keywords[] = {
     {.in = Block::director,
      .name = "dataplane",
      .kind = Kind::one_of,
-     .help = "What forwards the packets: our program in the driver (`xdp`), the kernel's IPVS, which "
-             "needs the module ip_vs, or this program itself, which needs nothing (`proxy`); "
-             "`none` only checks",
+     .help =
+         "What forwards the packets: our program in the driver (`xdp`), the kernel's IPVS, which "
+         "needs the module ip_vs, or this program itself, which needs nothing (`proxy`); "
+         "`none` only checks",
      .standard = "xdp",
      .choices = "xdp ipvs proxy none",
      .handle = set_dataplane},

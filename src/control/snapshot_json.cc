@@ -226,10 +226,12 @@ std::string to_json(const Snapshot& snapshot) {
     // A firewall mark has no address that could be announced.
     const bool leaving = snapshot.all_drained || snapshot.stopping;
     json services = json::array();
-    for (const ServiceSnapshot& entry : snapshot.services)
-        services.push_back(service(entry, entry.key.fwmark != 0
-                                              ? entry.quorum.met && !leaving
-                                              : !withdrawn.contains(entry.key.address)));
+    for (const ServiceSnapshot& entry : snapshot.services) {
+        json each = service(entry, entry.key.fwmark != 0 ? entry.quorum.met && !leaving
+                                                         : !withdrawn.contains(entry.key.address));
+        if (snapshot.kind == core::DataPlaneKind::proxy) each["forwarding"] = "proxy";
+        services.push_back(std::move(each));
+    }
 
     const json root = {
         {"version", snapshot.version},

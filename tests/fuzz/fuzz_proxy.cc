@@ -9,6 +9,7 @@
 
 #include "dataplane/proxy/handover.h"
 #include "dataplane/proxy/stream.h"
+#include "dataplane/proxy/transfer.h"
 #include "dataplane/proxy/wire.h"
 
 namespace {
@@ -38,6 +39,8 @@ void from_server(const Octets& bytes) {
     const std::size_t size = std::min<std::size_t>(bytes[0], bytes.size() - 1);
     const Octets asked(bytes.begin() + 1, bytes.begin() + 1 + static_cast<std::ptrdiff_t>(size));
     const Octets reply(bytes.begin() + 1 + static_cast<std::ptrdiff_t>(size), bytes.end());
+    TransferEnd end;
+    (void)end.is_last(reply);
     const Query query = read_query(asked);
     if (query.kind != Query::Kind::fine) return;
     const Bytes question = Bytes(asked).subspan(header_size, query.question_size);
@@ -68,9 +71,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     switch (data[0] % 4) {
         case 0: from_client(bytes); break;
         case 1: from_server(bytes); break;
-        case 2:
-            require(messages_of(bytes, 1 + data[1]) == messages_of(bytes, SIZE_MAX / 2));
-            break;
+        case 2: require(messages_of(bytes, 1 + data[1]) == messages_of(bytes, SIZE_MAX / 2)); break;
         default: (void)handover_of(std::string(bytes.begin(), bytes.end()));
     }
     return 0;

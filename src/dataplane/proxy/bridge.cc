@@ -77,8 +77,10 @@ std::optional<KeptOverExec> Plane::prepare_handover() {
     for (const auto& worker : workers_)
         worker->park();
     parked_ = true;
-    if (fork_bridges(ends[0])) bridge_ = ends[1];
-    else ::close(ends[1]);
+    if (fork_bridges(ends[0]))
+        bridge_ = ends[1];
+    else
+        ::close(ends[1]);
     ::close(ends[0]);
     KeptOverExec kept{.variable = handover_variable, .descriptor = file, .others = {}};
     kept.others = handover.sockets;

@@ -82,9 +82,9 @@ std::string to_text(const Handover& handover) {
                             to_string(key.protocol), to_string(service.scheduler),
                             to_string(service.method), service.other_hash);
         for (const core::Destination& each : service.destinations)
-            text += fmt::format("server {} {} {} {:d}\n", each.server.to_string(), each.weight,
-                                to_string(each.method),
-                                handover.proxy_protocol.contains(each.server));
+            text +=
+                fmt::format("server {} {} {} {:d}\n", each.server.to_string(), each.weight,
+                            to_string(each.method), handover.proxy_protocol.contains(each.server));
     }
     return text + fmt::format("{}\n", tail);
 }

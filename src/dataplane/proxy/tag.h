@@ -9,7 +9,15 @@ namespace dnsdirector::dataplane::proxy {
 
 /// What an event of a worker's epoll is about, and a number or an address (below 2^56, as
 /// addresses of user space are) that says which.
-enum class Watched : std::uint8_t { wake, udp_front, udp_back, tcp_front, tcp_client, tcp_server, bridge_end };
+enum class Watched : std::uint8_t {
+    wake,
+    udp_front,
+    udp_back,
+    tcp_front,
+    tcp_client,
+    tcp_server,
+    bridge_end
+};
 
 [[nodiscard]] constexpr std::uint64_t make_tag(Watched what, std::uint64_t value) {
     return static_cast<std::uint64_t>(what) << 56 | value;

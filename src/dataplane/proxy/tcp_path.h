@@ -14,6 +14,7 @@
 #include "dataplane/proxy/client_counts.h"
 #include "dataplane/proxy/queries.h"
 #include "dataplane/proxy/stream.h"
+#include "dataplane/proxy/transfer.h"
 
 namespace dnsdirector::dataplane::proxy {
 
@@ -76,6 +77,8 @@ private:
         bool connecting = false;
         bool exclusive = false;  ///< a zone transfer's
         bool streams = false;    ///< … whose first message has come
+        bool finished = false;   ///< … and whose last one has, too
+        TransferEnd end;
         bool dirty = false;
         /// Whose it is, where it is not everybody's: a client (a transfer, PROXY protocol).
         std::uint32_t client = UINT32_MAX;
@@ -118,7 +121,6 @@ private:
     void read_server(std::uint32_t index);
     bool take_answer(std::uint32_t index, std::uint8_t* message, std::size_t size);
     bool relay(Server& server, std::uint8_t* message, std::size_t size);
-    void start_stream(Server& server, const Pending& pending, std::uint16_t id);
     void flush_server(std::uint32_t index);
     void watch_server(std::uint32_t index);
     void close_server(std::uint32_t index, bool failed);

@@ -19,7 +19,7 @@ constexpr std::size_t most_connections = 60000;  // Attempt::channel numbers the
 constexpr std::uint32_t busy = 8;
 constexpr std::uint32_t most_awaited = 200;
 // Zone transfers of one client at a time.
-constexpr std::uint32_t most_streams = 4;
+constexpr std::uint32_t most_streams = 8;
 constexpr std::size_t much_for_client = 256 << 10;
 constexpr Nanoseconds connect_patience = Seconds{3};
 constexpr Nanoseconds answer_patience = Seconds{2};
@@ -163,6 +163,7 @@ void TcpPath::read_server(std::uint32_t index) {
                    [&](std::uint8_t* message, std::size_t length) {
                        return take_answer(index, message, length);
                    });
+    if (server.finished) return close_server(index, false);
     watch_server(index);
 }
 
@@ -188,8 +189,9 @@ bool TcpPath::take_answer(std::uint32_t index, std::uint8_t* message, std::size_
         server.streams = true;
         server.stream_id = id;
         server.client_id = client_id;
+        server.finished = server.end.is_last({message, size});
     }
-    return true;
+    return !server.finished;
 }
 
 /// The rest of a zone transfer, whose messages need not repeat the question (RFC 5936, 2.2.1).
@@ -202,7 +204,8 @@ bool TcpPath::relay(Server& server, std::uint8_t* message, std::size_t size) {
     store16(message, server.client_id);
     client->last_query = context_.now;
     give(server.client, message, size);
-    return true;
+    server.finished = server.end.is_last({message, size});
+    return !server.finished;
 }
 
 // ---- writing ----------------------------------------------------------------------

@@ -48,8 +48,8 @@ public:
         core::Configuration configuration;
         core::Service& all = configuration.services.emplace_back();
         for (const Member& each : members)
-            all.real_servers.push_back({.name = "", .endpoint = each.server, .checks = {},
-                                        .proxy_protocol = true});
+            all.real_servers.push_back(
+                {.name = "", .endpoint = each.server, .checks = {}, .proxy_protocol = true});
         plane->expect(configuration);
     }
 

@@ -216,8 +216,7 @@ std::optional<Octets> UdpClient::receive(int timeout_ms) const {
 TcpClient::TcpClient(const Endpoint& service)
     : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const sockaddr_in address = of(service);
-    connected_ =
-        connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    connected_ = connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 TcpClient::~TcpClient() {
@@ -227,8 +226,7 @@ TcpClient::~TcpClient() {
 void TcpClient::write(const Octets& bytes) const {
     std::size_t at = 0;
     while (at < bytes.size()) {
-        const ssize_t sent =
-            ::send(socket_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+        const ssize_t sent = ::send(socket_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
         if (sent <= 0) return;
         at += static_cast<std::size_t>(sent);
     }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The proxy plane over TCP: real workers, servers and clients on loopback.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
 #include <set>
 
+#include "dataplane/proxy/transfer.h"
 #include "dataplane/proxy/wire.h"
 #include "unit/dataplane/proxy/bed.h"
 
@@ -125,18 +129,39 @@ TEST(ProxyTcp, WhereAllRefuseTheAnswerIsServfail) {
     EXPECT_EQ(rcode_of(answer->data()), 2);
 }
 
+/// A message of a transfer: SOAs of these serials, a TXT record for each 0.
+Octets transfer_message(const Octets& query, const std::vector<std::uint32_t>& records) {
+    Octets bytes = answer_to(query);
+    bytes[7] = static_cast<std::uint8_t>(records.size());
+    for (const std::uint32_t serial : records) {
+        bytes.insert(bytes.end(), {0xc0, 0x0c, 0, static_cast<std::uint8_t>(serial != 0 ? 6 : 16),
+                                   0, 1, 0, 0, 0, 60});
+        if (serial == 0) {
+            bytes.insert(bytes.end(), {0, 2, 1, 'x'});
+            continue;
+        }
+        bytes.insert(bytes.end(),
+                     {0, 24, 0xc0, 0x0c, 0xc0, 0x0c, 0, 0, static_cast<std::uint8_t>(serial >> 8),
+                      static_cast<std::uint8_t>(serial & 0xff)});
+        bytes.insert(bytes.end(), 16, 0);
+    }
+    return bytes;
+}
+
 TEST(ProxyTcp, AZoneTransferOfManyMessagesComesWholeOverAConnectionOfItsOwn) {
     FakeServer server([](const Octets& query) -> std::vector<Octets> {
         if (read_query(query).type != 252) return {answer_to(query)};
-        std::vector<Octets> messages = {answer_to(query, 0, 500)};
+        std::vector<Octets> messages = {transfer_message(query, {7, 0})};
         for (int i = 0; i < 50; ++i) {
             Octets next(header_size, 0);  // without a question (RFC 5936, section 2.2.1)
             next[0] = query[0];
             next[1] = query[1];
             next[2] = 0x80;
+            next[7] = 1;
             next.insert(next.end(), 30000, 0x11);
             messages.push_back(next);
         }
+        messages.push_back(transfer_message(query, {0, 7}));
         return messages;
     });
     Bed bed;
@@ -145,7 +170,7 @@ TEST(ProxyTcp, AZoneTransferOfManyMessagesComesWholeOverAConnectionOfItsOwn) {
     client.send(message({.id = 1}));
     client.send(message({.id = 2, .type = 252}));
     std::size_t bytes = 0;
-    for (int i = 0; i < 52; ++i) {
+    for (int i = 0; i < 53; ++i) {
         const auto part = client.receive();
         ASSERT_TRUE(part) << i;
         const std::uint16_t id = load16(part->data());
@@ -158,6 +183,44 @@ TEST(ProxyTcp, AZoneTransferOfManyMessagesComesWholeOverAConnectionOfItsOwn) {
     const auto after = client.receive();
     ASSERT_TRUE(after);
     EXPECT_EQ(load16(after->data()), 3);
+}
+
+TEST(ProxyTransfer, EndsWithTheSoaThatItBeganWith) {
+    const Octets query = message({.type = 252});
+    using Parts = std::vector<std::vector<std::uint32_t>>;
+    for (const Parts& parts : {Parts{{7, 0, 0, 7}},           // AXFR
+                               Parts{{7}, {0}, {0, 0}, {7}},  // … a record a message
+                               Parts{{9, 8, 0, 9, 0, 9}},     // IXFR
+                               Parts{{9, 7, 0, 8}, {0, 8, 0}, {9, 0, 9}}}) {
+        TransferEnd end;
+        for (std::size_t i = 0; i < parts.size(); ++i)
+            EXPECT_EQ(end.is_last(transfer_message(query, parts[i])), i + 1 == parts.size()) << i;
+    }
+    TransferEnd refused;
+    EXPECT_TRUE(refused.is_last(answer_to(query, 5)));
+}
+
+RC_GTEST_PROP(ProxyTransferProperty, NothingIsReadBeyondTheEnd, (const Octets& bytes)) {
+    TransferEnd end;
+    (void)end.is_last(bytes);
+    Octets valid = transfer_message(message({.type = 252}), {7, 0, 7});
+    valid.resize(*rc::gen::inRange<std::size_t>(0, valid.size()));
+    (void)end.is_last(Octets(valid));
+}
+
+TEST(ProxyTcp, TransfersOneAfterAnotherLeaveNoConnectionBehind) {
+    FakeServer server([](const Octets& query) -> std::vector<Octets> {
+        return {transfer_message(query, {7, 0, 0}), transfer_message(query, {0, 7})};
+    });
+    Bed bed;
+    bed.serve({member(server)});
+    TcpClient client(bed.service);
+    for (std::uint16_t id = 0; id < 20; ++id) {
+        client.send(message({.id = id, .type = 252}));
+        ASSERT_TRUE(client.receive()) << id;
+        ASSERT_TRUE(client.receive()) << id;
+    }
+    EXPECT_EQ(server.connections(), 20);
 }
 
 // ---- limits -----------------------------------------------------------------------
