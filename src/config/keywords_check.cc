@@ -114,7 +114,7 @@ void judge_via(CheckDraft& draft, Diagnostics& diagnostics) {
     refuse(draft.port.has_value(), "the service's port is asked; remove `port`");
     refuse(draft.via.mark != 0, "no routing rule sees these packets; remove `fwmark`");
     refuse(!draft.via.interface.empty(),
-           "the packets go where the route to the server leads; remove `interface`");
+           "the packets go where the route to the server leads; remove `bind_if`");
     refuse(draft.via.source_port != 0,
            "the director keeps ports of its own for these packets; remove `source_port`");
     refuse(draft.question.transports[index(Transport::tls)],
