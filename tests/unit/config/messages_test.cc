@@ -183,7 +183,7 @@ TEST(Messages, TellAddressesApart) {
     server_says(
         "127.0.0.1",
         "127.0.0.1 is a loopback address, which direct routing by the xdp plane cannot reach; "
-        "dataplane none takes it");
+        "dataplane proxy and dataplane none take it");
     server_says("192.0.2.53",
                 "192.0.2.53 is a service_ip of this cluster, at t.conf:3:12; write the server's "
                 "own address");

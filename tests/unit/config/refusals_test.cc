@@ -74,8 +74,7 @@ TEST(Refusals, NameThePlaneThatCanDoIt) {
         "lb_kind nat",
         "t.conf:7:9: error: NAT is nothing that the xdp plane does; write DR (same network) or TUN "
         "(behind routers), or dataplane ipvs, which can\n");
-    says("director { dataplane proxy }\n" + cluster("").substr(28),
-         "t.conf:1:22: error: dataplane proxy is not in this version; xdp, ipvs and none are\n");
+    says("director { dataplane proxy }\n" + cluster("").substr(28), "");
     says(
         "director { interface eth0 }\nvirtual_server 192.0.2.53 53 {\n"
         "real_server 203.0.113.11 53 { DNS_CHECK {\n} }\n}",
@@ -118,7 +117,8 @@ TEST(Refusals, KnownWordsOfKeepalivedThatAreNotReadSaySo) {
         "matters, or a MISC_CHECK, which runs any script\n"
         "t.conf:15:10: error: protocol SCTP is not supported: DNS uses UDP and TCP\n"
         "t.conf:16:9: error: lb_algo dh is not supported: write wrr, rr, mh or sh, or under "
-        "dataplane ipvs also wlc, lc, sed or nq\n"
+        "dataplane ipvs also wlc, lc, sed or nq, or under dataplane proxy also wlc, lc, least, "
+        "latency or qname\n"
         "t.conf:18:1: error: the port is missing, as in `192.0.2.1 53`; a service for all ports is "
         "nothing that the xdp plane does, dataplane ipvs does\n"
         "t.conf:23:1: error: digest is not supported: the status of the URL is what counts here "
