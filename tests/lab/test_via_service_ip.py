@@ -78,7 +78,7 @@ def without(lab, name: str, service_ip: str):
 def checks_of(director, service_ip: str, protocol: str) -> dict:
     """Results of s1's last rounds, by what was asked."""
     server = director.server("s1", address=service_ip, protocol=protocol)
-    return {check["summary"]: check["last"] for check in server["checks"]}
+    return {check["what"]: check["last"] for check in server["checks"]}
 
 
 @pytest.mark.parametrize("service_ip", FAMILIES)
