@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <nlohmann/json.hpp>
-
 #include "cli/client.h"
+#include "cli/finding_text.h"
 #include "config/findings.h"
 #include "doctor/judges.h"
 
@@ -13,8 +12,7 @@ struct DoctorOptions {
     std::string config_id;
     std::string run_dir = default_run_dir;
     std::string pin_dir = default_pin_dir;
-    bool json = false;
-    bool quiet = false;
+    FindingStyle style;
 };
 
 /// Errors as findings of their own. Warnings are about the file, not the machine: check-config's.
@@ -38,35 +36,6 @@ doctor::Findings of_file(const config::Loaded& loaded, const std::string& path) 
     return findings;
 }
 
-std::string line_of(const doctor::Finding& finding) {
-    return fmt::format("{:<7} {:<17} {}{}{}{}\n", to_string(finding.level), finding.check,
-                       finding.about.empty() ? "" : finding.about + ": ", finding.text,
-                       finding.mend.empty() ? "" : "; mend: ", finding.mend);
-}
-
-std::string json_of(const doctor::Findings& findings) {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
-    for (const doctor::Finding& finding : findings)
-        list.push_back({{"level", to_string(finding.level)},
-                        {"check", finding.check},
-                        {"about", finding.about},
-                        {"text", finding.text},
-                        {"mend", finding.mend}});
-    const nlohmann::ordered_json root = {{"fine", !doctor::any_trouble(findings)},
-                                         {"findings", list}};
-    return root.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-}
-
-void print(const doctor::Findings& findings, const DoctorOptions& options) {
-    if (options.json) {
-        fmt::print("{}", json_of(findings));
-        return;
-    }
-    for (const doctor::Finding& finding : findings)
-        if (!options.quiet || finding.level >= doctor::Level::warn)
-            fmt::print("{}", line_of(finding));
-}
-
 int run_doctor(const DoctorOptions& options) {
     doctor::Findings findings;
     const core::Configuration* configuration = nullptr;
@@ -85,7 +54,7 @@ int run_doctor(const DoctorOptions& options) {
     }
     for (doctor::Finding& finding : doctor::judge(configuration, *machine))
         findings.push_back(std::move(finding));
-    print(findings, options);
+    print_findings(findings, options.style);
     return doctor::any_trouble(findings) ? failed : ok;
 }
 
@@ -101,8 +70,8 @@ void add_doctor(Program program) {
     add_run_dir(*command, options->run_dir);
     command->add_option("--pin-dir", options->pin_dir, "Pinned maps and links, on a bpffs")
         ->capture_default_str();
-    command->add_flag("--json", options->json, "For monitoring");
-    command->add_flag("-q,--quiet", options->quiet, "Only what is to be done");
+    command->add_flag("--json", options->style.json, "For monitoring");
+    command->add_flag("-q,--quiet", options->style.quiet, "Only what is to be done");
     command->footer(
         "A line each: ok, warn (works, but not as well as it could), fail (does not work), or\n"
         "unknown (could not be looked at; as root it sees more). It changes nothing.\n"

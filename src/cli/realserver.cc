@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/cli.h"
 #include "cli/message_text.h"
+#include "cli/realserver.h"
 #include "config/config.h"
 #include "realserver/up.h"
 
@@ -26,36 +26,6 @@ struct RealServerOptions {
 int refuse(const std::string& why) {
     fmt::print(stderr, "dnsdirector: {}\n", why);
     return failed;
-}
-
-/// What `realserver` of the file says; absent when there is none to go by, which has been said.
-std::optional<realserver::Order> order_of(const RealServerOptions& options) {
-    const config::Loaded loaded = config::load(options.path, options.config_id);
-    for (const config::Message& message : loaded.messages)
-        if (message.severity == config::Severity::error)
-            fmt::print(stderr, "{}", text_with_caret(message));
-    if (!loaded.ok()) return std::nullopt;
-    if (!loaded.configuration->real_server_machine) {
-        refuse(options.path +
-               " has no realserver block, which says what this machine should be; write "
-               "`realserver { service_ip ADDRESS… }` into it");
-        return std::nullopt;
-    }
-    realserver::Order order;
-    order.machine = *loaded.configuration->real_server_machine;
-    for (const core::Service& service : loaded.configuration->services)
-        for (const core::RealServer& server : service.real_servers)
-            order.real_servers.push_back(server.endpoint.address);
-    return order;
-}
-
-/// Reading nftables takes it, too.
-bool may_administer() {
-    std::ifstream file{"/proc/self/status"};
-    for (std::string line; std::getline(file, line);)
-        if (line.starts_with("CapEff:"))
-            return ((std::stoull(line.substr(7), nullptr, 16) >> CAP_NET_ADMIN) & 1) != 0;
-    return true;  // the kernel will say
 }
 
 int refuse_without_root(const char* command) {
@@ -79,8 +49,9 @@ void print_plan(const std::vector<realserver::Change>& changes) {
 
 int up(const RealServerOptions& options) {
     if (!may_administer()) return refuse_without_root("up");
-    const auto order = order_of(options);
-    if (!order) return failed;
+    const auto file = read_machine_file(options.path, options.config_id);
+    if (!file) return failed;
+    const realserver::Order* order = &file->order;
     const auto machine = realserver::open_machine();
     if (!machine) return refuse(machine.error().message);
     const realserver::Report report = report_to_terminal();
@@ -161,6 +132,35 @@ void add_command(CLI::App& realserver, const Program& program, const RealServerC
 
 }  // namespace
 
+std::optional<MachineFile> read_machine_file(const std::string& path,
+                                             const std::string& config_id) {
+    config::Loaded loaded = config::load(path, config_id);
+    for (const config::Message& message : loaded.messages)
+        if (message.severity == config::Severity::error)
+            fmt::print(stderr, "{}", text_with_caret(message));
+    if (!loaded.ok()) return std::nullopt;
+    if (!loaded.configuration->real_server_machine) {
+        refuse(path +
+               " has no realserver block, which says what this machine should be; write "
+               "`realserver { service_ip ADDRESS… }` into it");
+        return std::nullopt;
+    }
+    MachineFile file{std::move(*loaded.configuration), {}};
+    file.order.machine = *file.configuration.real_server_machine;
+    for (const core::Service& service : file.configuration.services)
+        for (const core::RealServer& server : service.real_servers)
+            file.order.real_servers.push_back(server.endpoint.address);
+    return file;
+}
+
+bool may_administer() {
+    std::ifstream file{"/proc/self/status"};
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("CapEff:"))
+            return ((std::stoull(line.substr(7), nullptr, 16) >> CAP_NET_ADMIN) & 1) != 0;
+    return true;  // the kernel will say
+}
+
 void add_realserver(Program program) {
     auto* realserver = program.app.add_subcommand(
         "realserver", "The other side: make this machine a real server, and take it back");
@@ -168,6 +168,7 @@ void add_realserver(Program program) {
     auto options = std::make_shared<RealServerOptions>();
     for (const RealServerCommand& spec : commands)
         add_command(*realserver, program, spec, options);
+    add_realserver_check(program, *realserver);
 }
 
 }  // namespace dnsdirector::cli

@@ -5,14 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <set>
 #include <sstream>
+
+#include "base/socket_table.h"
 
 namespace dnsdirector::doctor {
 namespace {
@@ -50,22 +50,6 @@ void for_lines(std::string_view text, const Take& take) {
     }
 }
 
-/// "0100007F:0035": 32-bit words as the machine has them, the port in hexadecimal.
-std::optional<Endpoint> parse_socket(std::string_view word) {
-    const std::size_t colon = word.find(':');
-    if (colon == std::string_view::npos || (colon != 8 && colon != 32)) return std::nullopt;
-    const auto port = number<std::uint16_t>(word.substr(colon + 1), 16);
-    std::array<std::uint8_t, 16> bytes{};
-    for (std::size_t i = 0; i * 8 < colon; ++i) {
-        const auto value = number<std::uint32_t>(word.substr(i * 8, 8), 16);
-        if (!value) return std::nullopt;
-        std::memcpy(bytes.data() + i * 4, &*value, 4);
-    }
-    if (!port) return std::nullopt;
-    if (colon == 32) return Endpoint{IpAddress::from_v6(bytes), *port};
-    return Endpoint{IpAddress::from_v4({bytes[0], bytes[1], bytes[2], bytes[3]}), *port};
-}
-
 /// The folders that may hold the numbers of a device's interrupts: of the device itself, or (of
 /// a virtio card) of the bus device that carries it.
 std::vector<unsigned> interrupts_of(const std::string& device) {
@@ -92,13 +76,8 @@ bool is_of_a_queue(const std::string& name) {
 
 std::vector<Endpoint> parse_listening(std::string_view text) {
     std::vector<Endpoint> sockets;
-    for_lines(text, [&](std::string_view line) {
-        std::istringstream words{std::string{line}};
-        std::string slot, local, remote, state;
-        constexpr std::string_view listen = "0A";
-        if (words >> slot >> local >> remote >> state && state == listen)
-            if (const auto socket = parse_socket(local)) sockets.push_back(*socket);
-    });
+    for (const SocketEntry& entry : parse_socket_table(text))
+        if (entry.is_open(Protocol::tcp)) sockets.push_back(entry.local);
     return sockets;
 }
 

@@ -118,7 +118,7 @@ class RealServerLab:
 
     def argv(self, command: str, *more) -> list:
         options = ["--run-dir", self.run_dir]
-        if command == "up":
+        if command in ("up", "check"):
             options += ["-f", os.path.join(self.directory, "realserver.conf")]
         return self.server.argv(binary(), "realserver", command, *options, *more)
 
