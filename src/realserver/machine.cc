@@ -82,11 +82,13 @@ Result<Actual> LiveMachine::read(const Look& look) {
     auto tunnels = tunnels_->list();
     if (!tunnels) return tl::unexpected(tunnels.error());
     actual.tunnels = std::move(*tunnels);
-    auto table = read_table();
-    if (table)
-        actual.table = std::move(*table);
-    else if (look.table)  // without nft there is no table of ours either
-        return tl::unexpected(table.error());
+    if (!look.table_is_known) {
+        auto table = read_table();
+        if (table)
+            actual.table = std::move(*table);
+        else if (look.table)  // without nft there is no table of ours either
+            return tl::unexpected(table.error());
+    }
     for (const IpAddress& client : look.clients)
         if (const auto route = socket_->route_to(client))
             actual.ways.emplace(client, route->out_interface);

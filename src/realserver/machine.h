@@ -23,6 +23,8 @@ struct Look {
     std::set<std::string> settings;  ///< paths
     /// The nftables table decides something: not to be able to read it is an error then.
     bool table = false;
+    bool table_is_known =
+        false;  ///< to the caller: it need not be listed, Actual::table stays empty
 };
 
 /// This machine, of the network namespace of the calling thread. Tests put a double in its place.

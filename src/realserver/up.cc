@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/overloaded.h"
-#include "realserver/translation.h"
+#include "realserver/withheld.h"
 
 namespace dnsdirector::realserver {
 namespace {
@@ -76,7 +76,7 @@ void say(const Change& change, const Report& report) {
 Result<Plan> plan_up(const Order& order, const Journal& journal, Machine& machine) {
     Look look = look_of(journal);
     look.clients = clients_of(order.machine);
-    look.table = look.table || !ruleset_of(order.machine).empty();
+    look.table = look.table || !ruleset_of(order.machine, order.withheld).empty();
     const auto actual = machine.read(look);
     if (!actual) return tl::unexpected(actual.error());
     Plan result;

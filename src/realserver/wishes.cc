@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "realserver/translation.h"
+#include "realserver/withheld.h"
 
 namespace dnsdirector::realserver {
 namespace {
@@ -92,11 +92,12 @@ IpAddress any_client() {
 Wishes wishes_of(const Order& order, const Actual& untouched) {
     Wishes wishes;
     for (const IpAddress& address : order.machine.service_ips)
-        wishes.addresses.push_back({order.machine.interface, address});
+        if (!order.withheld.contains(address) || !goes_when_withheld(order.machine))
+            wishes.addresses.push_back({order.machine.interface, address});
     wish_tunnels(order, untouched, wishes);
     wish_quiet(order, untouched, wishes);
     wish_reverse_path(order, untouched, wishes);
-    wishes.ruleset = ruleset_of(order.machine);
+    wishes.ruleset = ruleset_of(order.machine, order.withheld);
     refuse_unfit(order, untouched, wishes);
     return wishes;
 }

@@ -3,6 +3,7 @@
 // What a machine must be to be this real server. Pure: docs/realserver.md says why each thing.
 #pragma once
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,8 @@ struct Order {
     /// The real servers that it names elsewhere (dns_cluster, virtual_server), this machine
     /// or not.
     std::vector<IpAddress> real_servers;
+    /// Service IPs that are kept from everybody outside for now (withheld.h).
+    std::set<IpAddress> withheld;
 };
 
 /// Addresses of clients whose ways Actual must know: one of each network in the file that
