@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/client.h"
 #include "cli/message_text.h"
 #include "cli/realserver.h"
 #include "config/config.h"
@@ -26,6 +27,19 @@ struct RealServerOptions {
 int refuse(const std::string& why) {
     fmt::print(stderr, "dnsdirector: {}\n", why);
     return failed;
+}
+
+/// It would undo at its next look what is done here.
+bool agent_runs(const RealServerOptions& options) {
+    const ApiAnswer answer = call_api(options.run_dir, "GET", "/v1/status");
+    return answer.reached && answer.body.is_object() && answer.body.contains("realserver");
+}
+
+int refuse_beside_agent(const char* command, const char* instead) {
+    return refuse(
+        fmt::format("`realserver run` keeps this machine, and would undo what realserver "
+                    "{} does; {}",
+                    command, instead));
 }
 
 int refuse_without_root(const char* command) {
@@ -56,6 +70,8 @@ int up(const RealServerOptions& options) {
     if (!machine) return refuse(machine.error().message);
     const realserver::Report report = report_to_terminal();
     if (!options.dry_run) {
+        if (agent_runs(options))
+            return refuse_beside_agent("up", "edit its file, then `dnsdirector reload`");
         const auto store = realserver::open_journal(options.run_dir);
         if (!store) return refuse(store.error().message);
         return realserver::bring_up(*order, **store, **machine, report) ? ok : failed;
@@ -77,6 +93,8 @@ int down(const RealServerOptions& options) {
     const auto machine = realserver::open_machine();
     if (!machine) return refuse(machine.error().message);
     if (!options.dry_run) {
+        if (agent_runs(options))
+            return refuse_beside_agent("down", "stop it, which takes it all back");
         const auto store = realserver::open_journal(options.run_dir);
         if (!store) return refuse(store.error().message);
         return realserver::take_down(**store, **machine, report_to_terminal()) ? ok : failed;
@@ -169,6 +187,7 @@ void add_realserver(Program program) {
     for (const RealServerCommand& spec : commands)
         add_command(*realserver, program, spec, options);
     add_realserver_check(program, *realserver);
+    add_realserver_run(*realserver, program);
 }
 
 }  // namespace dnsdirector::cli

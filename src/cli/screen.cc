@@ -382,8 +382,9 @@ std::string render_status(const json& status, bool colour) {
     std::string out = header(status, now, colour);
     for (const json& service : status.value("services", json::array()))
         out += "\n" + service_block(service, now, colour);
-    return out + "\n" + announcements(status, now, colour) + bgp(status, now, colour) +
-           foreign(status) + flows(status) + events(status) + drops(status) + memory(status);
+    return out + "\n" + render_real_server(status, now) + announcements(status, now, colour) +
+           bgp(status, now, colour) + foreign(status) + flows(status) + events(status) +
+           drops(status) + memory(status);
 }
 
 }  // namespace dnsdirector::cli

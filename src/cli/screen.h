@@ -10,6 +10,8 @@ namespace dnsdirector::cli {
 
 /// `colour`: ANSI sequences (a terminal without NO_COLOR).
 [[nodiscard]] std::string render_status(const nlohmann::json& status, bool colour);
+/// The part of a real server's agent; "" from a director.
+[[nodiscard]] std::string render_real_server(const nlohmann::json& status, const std::string& now);
 
 /// The text under a key; "" when there is none.
 [[nodiscard]] std::string text_of(const nlohmann::json& object, const char* key);

@@ -157,7 +157,7 @@ const Keyword keywords[] = {
     {.in = Block::realserver,
      .name = "withdraw_on_failure",
      .kind = Kind::flag,
-     .help = "`realserver run` takes a service IP from the interface while no DNS process that "
+     .help = "`realserver run` withdraws a service IP from this machine while no DNS process that "
              "serves it passes its checks",
      .standard = "off",
      .handle = [](const Call& c) { machine(c).machine.withdraw_on_failure = c.arguments.flag; }},

@@ -45,7 +45,8 @@ int RunningDirector::run() {
         spdlog::error("{}", started.error().message);
         return 1;
     }
-    notify_systemd("READY=1\nSTATUS=Forwarding");
+    notify_systemd(parts_.keeper ? "READY=1\nSTATUS=Keeping this machine a real server"
+                                 : "READY=1\nSTATUS=Forwarding");
     io_.run();
     // What waits in either loop holds parts of the other: both end here.
     api_.stop();
@@ -57,15 +58,23 @@ Result<void> RunningDirector::start() {
     started_at_ = wall_now();
     connect();
     // Whatever may be refused comes before anything is changed.
-    if (auto listening = listen(first_configuration_.director); !listening) return listening;
+    core::Configuration& first = first_.configuration;
+    if (auto listening = listen(first.director); !listening) return listening;
     const auto found = parts_.plane->read();  // a predecessor's
-    if (auto able = parts_.plane->check(first_configuration_); !able) return able;
-    if (first_configuration_.bgp)
+    if (auto able = parts_.plane->check(first); !able) return able;
+    if (first.bgp)
         if (auto ready = parts_.routes->ready(); !ready) return ready;
     announcer_.adopt(core::states_of(parts_.routes->actual()));
     announcer_.adopt(track_files_.read());
     engine_.set_overrides(parts_.overrides);
-    if (auto forwarding = put_in_force(std::move(first_configuration_)); !forwarding) {
+    // Before the checks begin, which may ask the service IPs.
+    if (first_.order) {
+        const auto done = make_real_server(*first_.order);
+        if (!done) return tl::unexpected(done.error());
+        for (const std::string& line : *done)
+            spdlog::info("{}", line);
+    }
+    if (auto forwarding = put_in_force(std::move(first)); !forwarding) {
         // What a predecessor left goes on; what only we began goes again.
         parts_.plane->expect({});
         if (found && found->empty()) {
@@ -75,13 +84,14 @@ Result<void> RunningDirector::start() {
         }
         return forwarding;
     }
-    first_configuration_ = {};
+    first_ = {};
 
     driver_.add(*parts_.plane);
     driver_.add(*parts_.prober);
     driver_.add(*parts_.hooks);
     driver_.add(*parts_.monitor);
     driver_.add(*parts_.sessions);
+    if (parts_.keeper) driver_.add(*parts_.keeper);
     driver_.add([this] { return engine_.deadline(); }, [this] { engine_.tick(); });
     driver_.add([this] { return announcer_.deadline(); }, [this] { announcer_.tick(); });
     api_.start();
@@ -140,16 +150,22 @@ void RunningDirector::connect() {
         asio::post(io_, [this] { (void)audit(); });
     };
     connect_announcements();
+    if (parts_.keeper) connect_keeper();
     // Somebody removed a service IP, or its interface came back.
     parts_.monitor->on_address = [this](const netlink::InterfaceAddress&, bool gone) {
         if (gone && !stopping_) hold_service_ips();
+        if (parts_.keeper) parts_.keeper->look();
     };
     parts_.monitor->on_link = [this](const netlink::Link& link, bool gone) {
         if (link.name == parts_.routes->interface()) mend_routes();
         if (!gone && !stopping_ && link.name == engine_.configuration().director.service_interface)
             hold_service_ips();
+        if (parts_.keeper) parts_.keeper->look();
     };
-    parts_.monitor->on_overflow = [this] { hold_service_ips(); };
+    parts_.monitor->on_overflow = [this] {
+        hold_service_ips();
+        if (parts_.keeper) parts_.keeper->look();
+    };
 }
 
 void RunningDirector::connect_announcements() {
@@ -296,11 +312,13 @@ void RunningDirector::on_signal(int number) {
                     if (stopping_) return;  // the farewell's commands have their own time
                     parts_.hooks->give_up();
                     // What the API took meanwhile would outlive the program, unanswered.
-                    api_.while_still([this] {
+                    const auto go = [this] {
                         reexec(options_, parts_.routes->descriptor(),
                                parts_.plane->prepare_handover());
                         parts_.plane->resume();
-                    });
+                    };
+                    api_.while_still(
+                        [&] { parts_.keeper ? parts_.keeper->while_still(go) : go(); });
                 });
             driver_.rearm();
         });
@@ -325,7 +343,8 @@ void RunningDirector::begin_stop() {
     stopping_ = true;
     notify_systemd("STOPPING=1");
     if (restart_is_queued()) {
-        spdlog::info("ending for a restart: forwarding stays in place");
+        spdlog::info("ending for a restart: {} stays in place",
+                     parts_.keeper ? "the real server" : "forwarding");
         return io_.stop();
     }
     engine_.say_farewell();
@@ -343,7 +362,8 @@ void RunningDirector::linger() {
     Nanoseconds time = configuration.director.drain_time;
     if (configuration.bgp) time = std::max(time, configuration.bgp->draining_time);
     if (time.count() == 0) return finish_stop();
-    spdlog::info("stopping: forwarding goes on for {}", to_text(time));
+    spdlog::info("stopping: {} for {}",
+                 parts_.keeper ? "the service IPs stay" : "forwarding goes on", to_text(time));
     linger_timer_.expires_after(time);
     linger_timer_.async_wait([this](const boost::system::error_code& error) {
         if (!error) finish_stop();
@@ -369,6 +389,11 @@ void RunningDirector::end_forwarding() {
         spdlog::error("{}", detached.error().message);
     if (auto released = presence_.release(); !released)
         spdlog::error("{}", released.error().message);
+    if (parts_.keeper) {
+        if (auto released = parts_.keeper->release(); !released)
+            spdlog::error("{}", released.error().message);
+        parts_.keeper->on_readable();  // what it did is still to be told
+    }
     if (engine_.overrides() == core::Overrides{})
         std::remove(run_dir_.file("overrides.json").c_str());
     run_dir_.clean();
@@ -435,19 +460,24 @@ int run_director(const DirectorOptions& options) {
         fmt::print(stderr, "{}\n", message.to_string());
     if (!loaded.ok()) return 1;
 
+    auto view = view_of(std::move(*loaded.configuration), options.role, options.config_path);
+    if (!view) {
+        spdlog::error("{}", view.error().message);
+        return 1;
+    }
+
     auto run_dir = RunDir::open(options.run_dir);
     if (!run_dir) {
         spdlog::error("{}", run_dir.error().message);
         return 1;
     }
-    auto parts = make_parts(options, *loaded.configuration, *run_dir);
+    auto parts = make_parts(options, view->configuration, *run_dir);
     if (!parts) {
         spdlog::error("{}", parts.error().message);
         run_dir->clean();
         return 1;
     }
-    RunningDirector director(options, loop, *run_dir, std::move(*parts),
-                             std::move(*loaded.configuration));
+    RunningDirector director(options, loop, *run_dir, std::move(*parts), std::move(*view));
     return director.run();
 }
 

@@ -7,9 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "control/real_server.h"
+
 namespace dnsdirector::control {
 
 struct DirectorOptions {
+    Role role = Role::director;
     std::string config_path;
     std::string config_id;  ///< chooses conditional lines; "": the host name does
     std::string run_dir = "/run/dnsdirector";

@@ -32,6 +32,7 @@ Snapshot RunningDirector::snapshot() {
                        resident_memory()};
     snapshot.last_verdict_to_table = engine_.timings().last_verdict_to_table;
     snapshot.worst_verdict_to_table = engine_.timings().worst_verdict_to_table;
+    if (parts_.keeper) snapshot.real_server = parts_.keeper->state();
     if (const auto counters = parts_.plane->counters())
         rates_.fill(snapshot, *counters, monotonic_now());
     else
@@ -53,19 +54,26 @@ Result<std::vector<std::string>> RunningDirector::reload(config::Loaded loaded) 
             [](const auto& message) { return message.severity == config::Severity::error; });
         return refuse(first == loaded.messages.end() ? "unreadable" : first->to_string());
     }
-    if (std::string reason =
-            needs_restart(engine_.configuration().director, loaded.configuration->director);
+    auto view = view_of(std::move(*loaded.configuration), options_.role, options_.config_path);
+    if (!view) return refuse(view.error().message);
+    core::Configuration& next = view->configuration;
+    if (std::string reason = needs_restart(engine_.configuration().director, next.director);
         !reason.empty())
         return refuse(std::move(reason));
-    if (auto able = parts_.plane->check(*loaded.configuration); !able)
-        return refuse(able.error().message);
-
-    if (loaded.configuration->bgp)
+    if (auto able = parts_.plane->check(next); !able) return refuse(able.error().message);
+    if (next.bgp)
         if (auto ready = parts_.routes->ready(); !ready) return refuse(ready.error().message);
 
-    std::vector<std::string> lines = differences(engine_.configuration(), *loaded.configuration);
+    std::vector<std::string> lines = differences(engine_.configuration(), next);
     core::Configuration before = engine_.configuration();
-    if (auto done = put_in_force(std::move(*loaded.configuration)); !done) {
+    const auto order_before = order_;
+    if (view->order) {
+        const auto done = make_real_server(*view->order);
+        if (!done) return refuse(done.error().message);
+        lines.insert(lines.end(), done->begin(), done->end());
+    }
+    if (auto done = put_in_force(std::move(next)); !done) {
+        if (order_before) (void)make_real_server(*order_before);
         if (auto back = engine_.configure(std::move(before)); !back)
             spdlog::error("{}", back.error().message);
         return refuse(done.error().message);
@@ -77,11 +85,21 @@ Result<std::vector<std::string>> RunningDirector::reload(config::Loaded loaded) 
 }
 
 Result<std::vector<std::string>> RunningDirector::plan(const config::Loaded& loaded) {
-    if (std::string reason =
-            needs_restart(engine_.configuration().director, loaded.configuration->director);
+    const auto view = view_of(*loaded.configuration, options_.role, options_.config_path);
+    if (!view) return tl::unexpected(view.error());
+    const core::Configuration& next = view->configuration;
+    if (std::string reason = needs_restart(engine_.configuration().director, next.director);
         !reason.empty())
         return tl::unexpected(Error{std::move(reason)});
-    return differences(engine_.configuration(), *loaded.configuration);
+    std::vector<std::string> lines = differences(engine_.configuration(), next);
+    if (view->order) {
+        if (std::string line = change_of_withdrawal(*order_, *view->order); !line.empty())
+            lines.push_back(std::move(line));
+        const auto changes = parts_.keeper->plan(*view->order);
+        if (!changes) return tl::unexpected(changes.error());
+        lines.insert(lines.end(), changes->begin(), changes->end());
+    }
+    return lines;
 }
 
 Result<Drained> RunningDirector::drain(const Target& target, bool drained) {

@@ -43,6 +43,12 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
     if (!plane) return tl::unexpected(plane.error());
     parts.plane = std::move(*plane);
 
+    if (options.role == Role::real_server) {
+        auto keeper = realserver::Keeper::open(run_dir.path(), wall_now);
+        if (!keeper) return tl::unexpected(keeper.error());
+        parts.keeper = std::move(*keeper);
+    }
+
     auto routes = announce::Routes::open(take_descriptors(announcements_name));
     if (!routes) return tl::unexpected(routes.error());
     parts.routes = std::move(*routes);

@@ -13,6 +13,7 @@
 #include "dataplane/dataplane.h"
 #include "netlink/netlink.h"
 #include "probe/prober.h"
+#include "realserver/keeper.h"
 
 namespace dnsdirector::control {
 
@@ -28,6 +29,7 @@ struct Parts {
     std::unique_ptr<netlink::Monitor> monitor;
     std::unique_ptr<announce::Routes> routes;
     std::unique_ptr<announce::Sessions> sessions;
+    std::unique_ptr<realserver::Keeper> keeper;  ///< of a real server only
     core::Overrides overrides;
 };
 

@@ -45,7 +45,7 @@ struct Loop {
 class RunningDirector final : public Commands {
 public:
     RunningDirector(const DirectorOptions& options, Loop& loop, RunDir& run_dir, Parts parts,
-                    core::Configuration configuration)
+                    View view)
         : options_(options),
           run_dir_(run_dir),
           parts_(std::move(parts)),
@@ -53,7 +53,7 @@ public:
           track_files_(run_dir.file("announce")),
           engine_(*parts_.plane, *parts_.prober, [] { return Now{monotonic_now(), wall_now()}; }),
           announcer_(engine_, [] { return Now{monotonic_now(), wall_now()}; }),
-          first_configuration_(std::move(configuration)),
+          first_(std::move(view)),
           io_(loop.io),
           signals_(loop.signals),
           driver_(io_),
@@ -92,6 +92,9 @@ private:
     bool hold_track_files();
     bool hold_routes(const std::map<IpAddress, core::RouteState>& wished);
     void mend_routes();
+    Result<std::vector<std::string>> make_real_server(const realserver::Order& order);
+    void connect_keeper();
+    void withhold_the_unserved();
     Result<void> override_with(core::Overrides overrides);
 
     void wait_for_signal();
@@ -114,7 +117,8 @@ private:
     announce::TrackFiles track_files_;
     Engine engine_;
     Announcer announcer_;
-    core::Configuration first_configuration_;
+    View first_;
+    std::optional<realserver::Order> order_;  ///< in force; of a real server only
 
     boost::asio::io_context& io_;
     boost::asio::signal_set& signals_;

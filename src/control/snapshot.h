@@ -15,6 +15,7 @@
 #include "core/desired.h"
 #include "dataplane/dataplane.h"
 #include "probe/prober.h"
+#include "realserver/keeper_state.h"
 
 namespace dnsdirector::control {
 
@@ -92,8 +93,9 @@ struct Snapshot {
     std::vector<std::string> foreign;  ///< services in the plane's table that others made
     std::string counters_error;        ///< why counters could not be read; "" when they were
     std::vector<ServiceSnapshot> services;
-    std::vector<AnnouncementSnapshot> announcements;  ///< of each service IP, sorted
-    std::optional<announce::DaemonState> bgp;         ///< with a bgp block
+    std::vector<AnnouncementSnapshot> announcements;     ///< of each service IP, sorted
+    std::optional<announce::DaemonState> bgp;            ///< with a bgp block
+    std::optional<realserver::KeeperState> real_server;  ///< of a real server's agent
     bool all_drained = false;
     bool stopping = false;  ///< forwarding lingers, announcements are withdrawn
     probe::ProberStatistics checks;

@@ -207,6 +207,44 @@ json flows(const dataplane::FlowCounts& flows) {
             {"previous", flows.previous}, {"moved", flows.moved}};
 }
 
+json text_list(const std::vector<std::string>& lines) {
+    json list = json::array();
+    for (const std::string& line : lines)
+        list.push_back(line);
+    return list;
+}
+
+/// What the agent of a real server keeps.
+json real_server_machine(const realserver::KeeperState& state) {
+    json service_ips = json::array();
+    for (const realserver::HeldServiceIp& each : state.service_ips)
+        service_ips.push_back({{"address", each.address.to_string()},
+                               {"held", each.held},
+                               {"withdrawn", each.withheld}});
+    json repairs = json::array();
+    for (const realserver::Repair& each : state.last_repairs)
+        repairs.push_back({{"at", to_rfc3339(each.at)}, {"what", each.what}});
+    json rules = json::array();
+    for (const realserver::RuleCounter& each : state.counters.processes)
+        rules.push_back({{"process", each.process},
+                         {"protocol", to_string(each.protocol)},
+                         {"way", to_string(each.way)},
+                         {"packets", each.packets},
+                         {"bytes", each.bytes}});
+    return {{"interface", state.interface},
+            {"service_ips", service_ips},
+            {"well", state.well},
+            {"problems", text_list(state.problems)},
+            {"notes", text_list(state.notes)},
+            {"looks", state.looks},
+            {"looked_at", to_rfc3339(state.looked_at)},
+            {"repairs", state.repairs},
+            {"last_repairs", repairs},
+            {"rules", rules},
+            {"tunnel_packets_refused", state.counters.refused_tunnels},
+            {"rules_error", state.counters_error}};
+}
+
 }  // namespace
 
 std::string to_json(const Snapshot& snapshot) {
@@ -233,7 +271,7 @@ std::string to_json(const Snapshot& snapshot) {
         services.push_back(std::move(each));
     }
 
-    const json root = {
+    json root = {
         {"version", snapshot.version},
         {"at", to_rfc3339(snapshot.at)},
         {"started_at", to_rfc3339(snapshot.started_at)},
@@ -273,6 +311,7 @@ std::string to_json(const Snapshot& snapshot) {
         {"services", services},
         {"announcements", announcements(snapshot)},
         {"bgp", bgp(snapshot.bgp)}};
+    if (snapshot.real_server) root["realserver"] = real_server_machine(*snapshot.real_server);
     // Reasons may carry bytes that a server or script sent.
     return root.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -219,6 +219,43 @@ void put_bgp(Families& families, const announce::DaemonState& state) {
     }
 }
 
+/// What the agent of a real server keeps.
+void put_real_server(Families& families, const realserver::KeeperState& state) {
+    MetricFamily& held =
+        families.add("realserver_service_ip_held", "1 while the interface has the service IP",
+                     MetricType::Gauge);
+    for (const realserver::HeldServiceIp& each : state.service_ips)
+        put(held, {{"service_ip", each.address.to_string()}}, each.held ? 1 : 0);
+    MetricFamily& withdrawn =
+        families.add("realserver_service_ip_withdrawn",
+                     "1 while it is kept from outside, since no DNS process passes its checks",
+                     MetricType::Gauge);
+    for (const realserver::HeldServiceIp& each : state.service_ips)
+        put(withdrawn, {{"service_ip", each.address.to_string()}}, each.withheld ? 1 : 0);
+    put(families.add("realserver_well", "1 while the machine is as the file wants it",
+                     MetricType::Gauge),
+        {}, state.well ? 1 : 0);
+    put(families.add("realserver_repairs_total", "Changes of others that were undone",
+                     MetricType::Counter),
+        {}, number(state.repairs));
+    MetricFamily& packets =
+        families.add("realserver_rule_packets_total",
+                     "Packets that the rules of a process have seen", MetricType::Counter);
+    MetricFamily& bytes =
+        families.add("realserver_rule_bytes_total", "Bytes that the rules of a process have seen",
+                     MetricType::Counter);
+    for (const realserver::RuleCounter& each : state.counters.processes) {
+        const Labels labels = {{"process", each.process},
+                               {"protocol", std::string(to_string(each.protocol))},
+                               {"way", std::string(to_string(each.way))}};
+        put(packets, labels, number(each.packets));
+        put(bytes, labels, number(each.bytes));
+    }
+    put(families.add("realserver_tunnel_packets_refused_total",
+                     "Packets of tunnels that tunnel_from does not take", MetricType::Counter),
+        {}, number(state.counters.refused_tunnels));
+}
+
 }  // namespace
 
 std::string to_metrics(const Snapshot& snapshot) {
@@ -249,6 +286,7 @@ std::string to_metrics(const Snapshot& snapshot) {
     put_flows(families, snapshot.flows);
     put_announcements(families, snapshot.announcements);
     if (snapshot.bgp) put_bgp(families, *snapshot.bgp);
+    if (snapshot.real_server) put_real_server(families, *snapshot.real_server);
     const auto single = [&](const char* name, const char* help, MetricType type, double value) {
         put(families.add(name, help, type), {}, value);
     };

@@ -55,5 +55,26 @@ TEST(Screen, ShowsTheSlowestOfTheChecksThatPassed) {
     EXPECT_NE(render_status(status, false).find("ok 0.42 ms"), std::string::npos);
 }
 
+TEST(Screen, ShowsWhatARealServersAgentKeeps) {
+    const auto status = nlohmann::json::parse(R"({
+        "version": "1", "at": "2026-01-01T00:01:00.000Z",
+        "realserver": {"interface": "lo", "well": false, "repairs": 3,
+            "service_ips": [{"address": "192.0.2.53", "held": true, "withdrawn": false},
+                            {"address": "192.0.2.54", "held": true, "withdrawn": true},
+                            {"address": "192.0.2.55", "held": false, "withdrawn": false}],
+            "problems": ["interface eth7 does not exist"],
+            "last_repairs": [{"at": "2026-01-01T00:00:48.000Z", "what": "added 192.0.2.53/32 to lo"}],
+            "rules": [{"process": "bind1", "protocol": "udp", "way": "queries", "packets": 18200},
+                      {"process": "bind1", "protocol": "tcp", "way": "queries", "packets": 40}]}})");
+    const std::string screen = render_status(status, false);
+    for (const char* line :
+         {"real server  192.0.2.53 held, 192.0.2.54 WITHDRAWN, 192.0.2.55 MISSING on lo  NOT as "
+          "the file says\n",
+          "  interface eth7 does not exist\n",
+          "  3 repaired, the last 12s ago: added 192.0.2.53/32 to lo\n",
+          "  process bind1  packets in 18.2k udp, 40 tcp  out 0 udp, 0 tcp"})
+        EXPECT_NE(screen.find(line), std::string::npos) << line << "\n" << screen;
+}
+
 }  // namespace
 }  // namespace dnsdirector::cli

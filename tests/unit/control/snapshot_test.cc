@@ -172,5 +172,33 @@ TEST(Rates, AreTakenOverAFewSeconds) {
     EXPECT_EQ(snapshot.services[0].servers[0].count.packets, 500U);
 }
 
+TEST(Snapshot, SaysWhatARealServersAgentKeeps) {
+    Snapshot snapshot = one_server();
+    EXPECT_FALSE(nlohmann::json::parse(to_json(snapshot)).contains("realserver"));
+    EXPECT_EQ(to_metrics(snapshot).find("dnsdirector_realserver_"), std::string::npos);
+    realserver::KeeperState& kept = snapshot.real_server.emplace();
+    kept.interface = "lo";
+    kept.service_ips = {{key.address, false, true}};
+    kept.problems = {"interface eth7 does not exist"};
+    kept.repairs = 12;
+    kept.last_repairs = {{WallTime{}, "added 2001:db8::53/128 to lo"}};
+    kept.counters.processes = {{"bind1", Protocol::udp, realserver::Way::queries, 5, 500}};
+    const auto json = nlohmann::json::parse(to_json(snapshot))["realserver"];
+    EXPECT_EQ(json["service_ips"][0]["address"], "2001:db8::53");
+    EXPECT_EQ(json["service_ips"][0]["held"], false);
+    EXPECT_EQ(json["service_ips"][0]["withdrawn"], true);
+    EXPECT_EQ(json["well"], false);
+    EXPECT_EQ(json["problems"][0], "interface eth7 does not exist");
+    EXPECT_EQ(json["last_repairs"][0]["what"], "added 2001:db8::53/128 to lo");
+    EXPECT_EQ(json["rules"][0]["way"], "queries");
+    const std::string metrics = to_metrics(snapshot);
+    for (const char* line :
+         {"dnsdirector_realserver_service_ip_withdrawn{service_ip=\"2001:db8::53\"} 1",
+          "dnsdirector_realserver_repairs_total 12", "dnsdirector_realserver_well 0",
+          "dnsdirector_realserver_rule_packets_total{process=\"bind1\",protocol=\"udp\","
+          "way=\"queries\"} 5"})
+        EXPECT_NE(metrics.find(line), std::string::npos) << line << "\n" << metrics;
+}
+
 }  // namespace
 }  // namespace dnsdirector::control
