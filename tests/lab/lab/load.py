@@ -88,13 +88,15 @@ class Load:
     test does meanwhile, whose times are stretched too. own_rate: queries a second of
     this very machine, in place of rate. target: one address or several, asked in turn.
     even: each query at its own time, not those due within a millisecond in a burst.
+    in_flight: so many wait for answers all the time, whatever the rate. zipf: of a name
+    with an asterisk so many are asked for, some often and most seldom.
     """
 
     def __init__(self, host, tool: str, target=plan.SERVICE_V4, rate: float = 5000,
                  count: int = None, seconds: float = None, expect=(plan.WWW_V4,),
                  names=(plan.WWW_NAME,), timeout_ms: int = 1000, sockets: int = 64,
                  tcp: bool = False, port: int = 53, rdtype: str = "A", own_rate: float = None,
-                 even: bool = False):
+                 even: bool = False, in_flight: int = None, zipf: int = None):
         self.host = host
         self.rate = rate = own_rate or rate_here(rate)
         self.count = count if count is not None else int(rate * stretched(seconds))
@@ -113,6 +115,10 @@ class Load:
             self.argv.append("--tcp")
         if even:
             self.argv.append("--even")
+        if in_flight:
+            self.argv += ["--in-flight", in_flight]
+        if zipf:
+            self.argv += ["--zipf", zipf]
         self.result = None
         self.process = None
 

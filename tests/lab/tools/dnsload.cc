@@ -5,17 +5,19 @@
 //
 //   dnsload --target ADDRESS… [--port 53] --rate N --count N [--timeout MS]
 //           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--gap MS]
-//           [--tcp] [--even]
+//           [--tcp] [--even] [--in-flight N] [--zipf N]
 //
 // Of several targets the sockets have one each, in turn. Queries that are due are looked
-// for once a millisecond, and whenever replies come; --even: each is sent at its own time.
+// for once a millisecond, and whenever replies come; --even: each is sent at its own time;
+// --in-flight: whatever the rate, a query is sent when fewer than so many wait.
 //
 // A reply is right when it comes from the target, with the query's ID and
 // question, rcode NOERROR and, where --expect is given, one of the addresses.
 // Who answered is taken from NSID, which every query asks for. Over TCP each
 // query has a connection of its own. With a name that starts with "*.", the
-// asterisk becomes the query's number. Times in the output are milliseconds
-// since the first query, of the moment when a query was sent; started_ns is
+// asterisk becomes the query's number; with --zipf a number from 1 to N by chance (the same
+// in every run), the k-th with a probability in proportion to 1/k. Times in the output are
+// milliseconds since the first query, of the moment when a query was sent; started_ns is
 // CLOCK_MONOTONIC. A server's spans are the times in which it gave right answers; it
 // was out where it gave none to as many queries as are due in --gap (50), so that a
 // pause of the sender is no gap. SIGINT ends the sending early, not the accounting.
@@ -72,6 +74,8 @@ struct Options {
     unsigned sockets = 64;
     bool tcp = false;
     bool even = false;
+    std::uint64_t in_flight = 0;
+    std::uint64_t zipf = 0;
 };
 
 enum class State : std::uint8_t { unsent, waiting, right, wrong, refused, lost };
@@ -93,9 +97,33 @@ Nanoseconds now() {
     std::exit(1);
 }
 
+/// Numbers from 1, the k-th with a probability in proportion to 1/k. Which one a draw is
+/// follows from its number alone, so that a query can be made again to be compared.
+class Zipf {
+public:
+    explicit Zipf(std::uint64_t most) {
+        double sum = 0;
+        for (std::uint64_t k = 1; k <= most; ++k)
+            upto_.push_back(sum += 1.0 / double(k));
+    }
+    std::uint64_t draw(std::uint64_t number) const {
+        std::uint64_t x = (number + 1) * 0x9e3779b97f4a7c15U;  // SplitMix64
+        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+        x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+        x ^= x >> 31;
+        const double at = double(x >> 11) / double(1ULL << 53) * upto_.back();
+        return 1 +
+               std::uint64_t(std::upper_bound(upto_.begin(), upto_.end() - 1, at) - upto_.begin());
+    }
+
+private:
+    std::vector<double> upto_;
+};
+
 class Load {
 public:
-    explicit Load(Options options) : o_(std::move(options)), queries_(o_.count) {
+    explicit Load(Options options)
+        : o_(std::move(options)), queries_(o_.count), zipf_(std::max<std::uint64_t>(1, o_.zipf)) {
         for (const std::string& target : o_.targets) {
             targets_.push_back(Address::parse(target, o_.port));
             if (targets_.back().length == 0) fail(target + " is no address");
@@ -117,8 +145,10 @@ public:
                 queries_.resize(sent);
             }
             const Nanoseconds time = now();
-            const auto due = std::min<std::uint64_t>(
-                o_.count, std::uint64_t(double(time - start_) * o_.rate / 1e9) + 1);
+            const std::uint64_t by_rate = std::uint64_t(double(time - start_) * o_.rate / 1e9) + 1;
+            const std::uint64_t room = o_.in_flight > waiting_ ? o_.in_flight - waiting_ : 0;
+            const auto due =
+                std::min<std::uint64_t>(o_.count, o_.in_flight != 0 ? sent + room : by_rate);
             while (sent < due)
                 sent = o_.tcp ? send_tcp(sent) : send_udp(sent, due);
             receive(patience(sent));
@@ -137,7 +167,9 @@ private:
 
     Bytes make_query(std::uint64_t number) const {
         std::string name = o_.names[number % o_.names.size()];
-        if (name.starts_with("*")) name = "q" + std::to_string(number) + name.substr(1);
+        if (name.starts_with("*"))
+            name =
+                "q" + std::to_string(o_.zipf != 0 ? zipf_.draw(number) : number) + name.substr(1);
         Bytes q(dnswire::kHeaderSize, 0);
         dnswire::set16(&q[0], id_of(number));
         q[2] = 0x01;  // RD
@@ -225,13 +257,14 @@ private:
         queries_[number].sent = time;
         queries_[number].state = State::waiting;
         sent_ = number + 1;
+        ++waiting_;
         latest_start_ =
             std::max(latest_start_, time - start_ - Nanoseconds(double(number) * 1e9 / o_.rate));
     }
 
     /// How long to wait for replies once all queries that are due are sent.
     Nanoseconds patience(std::uint64_t sent) const {
-        if (sent >= o_.count) return 20'000'000;
+        if (sent >= o_.count || o_.in_flight != 0) return 20'000'000;
         if (!o_.even) return 1'000'000;
         const Nanoseconds due = start_ + Nanoseconds(double(sent) * 1e9 / o_.rate);
         return std::max<Nanoseconds>(0, due - now());
@@ -305,7 +338,10 @@ private:
     /// Closes a connection; `state` holds where the query is still waiting.
     void finish_tcp(int fd, State state) {
         Query& query = queries_[connections_[fd].query];
-        if (query.state == State::waiting) query.state = state;
+        if (query.state == State::waiting) {
+            query.state = state;
+            --waiting_;
+        }
         connections_.erase(fd);
         close(fd);
     }
@@ -315,6 +351,7 @@ private:
         using namespace dnswire;
         Query& query = queries_[number];
         query.answered = time;
+        if (query.state == State::waiting) --waiting_;
         query.state = State::wrong;
         if (size < kHeaderSize || get16(reply) != id_of(number)) return count_rcode("wrong id");
         const Bytes asked = make_query(number);
@@ -370,6 +407,7 @@ private:
             if (query.state == State::waiting) {
                 if (query.sent > limit) return;
                 query.state = State::lost;
+                --waiting_;
             }
             ++oldest_;
         }
@@ -390,6 +428,8 @@ private:
     std::map<std::string, std::uint64_t> wrong_kinds_;
     Nanoseconds start_ = 0, latest_start_ = 0;
     std::uint64_t sent_ = 0, oldest_ = 0, errors_ = 0, strays_ = 0;
+    std::uint64_t waiting_ = 0;
+    Zipf zipf_;
 };
 
 void Load::print() const {
@@ -518,6 +558,10 @@ Options parse(int argc, char** argv) {
             o.expect.push_back(parse_expected(value));
         else if (option == "--sockets")
             o.sockets = unsigned(std::atoi(value.c_str()));
+        else if (option == "--in-flight")
+            o.in_flight = std::strtoull(value.c_str(), nullptr, 10);
+        else if (option == "--zipf")
+            o.zipf = std::strtoull(value.c_str(), nullptr, 10);
         else {
             std::fprintf(stderr, "dnsload: unknown option %s\n", option.c_str());
             std::exit(2);
