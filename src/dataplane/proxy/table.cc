@@ -55,9 +55,10 @@ const Target* lower_latency(const Service& service, std::size_t worker, TimePoin
 
 /// Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam 2018): the name's
 /// own server, unless more than 5/4 of its share of the waiting queries are there; then the
-/// next. A few are always allowed, or else no name would keep its server while little waits.
+/// next. Some are always allowed: while so little waits nobody drowns, and a burst, or a pause of
+/// a server, would only bring names into the caches of others.
 const Target* by_name(const Service& service, Bytes question, std::size_t worker) {
-    constexpr std::uint64_t always_allowed = 8;
+    constexpr std::uint64_t always_allowed = 32;
     const std::uint64_t hash = hash_of_name(question);
     std::uint64_t waiting = 1;
     std::uint64_t weights = 0;
@@ -66,16 +67,15 @@ const Target* by_name(const Service& service, Bytes question, std::size_t worker
         weights += target.weight;
     }
     std::uint64_t next = hash;
-    const Target* first = nullptr;
-    for (std::size_t i = 0; i < 2 * service.targets.size(); ++i) {
+    for (std::size_t i = 0; i < std::min(2 * service.targets.size(), looked_at); ++i) {
         const Target& target = service.targets[service.slots[service.slot_of(next)]];
-        if (first == nullptr) first = &target;
         const std::uint64_t here = target.upstream->parts[worker].outstanding + 1ULL;
         if (here <= always_allowed || here * weights * 4 <= 5 * waiting * target.weight)
             return &target;
         next = mix(next + 0x9e3779b97f4a7c15U);
     }
-    return first;
+    // Chance led to none that has room.
+    return least_outstanding(service, worker, static_cast<std::uint32_t>(hash));
 }
 
 }  // namespace
