@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A worker of the proxy plane with its services, clients and servers, and what may happen.
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "dataplane/proxy/tcp_path.h"
+#include "dataplane/proxy/udp_path.h"
+#include "fuzz/proxy_asked.h"
+
+namespace dnsdirector::fuzz {
+
+/// Bytes that say what happens; zeros when they are at their end.
+class Input {
+public:
+    Input(const std::uint8_t* data, std::size_t size) : at_(data), end_(data + size) {}
+    [[nodiscard]] bool empty() const { return at_ == end_; }
+    std::uint8_t byte() { return empty() ? 0 : *at_++; }
+    std::uint16_t word() {
+        const std::uint8_t high = byte();
+        return static_cast<std::uint16_t>(high << 8 | byte());
+    }
+    /// A length in two bytes, and so many, as far as there are.
+    Octets bytes() {
+        const auto size = std::min<std::size_t>(word(), static_cast<std::size_t>(end_ - at_));
+        const Octets taken(at_, at_ + size);
+        at_ += size;
+        return taken;
+    }
+
+private:
+    const std::uint8_t* at_;
+    const std::uint8_t* end_;
+};
+
+class World {
+public:
+    explicit World(Input& input);
+    void step(Input& input);
+    /// Everybody leaves, time passes, and nothing may be left.
+    void end();
+
+private:
+    struct Asking {  ///< a query at a server
+        int socket;
+        SocketAddress server;
+        std::size_t header;  ///< of the PROXY protocol
+        Octets message;
+    };
+
+    void settle(std::uint8_t choice, std::uint8_t more);
+    std::shared_ptr<const proxy::Service> service(Protocol protocol, core::Scheduler scheduler,
+                                                  std::size_t servers);
+    void turn();
+    bool deliver_events();
+
+    void client_asks(Input& input, bool made);
+    void server_answers(Input& input);
+    void server_sends(Input& input);
+    void icmp(Input& input);
+    void client_connects();
+    void client_writes(Input& input, bool made);
+    void client_leaves(Input& input);
+    void server_accepts(Input& input);
+    void server_writes(Input& input, bool made);
+    void time_passes(Input& input);
+    void network_changes(Input& input);
+
+    void on_datagram(int socket, const SocketAddress& to, const Octets& bytes);
+    void on_bytes(int socket, const std::uint8_t* bytes, std::size_t size);
+    static void check_header(const std::uint8_t* bytes, bool tcp);
+
+    Network& net_;
+    Asked asked_;
+    proxy::Happenings happenings_;
+    proxy::Context context_;
+    proxy::ClientCounts counts_{6, 4};
+    std::unique_ptr<proxy::Queries> queries_;
+    std::unique_ptr<proxy::UdpPath> udp_;
+    std::unique_ptr<proxy::TcpPath> tcp_;
+    std::vector<std::shared_ptr<proxy::Upstream>> upstreams_;      ///< UDP, then TCP
+    std::vector<std::shared_ptr<const proxy::Service>> services_;  ///< that were in force
+    proxy::Front udp_front_, tcp_front_;
+    std::vector<std::size_t> backs_;
+    core::Scheduler scheduler_ = core::Scheduler::wrr;
+
+    std::vector<Asking> udp_asked_;
+    std::map<int, std::vector<Octets>> tcp_asked_;  ///< by connection to a server
+    std::map<int, Octets> headers_;                 ///< of the PROXY protocol, likewise
+    std::map<int, Framed> streams_;                 ///< that the plane writes
+    std::map<int, Framed> written_;                 ///< that clients write
+    std::vector<int> clients_;                      ///< connections
+    std::vector<int> servers_;
+};
+
+}  // namespace dnsdirector::fuzz
