@@ -15,6 +15,7 @@ from contextlib import contextmanager
 LONGEST_SECONDS = 0.9
 REST_SECONDS = 0.2
 OURS, SPINNERS = 2, 1  # real-time priorities
+PROCESSORS = sorted(os.sched_getaffinity(0))
 
 
 def prefer_us():

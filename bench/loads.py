@@ -4,9 +4,11 @@ is still borne. All by tests/lab/tools/dnsload.cc."""
 
 import math
 import os
+import time
 from dataclasses import dataclass
 
 import cpu
+from alone import PROCESSORS
 from lab import LabError
 
 # What is not answered within so long counts as lost while the highest rate is looked for:
@@ -14,21 +16,29 @@ from lab import LabError
 LATEST_MS = 100
 MOST_LOST = 0.001
 STEP = 1.07  # from one rate to the next
-PROCESSORS = sorted(os.sched_getaffinity(0))
 
 
 @dataclass
 class Kind:
     """A transport. lowest: rate where the search for what is borne begins; even: how the
-    queries of the steady load are sent (dnsload --even)."""
+    queries of the steady load are sent (dnsload --even); in_flight: as fast as answers come,
+    so many waiting, which keeps the processors full; kept: TCP connections that stay, and carry
+    queries at the rate of UDP."""
 
     tcp: bool
     lowest: float
     even: bool = True
+    in_flight: int = 0
+    kept: int = 0
 
 
 KINDS = {"udp": Kind(False, 4000), "udp-bursts": Kind(False, 4000, even=False),
-         "tcp": Kind(True, 500)}
+         "tcp": Kind(True, 500),
+         "tcp-kept": Kind(True, 500, kept=64),
+         "udp-full": Kind(False, 4000, False, 512), "tcp-full": Kind(True, 500, False, 64),
+         "tcp-kept-full": Kind(True, 500, False, 512, 64)}
+# No load of so many seconds has more queries than this a second.
+MOST_RATE = 200_000
 
 
 def place(lab):
@@ -53,18 +63,24 @@ def paced(lab, entered, kind: Kind, rate: float, seconds: float) -> dict:
         "machine_us": (used.machine - spun) * per_query,
         "processes_us": sum(parts.values()) * per_query,
         "parts_us": {name: seconds * per_query for name, seconds in parts.items()},
+        "rate": result.right / (result.sending_ms / 1000),
         "rtt_us": result.rtt_us, "by_server": result.counts()}
 
 
 def _measured(lab, entered, kind: Kind, rate: float, seconds: float, **options) -> tuple:
     """(what became of a load, processor time that was used meanwhile)."""
-    load = lab.load(entered.targets, own_rate=rate, count=int(rate * seconds), tcp=kind.tcp,
-                    **{"even": kind.even, **options})
+    count = int((MOST_RATE if kind.in_flight else rate) * seconds)
+    load = lab.load(entered.targets, own_rate=rate, count=count, tcp=kind.tcp,
+                    **{"even": kind.even, "in_flight": kind.in_flight, "kept": kind.kept,
+                       **options})
     with entered.quiet() as spinners:
         meter = cpu.Meter({"balancer": entered.balancer, "spinners": spinners,
                            "servers": [s.process.pid for s in lab.servers.values()]})
         load.start()
         os.sched_setaffinity(load.process.pid, PROCESSORS[:1])
+        if kind.in_flight:
+            time.sleep(seconds)
+            load.stop()
         result = load.finish()
         used = meter.usage()
     return result, used

@@ -14,13 +14,15 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "tests", "lab")]
 
+import losses  # noqa: E402
+import proxy_report  # noqa: E402
 import versus_report  # noqa: E402
 from alone import LONGEST_SECONDS, prefer_us  # noqa: E402
 from lab import Lab, LabError, missing_privileges, plan  # noqa: E402
 from lab.director import binary  # noqa: E402
 from lab.system import find_program  # noqa: E402
 from loads import KINDS, borne, paced, place  # noqa: E402
-from ways import DIRECT, WAYS, here  # noqa: E402
+from ways import DIRECT, WAYS, here, proxies  # noqa: E402
 
 CANNOT = 77  # exit status: could not run here, the reason is on standard error
 SERVERS = ("unbound", "unbound")
@@ -57,7 +59,7 @@ def in_turn(lab, options, rounds: list, count: int, kinds: list, measure):
 
 def measure_all(options, steady_rounds: list, searches: list):
     """Rounds of the steady loads, then rounds of the search for what is borne."""
-    rates = {kind: options.tcp_rate if KINDS[kind].tcp else options.rate
+    rates = {kind: options.tcp_rate if KINDS[kind].tcp and not KINDS[kind].kept else options.rate
              for kind in options.kinds}
 
     def steady(lab, entered, kind):
@@ -72,7 +74,7 @@ def measure_all(options, steady_rounds: list, searches: list):
         place(lab)
         # A TCP query is a connection: ports are used again at once, and there are enough.
         lab.client.sysctl(ipv4__tcp_tw_reuse=1, ipv4__ip_local_port_range="1024 65535")
-        searched = [kind for kind in options.kinds if KINDS[kind].even]
+        searched = [kind for kind in options.kinds if KINDS[kind].even and not options.proxy]
         in_turn(lab, options, steady_rounds, options.rounds, options.kinds, steady)
         in_turn(lab, options, searches, options.searches, searched, search)
 
@@ -87,8 +89,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.75,
                         help=f"of each load, default 0.75; with its start and end no more than "
                         f"{LONGEST_SECONDS:g}, but with --beside")
-    parser.add_argument("--rate", type=float, default=10000,
-                        help="UDP queries a second of the steady load, default 10000")
+    parser.add_argument("--rate", type=float,
+                        help="UDP queries a second of the steady load, default 10000; 20000 with "
+                        "--proxy")
     parser.add_argument("--tcp-rate", type=float, default=2000,
                         help="TCP connections a second of it, a query each, default 2000")
     parser.add_argument("--beside", action="store_true",
@@ -97,33 +100,53 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--most-foreign", type=float, default=0.1, metavar="SHARE",
                         help="of one processor, that others may use in a round that counts, "
                         "default 0.1")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=here())
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--proxy", action="store_true",
+                        help="the proxy plane and dnsdist, on one processor and on all: steady "
+                        "loads, full ones, and what becomes of queries when a server fails")
+    parser.add_argument("--failures", type=int, help="rounds of server failures with --proxy, "
+                        "default 3")
+    parser.add_argument("--ways", nargs="+", choices=WAYS)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS)
     parser.add_argument("--emulated", metavar="FILE",
                         help="figures of a run in the virtual machine, to be printed beside")
     parser.add_argument("--show", metavar="FILE", help="only print the figures of this file")
     options = parser.parse_args()
+    options.ways = options.ways or (proxies() if options.proxy else here())
+    options.kinds = options.kinds or [kind for kind in KINDS
+                                      if options.proxy or not (KINDS[kind].in_flight
+                                                               or KINDS[kind].kept)]
     if DIRECT not in options.ways:
         parser.error(f"--ways: {DIRECT} is what the others are held against")
     options.rounds = options.rounds or (1 if options.quick else 8)
+    options.rate = options.rate or (20000 if options.proxy else 10000)
     if options.searches is None:
-        options.searches = 0 if options.quick else 2
+        options.searches = 0 if options.quick or options.proxy else 2
+    if options.failures is None:
+        options.failures = 1 if options.quick else 3
     return options
+
+
+def show(report: dict):
+    versus_report.show(report)
+    if "proxies" in report:
+        proxy_report.show(report)
 
 
 def main() -> int:
     options = parse()
     if options.show:
         with open(options.show, encoding="utf-8") as file:
-            versus_report.show(json.load(file))
+            show(json.load(file))
         return 0
     reason = obstacle()
     if reason:
         print(f"versus_dnsdist: {reason}", file=sys.stderr)
         return CANNOT
-    steady, searches, interrupted = [], [], False
+    steady, searches, failures, interrupted = [], [], [], False
     try:
         measure_all(options, steady, searches)
+        if options.proxy:
+            losses.measure(options.failures, failures)
     except KeyboardInterrupt:
         if not steady:
             raise
@@ -132,7 +155,9 @@ def main() -> int:
         print(f"versus_dnsdist: {error}", file=sys.stderr)
         return 1
     report = versus_report.make(steady, searches, options)
-    versus_report.show(report)
+    if options.proxy:
+        report.update(proxy_report.make(steady, failures, options))
+    show(report)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({**report, "rounds": steady, "searches": searches}, file, indent=2)

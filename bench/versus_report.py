@@ -103,6 +103,10 @@ def _span(value: dict, form: str = ".1f") -> str:
 def _rate_of(report: dict, kind: str) -> str:
     if kind == "tcp":
         return f"{report['tcp_rate']:g} TCP connections a second, a query each"
+    if kind == "tcp-kept":
+        return f"{report['rate']:g} queries a second over 64 TCP connections that stay"
+    if kind.endswith("-full"):
+        return f"{kind}: as many queries as are answered, so many waiting"
     how = "in bursts of a millisecond" if kind == "udp-bursts" else "each at its own time"
     return f"{report['rate']:g} UDP queries a second, {how}"
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import cpu
-from alone import alone
+from alone import PROCESSORS, alone
 from lab import ipvs, plan, wait_for
 from lab.director import CALM_CHECK, Director, cluster, director_block
 from lab.system import LabError, find_program
@@ -91,7 +91,34 @@ def _has_mode(one: Director, plane: str, mode: str):
         raise LabError(f"the director forwards by {dataplane['kind']} {got}, not {plane} {mode}")
 
 
-def dnsdist(policy: str, listeners: int = cpu.PROCESSORS, extra: str = ""):
+def pin(pid: int, cores: int):
+    """Keeps a balancer on so many processors: of one it is the last, where no client is."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(task), set(PROCESSORS[-cores:]))
+
+
+def proxy_config(servers: list, cores: int, check: str = CALM_CHECK) -> str:
+    """The proxy plane with a worker for each processor; one client address has no limits."""
+    return (director_block("proxy")
+            + f"proxy {{\n    workers {cores}\n    tcp_per_address 0\n    tcp_clients 65536\n}}\n"
+            + cluster({name: 1 for name in servers}, check=check,
+                      service_ips=[plan.SERVICE_V4]).replace("    lb_kind DR\n", ""))
+
+
+def proxy(cores: int):
+    """The director's proxy plane, wrr, with as many workers as processors that it may use."""
+    @contextmanager
+    def way(lab):
+        lab.network.set_native(False)
+        with Director(lab, proxy_config(lab.servers, cores)) as one:
+            one.wait_states(**{name: "up" for name in lab.servers})
+            _has_mode(one, "proxy", "auto")
+            pin(one.process.pid, cores)
+            yield Entered(service_ip(lab), [one.process.pid])
+    return way
+
+
+def dnsdist(policy: str, cores: int = cpu.PROCESSORS, extra: str = ""):
     """As its documentation advises for speed: a listener for each processor on a shared
     port, as many TCP workers, no console, no web server; without root once it listens."""
     @contextmanager
@@ -106,15 +133,16 @@ def dnsdist(policy: str, listeners: int = cpu.PROCESSORS, extra: str = ""):
                    for name, address in zip(lab.servers, own_addresses(lab))]
         with open(config, "w", encoding="utf-8") as file:
             file.write(DNSDIST.format(
-                processors=cpu.PROCESSORS, policy=policy, servers="\n".join(servers),
+                processors=cores, policy=policy, servers="\n".join(servers),
                 listeners="\n".join([local.replace("addLocal", "setLocal")]
-                                    + [local] * (listeners - 1))) + extra)
+                                    + [local] * (cores - 1))) + extra)
         host.ip(f"addr add {plan.SERVICE_V4}/32 dev lo")
         process = host.start("dnsdist", [
             find_program("dnsdist"), "--supervised", "--disable-syslog", "-C", config,
             "--uid", "nobody", "--gid", "nogroup"], log)
         try:
             wait_for("dnsdist to answer", lambda: _answers(lab, process, log))
+            pin(process.pid, cores)
             yield Entered(service_ip(lab), [process.pid])
         finally:
             if process.poll() is None:
@@ -140,6 +168,8 @@ class Way:
 DIRECT = "direct"
 DIRECTORS = ("xdp-native", "xdp-generic", "proxy")
 DNSDISTS = ("dnsdist-rr", "dnsdist-lo")
+# The proxy plane, and what it is held against: as many processors, its cheapest policy.
+PROXIES = {"proxy-1": "dnsdist-1", "proxy-2": "dnsdist-rr"}
 WAYS = {
     DIRECT: Way("no balancer", direct),
     "detour": Way("the same by a kernel router", detour),
@@ -149,6 +179,9 @@ WAYS = {
     "dnsdist-rr": Way("dnsdist, roundrobin", dnsdist("roundrobin")),
     "dnsdist-lo": Way("dnsdist, leastOutstanding", dnsdist("leastOutstanding")),
     "ipvs": Way("director, IPVS", director("ipvs")),
+    "proxy-1": Way("director, proxy, one core", proxy(1)),
+    "dnsdist-1": Way("dnsdist, one core", dnsdist("roundrobin", 1)),
+    "proxy-2": Way("director, proxy", proxy(cpu.PROCESSORS)),
 }
 
 
@@ -156,5 +189,10 @@ def here() -> list:
     """The ways that can be had on this machine: IPVS where its kernel has it, and there no
     dnsdist, since such a machine is the emulated one, where only kernels are compared."""
     emulated = os.path.exists("/proc/net/ip_vs")
-    return [name for name in WAYS
-            if name not in ((*DNSDISTS, "proxy") if emulated else ("ipvs",))]
+    absent = {*PROXIES, "dnsdist-1", *((*DNSDISTS, "proxy") if emulated else ("ipvs",))}
+    return [name for name in WAYS if name not in absent]
+
+
+def proxies() -> list:
+    """The ways on which the proxy plane is compared."""
+    return [DIRECT, *(name for pair in PROXIES.items() for name in pair)]

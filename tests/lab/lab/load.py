@@ -89,14 +89,16 @@ class Load:
     this very machine, in place of rate. target: one address or several, asked in turn.
     even: each query at its own time, not those due within a millisecond in a burst.
     in_flight: so many wait for answers all the time, whatever the rate. zipf: of a name
-    with an asterisk so many are asked for, some often and most seldom.
+    with an asterisk so many are asked for, some often and most seldom. kept: so many TCP
+    connections carry all of them.
     """
 
     def __init__(self, host, tool: str, target=plan.SERVICE_V4, rate: float = 5000,
                  count: int = None, seconds: float = None, expect=(plan.WWW_V4,),
                  names=(plan.WWW_NAME,), timeout_ms: int = 1000, sockets: int = 64,
                  tcp: bool = False, port: int = 53, rdtype: str = "A", own_rate: float = None,
-                 even: bool = False, in_flight: int = None, zipf: int = None):
+                 even: bool = False, in_flight: int = None, zipf: int = None,
+                 kept: int = None):
         self.host = host
         self.rate = rate = own_rate or rate_here(rate)
         self.count = count if count is not None else int(rate * stretched(seconds))
@@ -119,6 +121,8 @@ class Load:
             self.argv += ["--in-flight", in_flight]
         if zipf:
             self.argv += ["--zipf", zipf]
+        if kept:
+            self.argv += ["--kept", kept]
         self.result = None
         self.process = None
 

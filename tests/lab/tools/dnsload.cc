@@ -5,7 +5,7 @@
 //
 //   dnsload --target ADDRESS… [--port 53] --rate N --count N [--timeout MS]
 //           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--gap MS]
-//           [--tcp] [--even] [--in-flight N] [--zipf N]
+//           [--tcp] [--kept N] [--even] [--in-flight N] [--zipf N]
 //
 // Of several targets the sockets have one each, in turn. Queries that are due are looked
 // for once a millisecond, and whenever replies come; --even: each is sent at its own time;
@@ -14,13 +14,16 @@
 // A reply is right when it comes from the target, with the query's ID and
 // question, rcode NOERROR and, where --expect is given, one of the addresses.
 // Who answered is taken from NSID, which every query asks for. Over TCP each
-// query has a connection of its own. With a name that starts with "*.", the
-// asterisk becomes the query's number; with --zipf a number from 1 to N by chance (the same
-// in every run), the k-th with a probability in proportion to 1/k. Times in the output are
-// milliseconds since the first query, of the moment when a query was sent; started_ns is
+// query has a connection of its own; --kept: so many connections are opened before the first
+// query, and used in turn, without waiting for an answer before the next query. With a name that
+// starts with "*.", the asterisk becomes the query's number; with --zipf a number from 1 to N by
+// chance (the same in every run), the k-th with a probability in proportion to 1/k. Times in the
+// output are milliseconds since the first query, of the moment when a query was sent; started_ns is
 // CLOCK_MONOTONIC. A server's spans are the times in which it gave right answers; it
 // was out where it gave none to as many queries as are due in --gap (50), so that a
 // pause of the sender is no gap. SIGINT ends the sending early, not the accounting.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -76,6 +79,7 @@ struct Options {
     bool even = false;
     std::uint64_t in_flight = 0;
     std::uint64_t zipf = 0;
+    unsigned kept = 0;
 };
 
 enum class State : std::uint8_t { unsent, waiting, right, wrong, refused, lost };
@@ -133,6 +137,8 @@ public:
         if (!o_.tcp)
             for (unsigned i = 0; i < o_.sockets; ++i)
                 open_udp();
+        for (unsigned i = 0; i < o_.kept; ++i)
+            open_kept();
     }
 
     void run() {
@@ -150,7 +156,9 @@ public:
             const auto due =
                 std::min<std::uint64_t>(o_.count, o_.in_flight != 0 ? sent + room : by_rate);
             while (sent < due)
-                sent = o_.tcp ? send_tcp(sent) : send_udp(sent, due);
+                sent = o_.kept != 0 ? send_kept(sent)
+                       : o_.tcp     ? send_tcp(sent)
+                                    : send_udp(sent, due);
             receive(patience(sent));
             expire(sent);
         }
@@ -160,7 +168,7 @@ public:
 
 private:
     struct Connection {
-        std::uint64_t query;
+        std::uint64_t query = 0;
         bool asked = false;
         Bytes in;
     };
@@ -253,6 +261,53 @@ private:
         return number + 1;
     }
 
+    void open_kept() {
+        const Address& target = targets_[kept_.size() % targets_.size()];
+        const int fd = socket(target.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(fd, target.get(), target.length) != 0) fail("connect");
+        const int on = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.fd = fd;
+        epoll_ctl(poll_, EPOLL_CTL_ADD, fd, &event);
+        kept_.push_back(fd);
+    }
+
+    std::uint64_t send_kept(std::uint64_t number) {
+        const Bytes query = make_query(number);
+        Bytes framed;
+        dnswire::put16(framed, unsigned(query.size()));
+        framed.insert(framed.end(), query.begin(), query.end());
+        sent(number, now());
+        const int fd = kept_[number % kept_.size()];
+        if (send(fd, framed.data(), framed.size(), MSG_NOSIGNAL) < 0) fail("send");
+        return number + 1;
+    }
+
+    void receive_kept(int fd) {
+        std::uint8_t buffer[65536];
+        const ssize_t got = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
+        if (got == 0) fail("a connection was closed");
+        if (got < 0) return;
+        Bytes& in = connections_[fd].in;
+        in.insert(in.end(), buffer, buffer + got);
+        std::size_t at = 0;
+        const Nanoseconds time = now();
+        while (in.size() - at >= 2 && in.size() - at - 2 >= dnswire::get16(&in[at])) {
+            const std::size_t size = dnswire::get16(&in[at]);
+            at += 2 + size;
+            const std::uint8_t* message = in.data() + at - size;
+            const std::uint64_t number =
+                size < dnswire::kHeaderSize ? sent_ : query_of(dnswire::get16(message));
+            if (number >= sent_ || queries_[number].state != State::waiting)
+                ++strays_;
+            else
+                judge(number, message, size, time);
+        }
+        in.erase(in.begin(), in.begin() + long(at));
+    }
+
     void sent(std::uint64_t number, Nanoseconds time) {
         queries_[number].sent = time;
         queries_[number].state = State::waiting;
@@ -275,7 +330,9 @@ private:
         const timespec limit{wait / 1'000'000'000, wait % 1'000'000'000};
         const int count = epoll_pwait2(poll_, events, 64, &limit, nullptr);
         for (int i = 0; i < count; ++i)
-            o_.tcp ? progress_tcp(events[i].data.fd) : receive_udp(events[i].data.fd);
+            o_.kept != 0 ? receive_kept(events[i].data.fd)
+            : o_.tcp     ? progress_tcp(events[i].data.fd)
+                         : receive_udp(events[i].data.fd);
     }
 
     void receive_udp(int fd) {
@@ -422,6 +479,7 @@ private:
     std::vector<Address> targets_;
     int poll_ = -1;
     std::vector<int> udp_;
+    std::vector<int> kept_;
     std::size_t next_socket_ = 0;
     std::unordered_map<int, Connection> connections_;
     std::vector<std::string> servers_{""};
@@ -558,6 +616,8 @@ Options parse(int argc, char** argv) {
             o.expect.push_back(parse_expected(value));
         else if (option == "--sockets")
             o.sockets = unsigned(std::atoi(value.c_str()));
+        else if (option == "--kept")
+            o.kept = unsigned(std::atoi(value.c_str())), o.tcp = true;
         else if (option == "--in-flight")
             o.in_flight = std::strtoull(value.c_str(), nullptr, 10);
         else if (option == "--zipf")
