@@ -48,6 +48,8 @@ struct Front {
     std::shared_ptr<const Service> service;
     int socket = -1;
     std::uint32_t cursor = 0;
+    int accepts = 1;  ///< TCP: connections that were taken at once, …
+    TimePoint accepted_at;
     // Of second tries: what may still be spent.
     double tokens = 0;
     TimePoint tokens_at;

@@ -13,7 +13,8 @@
 namespace dnsdirector::dataplane::proxy {
 namespace {
 
-constexpr int accepted_at_once = 64;
+constexpr int most_accepted_at_once = 64;
+constexpr Nanoseconds in_numbers = Microseconds{100};  // from one taking to the next
 // Answers that wait to be read: beyond the first no more queries are taken, beyond the second
 // the client goes.
 constexpr std::size_t much_to_write = 256 << 10;
@@ -33,18 +34,25 @@ TcpPath::Client* TcpPath::client_at(std::uint32_t index, std::uint32_t generatio
 
 // ---- coming -----------------------------------------------------------------------
 
+/// To find that there is no more costs as much as half a connection, so it is not looked for
+/// as long as they come one by one.
 void TcpPath::accept_from(Front& front) {
-    for (int i = 0; i < accepted_at_once; ++i) {
+    front.accepts = context_.now - front.accepted_at < in_numbers
+                        ? std::min(2 * front.accepts, most_accepted_at_once)
+                        : 1;
+    front.accepted_at = context_.now;
+    for (int i = 0; i < front.accepts; ++i) {
         SocketAddress peer;
         socklen_t size = sizeof peer;
         const int socket = accept4(front.socket, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket < 0) {
             // Without a descriptor the kernel would wake us for ever: one client makes room.
             if (errno == EMFILE || errno == ENFILE) (void)make_room();
-            return;
+            break;
         }
         accept_one(front, socket, peer);
     }
+    flush();
 }
 
 void TcpPath::accept_one(Front& front, int socket, const SocketAddress& peer) {
@@ -73,7 +81,9 @@ void TcpPath::accept_one(Front& front, int socket, const SocketAddress& peer) {
     client.last_query = client.last_progress = context_.now;
     ++clients_open_;
     context_.note(Event::tcp_accepted);
-    watch_client(index);
+    // The query may be there already.
+    read_client(index);
+    if (client.socket >= 0) watch_client(index);
 }
 
 /// Closes the connection that has been idle longest.
