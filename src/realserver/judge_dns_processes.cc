@@ -91,7 +91,7 @@ Post post_of(const Asked& asked) {
 }
 
 std::string as_dig(const Asked& asked, const char* more) {
-    return fmt::format("dig {}@{} -p {} {}{} {}",
+    return fmt::format("dig {}@{} -p {} {}{}{}",
                        asked.source ? "-b " + asked.source->to_string() + " " : "",
                        asked.target.address.to_string(), asked.target.port,
                        asked.protocol == Protocol::tcp ? "+tcp " : "", more, asked.question);
