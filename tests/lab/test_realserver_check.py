@@ -209,9 +209,9 @@ UNBOUND_V4 = "interface: 192.0.2.53\n"
 
 PLAIN_FAULTS = [
     Fault("a service IP is missing", "service-ip", f"{V4}: is not on lo", UP,
-          lines(f"addr del {V4}/32 dev lo"), also=("listening", "answer")),
+          lines(f"addr del {V4}/32 dev lo"), also=("listening", "answer", "large-answer")),
     Fault("an IPv6 service IP is missing", "service-ip", f"{V6}: is not on lo", UP,
-          lines(f"addr del {V6}/128 dev lo"), also=("listening", "answer")),
+          lines(f"addr del {V6}/128 dev lo"), also=("listening", "answer", "large-answer")),
     Fault("arp_ignore", "sysctl", "net.ipv4.conf.all.arp_ignore is 0 and must be 1", UP,
           set_to(ipv4__conf__all__arp_ignore=0)),
     Fault("arp_announce", "sysctl", "net.ipv4.conf.all.arp_announce is 0 and must be 2", UP,

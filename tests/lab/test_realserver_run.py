@@ -99,7 +99,7 @@ def test_what_others_change_is_repaired_within_a_second_or_two_and_logged(machin
 def test_what_somebody_else_makes_stays(machine):
     with Agent(machine, processes()) as agent:
         machine.server.ip("addr add 192.0.2.99/32 dev lo")
-        machine.server.run("nft", "-f", "-", input="table inet foreign { chain c { } }")
+        machine.server.run("nft", "-f", "-", input="table inet foreign {\n chain c {\n }\n}\n")
         looks = agent.kept()["looks"]
         wait_for("some looks", lambda: agent.kept()["looks"] > looks + 2)
         assert held(machine, "192.0.2.99") and has_rule(machine, "table inet foreign")
@@ -109,7 +109,8 @@ def test_what_somebody_else_makes_stays(machine):
 
 
 def test_an_interface_that_goes_is_a_problem_until_it_is_back(machine):
-    machine.server.ip("link add dns0 type dummy", "link set dns0 up")
+    machine.server.ip("link add dns0 type veth peer name dns0x", "link set dns0x up",
+                      "link set dns0 up")
     try:
         with Agent(machine, plain("interface dns0")) as agent:
             assert held(machine, V4, "dns0")
@@ -121,7 +122,8 @@ def test_an_interface_that_goes_is_a_problem_until_it_is_back(machine):
             looks = agent.kept()["looks"]
             wait_for("more looks", lambda: agent.kept()["looks"] > looks + 2)
             assert len(re.findall(r"\[error\]|error", agent.read_log())) == problems
-            machine.server.ip("link add dns0 type dummy", "link set dns0 up")
+            machine.server.ip("link add dns0 type veth peer name dns0x", "link set dns0x up",
+                      "link set dns0 up")
             wait_for("the repair", lambda: agent.kept()["well"] and held(machine, V4, "dns0"))
             assert "the real server again that the file says" in agent.read_log()
     finally:
@@ -139,8 +141,7 @@ def ask_from_outside(machine, ear: Ear, interface: str, number: int):
 def heard(ear: Ear) -> list:
     """What the server sent to the client: names in answers, "icmp" for a refusal."""
     said = []
-    for _, frame in ear.frames():
-        packet = Ether(frame)
+    for _, packet in ear.frames():
         if IP not in packet or packet[IP].dst != plan.CLIENT_V4:
             continue
         if ICMP in packet:
