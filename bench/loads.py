@@ -22,8 +22,7 @@ STEP = 1.07  # from one rate to the next
 class Kind:
     """A transport. lowest: rate where the search for what is borne begins; even: how the
     queries of the steady load are sent (dnsload --even); in_flight: as fast as answers come,
-    so many waiting, which keeps the processors full; kept: TCP connections that stay, and carry
-    queries at the rate of UDP."""
+    so many waiting, which keeps the processors full; kept: TCP connections that stay."""
 
     tcp: bool
     lowest: float

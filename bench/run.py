@@ -36,6 +36,7 @@ class Part:
     quick: tuple = ("--quick",)
     writes: str = "file"            # "stdout": its figures go there, the table to stderr
     asked: bool = False             # runs only where it is named: it takes the virtual machine
+    more: tuple = ()                # further arguments
 
 
 PARTS = [
@@ -45,6 +46,8 @@ PARTS = [
          json=(), quick=("3", "2000", "20"), writes="stdout"),
     Part("verdict", "from a check's verdict to the table in the kernel", "verdict_bench", 180),
     Part("dnsdist", "through the director, and through dnsdist", "versus_dnsdist", 900),
+    Part("proxy", "through the proxy plane, and through dnsdist", "versus_dnsdist", 1200,
+         more=("--proxy",)),
     Part("core", "decisions and tables, computed only", "core_bench", 180, root=False,
          json=("--benchmark_out={}", "--benchmark_out_format=json"),
          quick=("--benchmark_min_time=0.05",)),
@@ -102,6 +105,7 @@ def run_part(part: Part, options, scratch: str) -> dict:
         return {"status": "left out", "reason": "needs root"}
     figures, errors = os.path.join(scratch, part.name + ".json"), os.path.join(scratch, "errors")
     command += [argument.format(figures) for argument in part.json]
+    command += part.more
     command += part.quick if options.quick else ()
     limit = part.seconds / 3 if options.quick else part.seconds
     begun = time.monotonic()

@@ -104,7 +104,7 @@ def _rate_of(report: dict, kind: str) -> str:
     if kind == "tcp":
         return f"{report['tcp_rate']:g} TCP connections a second, a query each"
     if kind == "tcp-kept":
-        return f"{report['rate']:g} queries a second over 64 TCP connections that stay"
+        return f"{report['rate'] / 2:g} queries a second over 64 TCP connections that stay"
     if kind.endswith("-full"):
         return f"{kind}: as many queries as are answered, so many waiting"
     how = "in bursts of a millisecond" if kind == "udp-bursts" else "each at its own time"

@@ -97,11 +97,11 @@ def pin(pid: int, cores: int):
         os.sched_setaffinity(int(task), set(PROCESSORS[-cores:]))
 
 
-def proxy_config(servers: list, cores: int, check: str = CALM_CHECK) -> str:
+def proxy_config(servers: list, cores: int) -> str:
     """The proxy plane with a worker for each processor; one client address has no limits."""
     return (director_block("proxy")
             + f"proxy {{\n    workers {cores}\n    tcp_per_address 0\n    tcp_clients 65536\n}}\n"
-            + cluster({name: 1 for name in servers}, check=check,
+            + cluster({name: 1 for name in servers}, check=CALM_CHECK,
                       service_ips=[plan.SERVICE_V4]).replace("    lb_kind DR\n", ""))
 
 

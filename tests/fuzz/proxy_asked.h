@@ -3,10 +3,10 @@
 // What clients have asked, and what may therefore be sent to whom.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -30,24 +30,36 @@ public:
     void asks(const Asker& asker, const Octets& message) {
         const proxy::Query query = proxy::read_query(message);
         if (query.kind == proxy::Query::Kind::not_a_query) return;
-        open_[asker].push_back({message, query});
+        const std::uint16_t id = proxy::load16(message.data());
+        Count& all = by_id_[{asker, id}];
+        ++all.asked;
+        all.transfer |= query.is_transfer();
         if (query.kind != proxy::Query::Kind::fine) return;
+        ++by_question_[{asker, id, query.opcode, question_of(message, query.question_size)}].asked;
         Sent& sent = sent_[rest_of(message)];
         ++sent.asked;
         sent.twice = query.may_be_asked_twice() && message.size() <= proxy_kept;
     }
 
-    /// What reaches a client.
+    /// What reaches a client. An error may come without a question, and so answer any of those
+    /// with its ID; there are no more answers than questions all the same.
     void answered(const Asker& asker, const Octets& message) {
         require(message.size() >= proxy::header_size);
-        std::vector<Ask>& open = open_[asker];
-        for (auto ask = open.begin(); ask != open.end(); ++ask) {
-            if (!fits(*ask, message)) continue;
-            // A transfer's end only its reader knows.
-            if (!ask->query.is_transfer()) open.erase(ask);
-            return;
-        }
-        std::abort();
+        const std::uint16_t id = proxy::load16(message.data());
+        Count& all = by_id_[{asker, id}];
+        // A transfer's end only its reader knows.
+        if (all.transfer) return;
+        require(++all.answered <= all.asked);
+        require(proxy::is_response(message.data()));
+        const unsigned questions = proxy::load16(&message[4]);
+        const std::uint8_t opcode = proxy::opcode_of(message.data());
+        const std::uint8_t rcode = proxy::rcode_of(message.data());
+        if (questions == 0 && rcode != 0 && rcode != 3) return;
+        require(questions <= 1);
+        const std::size_t size = questions == 0 ? 0 : proxy::question_size(message);
+        require(questions == 0 || size != 0);
+        Count& exact = by_question_[{asker, id, opcode, question_of(message, size)}];
+        require(++exact.answered <= exact.asked);
     }
 
     /// What reaches a server: the ID is the plane's own.
@@ -64,9 +76,10 @@ public:
 
 private:
     static constexpr std::size_t proxy_kept = 512;
-    struct Ask {
-        Octets message;
-        proxy::Query query;
+    struct Count {
+        unsigned asked = 0;
+        unsigned answered = 0;
+        bool transfer = false;
     };
     struct Sent {
         unsigned asked = 0;
@@ -76,25 +89,13 @@ private:
 
     static Octets rest_of(const Octets& message) { return {message.begin() + 2, message.end()}; }
 
-    static bool fits(const Ask& ask, const Octets& message) {
-        if (proxy::load16(message.data()) != proxy::load16(ask.message.data())) return false;
-        if (ask.query.is_transfer()) return true;
-        if (!proxy::is_response(message.data()) ||
-            proxy::opcode_of(message.data()) != ask.query.opcode)
-            return false;
-        const unsigned questions = proxy::load16(&message[4]);
-        const std::size_t size = ask.query.question_size;
-        if (questions == 0) {
-            const std::uint8_t rcode = proxy::rcode_of(message.data());
-            return size == 0 || (rcode != 0 && rcode != 3);
-        }
-        return questions == 1 && size != 0 && message.size() >= proxy::header_size + size &&
-               std::equal(message.begin() + proxy::header_size,
-                          message.begin() + static_cast<long>(proxy::header_size + size),
-                          ask.message.begin() + proxy::header_size);
+    static Octets question_of(const Octets& message, std::size_t size) {
+        const auto begin = message.begin() + proxy::header_size;
+        return {begin, begin + static_cast<long>(size)};
     }
 
-    std::map<Asker, std::vector<Ask>> open_;
+    std::map<std::pair<Asker, std::uint16_t>, Count> by_id_;
+    std::map<std::tuple<Asker, std::uint16_t, std::uint8_t, Octets>, Count> by_question_;
     std::map<Octets, Sent> sent_;
 };
 

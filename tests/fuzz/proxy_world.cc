@@ -176,6 +176,7 @@ void World::end() {
     // A query is waited for as long as it may, and behind it may be others of its connection;
     // then each connection is idle for as long as it may.
     constexpr int most = 20'000;
+    turn();
     for (int i = 0; i < most && (queries_->pool().taken() != 0 || tcp_->any()); ++i) {
         context_.now += step;
         turn();
