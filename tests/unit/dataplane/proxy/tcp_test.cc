@@ -87,6 +87,21 @@ TEST(ProxyTcp, ConnectionsToServersAreUsedAgain) {
     EXPECT_EQ(bed.events("tcp-reused"), 19U);
 }
 
+TEST(ProxyTcp, AQueryStandsBehindAnotherOnlyWhenNoConnectionIsFree) {
+    FakeServer server([](const Octets&) { return std::vector<Octets>{}; });
+    core::ProxySettings settings;
+    settings.tcp_to_server = 3;
+    settings.retry_percent = 0;
+    Bed bed(settings);
+    bed.serve({member(server)});
+    TcpClient client(bed.service);
+    for (int id = 1; id <= 5; ++id) {
+        client.send(message({.id = static_cast<std::uint16_t>(id)}));
+        ASSERT_TRUE(eventually([&] { return server.asked() == id; })) << id;
+        EXPECT_EQ(server.connections(), std::min(id, 3));
+    }
+}
+
 TEST(ProxyTcp, AConnectionThatTheServerClosesIsReplacedAndNoQueryIsLost) {
     FakeServer server(answers_with(0));
     server.close_after(3);
