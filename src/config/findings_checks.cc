@@ -89,9 +89,15 @@ std::optional<IpAddress> address_in(std::string_view word) {
 }
 
 void check_through_service_ip(const Scene& scene) {
+    // A proxy's servers may be at other ports of the address that it serves itself, and hold no
+    // service IP.
+    const bool proxy = scene.configuration.director.dataplane == core::DataPlaneKind::proxy;
     std::unordered_set<IpAddress> service_ips;
-    for (const Service& service : scene.configuration.services)
+    std::unordered_set<Endpoint> services;
+    for (const Service& service : scene.configuration.services) {
         service_ips.insert(service.key.address);
+        services.insert(service.key.endpoint());
+    }
     const auto is_service_ip = [&](const std::optional<IpAddress>& address) {
         return address && service_ips.contains(*address);
     };
@@ -107,7 +113,7 @@ void check_through_service_ip(const Scene& scene) {
                                         check.target.address.to_string())};
             return {};
         }
-        if (is_service_ip(check.target.address))
+        if (proxy ? services.contains(check.target) : is_service_ip(check.target.address))
             return {fmt::format("the check asks the service IP {}: the answer may come from any "
                                 "server of the cluster, and says nothing of this one",
                                 check.target.address.to_string()),
@@ -115,7 +121,7 @@ void check_through_service_ip(const Scene& scene) {
         return std::visit(
             [&](const auto& what) -> Remark {
                 if constexpr (requires { what.via; }) {
-                    if (is_service_ip(what.via.source))
+                    if (!proxy && is_service_ip(what.via.source))
                         return {fmt::format("the check's source is the service IP {}: the server "
                                             "holds that address itself, so that its answers never "
                                             "leave it and the check fails",
