@@ -128,6 +128,8 @@ bool same_subnet(const IpAddress& a, const IpAddress& b) {
 }
 
 void service_ip_in_server_subnet(const Scene& scene) {
+    // A proxy's servers hold no service IP.
+    if (scene.configuration.director.dataplane == core::DataPlaneKind::proxy) return;
     std::set<IpAddress> said;
     for (std::size_t i = 0; i < scene.configuration.services.size(); ++i) {
         const Service& service = scene.configuration.services[i];

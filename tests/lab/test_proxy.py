@@ -18,7 +18,8 @@ SLOW_CHECK = check_block(every="1s", timeout="1s", tries=2, fall=3)
 
 
 def configuration(servers=None, check=CALM_CHECK, **options) -> str:
-    return director_block("proxy") + cluster(servers or SERVERS, check=check, **options)
+    # All clients of the lab are one address.
+    return director_block("proxy") + "proxy { tcp_per_address 0 }\n" + cluster(servers or SERVERS, check=check, **options)
 
 
 @pytest.fixture

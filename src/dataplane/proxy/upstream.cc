@@ -15,8 +15,10 @@ constexpr Nanoseconds first_patience = Milliseconds{200};
 // So many failures in a row speak against a server. A refusal is an answer, and needs fewer.
 constexpr std::uint32_t refusals_that_count = 3;
 constexpr std::uint32_t failures_that_count = 8;
-// Silence counts only if it lasted: one lost batch is none.
-constexpr Nanoseconds silence_that_counts = Milliseconds{100};
+// Silence counts only if it lasted: one lost batch is none, nor is a server's short pause. What
+// waits for it meanwhile goes to others, within the budget of second tries (queries.cc), which
+// bears this time where one of two servers is silent.
+constexpr Nanoseconds silence_that_counts = Milliseconds{250};
 constexpr double peak_decay_ns = 1e9;
 constexpr Nanoseconds peak_lasts = Seconds{3};  // then little is left of it
 
