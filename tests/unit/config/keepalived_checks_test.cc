@@ -178,10 +178,10 @@ TEST(CompatibleGroups, SayWhatIsWrongWithAnEntry) {
                "t.conf:2:1: error: virtual_server_group g has billions of addresses, each a "
                "service, and there is room for 4096; raise max_services in the director block, or "
                "name fewer\n");
-    entry_says("127.0.0.1-3 53",
-               "t.conf:3:1: error: virtual_server: 127.0.0.1 is a loopback address, which direct "
-               "routing by the xdp plane cannot reach; dataplane proxy and dataplane none take "
-               "it\n");
+    entry_says(
+        "127.0.0.1-3 53",
+        "t.conf:3:1: error: virtual_server: 127.0.0.1 is a loopback address, which direct "
+        "routing by the xdp plane cannot reach; dataplane proxy and dataplane none take it\n");
     entry_says("2001:db8::53 53",
                "t.conf:8:13: error: real_server: 203.0.113.11 is IPv4, and the virtual_server "
                "2001:db8::53 is IPv6; both must be one family\n");
