@@ -45,7 +45,7 @@ struct DirectorDraft : Draft {
     core::DirectorSettings settings;
     std::optional<Position> script_user_at;
     std::optional<Position> proxy_at;  ///< of the block for the proxy plane
-    bool misc_native = true;  ///< MISC_CHECKs that can are run without a process
+    bool misc_native = true;           ///< MISC_CHECKs that can are run without a process
 };
 
 // ---- both forms ---------------------------------------------------------------
