@@ -158,9 +158,9 @@ class OrdinaryDirector(Director):
     """Run by a user who may do nothing."""
 
     def start(self, wait: bool = True, timeout: float = 15.0):
-        os.chmod(os.path.dirname(os.path.dirname(self.directory)), 0o755)
-        os.chmod(os.path.dirname(self.directory), 0o755)
-        os.chmod(self.directory, 0o755)
+        # The lab's own folders, and none above them.
+        for folder in (self.lab.directory, self.directory):
+            os.chmod(folder, 0o755)
         subprocess.run(["chown", "-R", "nobody", self.run_dir], check=True)
         self.process = self.host.start(
             self.name, ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups",

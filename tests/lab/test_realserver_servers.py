@@ -22,7 +22,7 @@ from lab.served import CLIENT, INPUTS, OUTSIDERS, SERVICE, ServedLab
 from lab.system import find_program
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Ether
+
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = Page(os.path.join(ROOT, "docs/realserver_servers.md"))
@@ -149,7 +149,7 @@ def askers(machine) -> set:
     ear = Ear(machine.client, ("eth0",))
 
     def found() -> set:
-        packets = [Ether(frame) for _, frame in ear.frames()]
+        packets = [packet for _, packet in ear.frames()]
         return {packet[layer].src for packet in packets for layer in (IP, IPv6)
                 if layer in packet and UDP in packet and packet[UDP].dport == 53
                 and packet.src == machine.mac}
