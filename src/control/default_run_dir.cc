@@ -16,7 +16,7 @@ std::string default_run_dir() {
 }
 
 std::string run_dir_to_ask() {
-    const std::string own = default_run_dir();
+    std::string own = default_run_dir();
     if (own != system_run_dir && access((own + "/api.sock").c_str(), F_OK) == 0) return own;
     return system_run_dir;
 }

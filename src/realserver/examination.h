@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/finding.h"
@@ -82,13 +83,13 @@ public:
 
     void ok(std::string about, std::string text) { say(core::Level::ok, about, text, ""); }
     void unknown(std::string about, std::string text, std::string mend) {
-        say(core::Level::unknown, about, text, mend);
+        say(core::Level::unknown, about, text, std::move(mend));
     }
     void warn(std::string about, std::string text, std::string mend) {
-        say(core::Level::warn, about, text, mend);
+        say(core::Level::warn, about, text, std::move(mend));
     }
     void fail(std::string about, std::string text, std::string mend) {
-        say(core::Level::fail, about, text, mend);
+        say(core::Level::fail, about, text, std::move(mend));
     }
 
 private:

@@ -60,6 +60,7 @@ std::vector<std::string> table_differences(std::string_view wished, std::string_
         (count < 0 ? each.gone : each.foreign) += std::abs(count);
     }
     std::vector<std::string> differences;
+    differences.reserve(other_counts.size() + 2 * rule_counts.size());
     for (const auto& [place, count] : other_counts)
         differences.push_back(fmt::format("{} is {}", place,
                                           count.gone == 0      ? "not ours"

@@ -200,6 +200,7 @@ void Ruleset::questions_tcp(const ListenPlace& place, std::size_t nth) {
 void Ruleset::fragments(const ListenPlace& place, std::size_t nth) {
     const FamilyWords& words = *place.words;
     std::vector<std::string> names;
+    names.reserve(protocols_.size());
     for (const Protocol protocol : protocols_)
         names.emplace_back(to_string(protocol));
     rule(fmt::format(
@@ -336,6 +337,7 @@ void Ruleset::prerouting() {
     open("chain prerouting");
     rule("type filter hook prerouting priority raw; policy accept;");
     std::vector<std::string> inputs;
+    inputs.reserve(machine_.processes.size());
     for (const DnsProcess& process : machine_.processes)
         inputs.push_back(fmt::format("{} : jump process.{}", quoted(process.input), process.name));
     if (!inputs.empty()) rule("iifname vmap " + braced(inputs));
