@@ -45,7 +45,7 @@ private:
 tl::expected<void, Refusal> KernelSingleNeighbours::get(int interface, const IpAddress& address,
                                                         const Visitor& visit) {
     const Message message = message_for(RTM_GETNEIGH, 0, {}, interface, address);
-    const auto done = transport_.request(message.get(), visit);
+    auto done = transport_.request(message.get(), visit);
     if (!done && done.error().error == ENOENT) return {};
     return done;
 }

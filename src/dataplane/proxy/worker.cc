@@ -18,6 +18,12 @@ constexpr int tidy_every_ms = 500;
 // How long a bridge serves clients' connections that are still in use.
 constexpr Nanoseconds bridge_patience = std::chrono::minutes{2};
 
+/// What add_front() put into the tag.
+Front& front_in(std::uint64_t value) {
+    // epoll gives a number back. NOLINTNEXTLINE(performance-no-int-to-ptr)
+    return *reinterpret_cast<Front*>(value);
+}
+
 TimePoint monotonic() {
     return TimePoint{std::chrono::steady_clock::now().time_since_epoch()};
 }
@@ -178,7 +184,7 @@ void Worker::on_event(std::uint64_t tag, std::uint32_t events) {
             return;
         }
         case Watched::udp_front: {
-            Front& front = *reinterpret_cast<Front*>(value);
+            Front& front = front_in(value);
             if (front.socket >= 0) udp_.read_front(front);
             return;
         }
@@ -187,7 +193,7 @@ void Worker::on_event(std::uint64_t tag, std::uint32_t events) {
             if ((events & EPOLLIN) != 0) udp_.read_back(value);
             return;
         case Watched::tcp_front: {
-            Front& front = *reinterpret_cast<Front*>(value);
+            Front& front = front_in(value);
             if (front.socket >= 0) tcp_.accept_from(front);
             return;
         }
