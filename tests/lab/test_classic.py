@@ -3,12 +3,13 @@
 behind two VLANs (lab/classic.py). The scenario is the same on every plane."""
 
 import json
+import os
 import time
 
 import pytest
-from lab import wait_for
+from lab import plan, wait_for
 from lab.classic import ADDRESSES, CONFIG, VLANS, Classic
-from lab.director import Director
+from lab.director import Director, binary
 from lab.system import stretched
 
 pytestmark = pytest.mark.vm(only=True)
@@ -47,6 +48,27 @@ def check_shares(result, tolerance: float):
 
 @pytest.mark.parametrize("dataplane", ["ipvs", "xdp"])
 def test_two_processes_of_one_machine_are_told_apart_by_their_vlan(classic, dataplane):
+    kill_one_and_bring_it_back(classic, dataplane)
+
+
+def test_realserver_up_tells_them_apart_in_place_of_dnat(classic):
+    """The load's clients use their ports again and again: from the moment on in which the dead
+    process is out, those that it had served are answered by the other one."""
+    classic.take_down_dnat()
+    directory = classic.path("realserver")
+    os.mkdir(directory)
+    file = os.path.join(directory, "realserver.conf")
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(f"realserver {{\n    service_ip {plan.SERVICE_V4}\n" + "".join(
+            f"    process {vlan.process} {{ input {vlan.interface}; listen {vlan.kai} }}\n"
+            for vlan in VLANS) + "}\n")
+    kai = classic.servers[DEAD].host
+    kai.run(binary(), "realserver", "up", "-f", file, "--run-dir", directory)
+    kill_one_and_bring_it_back(classic, "xdp")
+    kai.run(binary(), "realserver", "down", "--run-dir", directory)
+
+
+def kill_one_and_bring_it_back(classic, dataplane):
     classic.network.set_native(dataplane == "xdp")
     text = f"director {{\n {PLANES[dataplane]}\n}}\ninclude {CONFIG}\n"
     with Director(classic, text) as director:

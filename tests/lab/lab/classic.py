@@ -71,6 +71,13 @@ class Classic(Lab):
         for vlan in VLANS:
             self.servers[vlan.process].start(wait=False)
 
+    def take_down_dnat(self):
+        """kai has neither the service IP nor the rules any more."""
+        kai = self.host("kai")
+        kai.run("nft", "delete", "table", "ip", "kai")
+        kai.ip(f"addr del {plan.SERVICE_V4}/32 dev lo")
+        kai.sysctl(ipv4__conf__all__arp_ignore=0, ipv4__conf__all__arp_announce=0)
+
 
 def _add_vlan(host, vlan: Vlan, address: str):
     host.ip(f"link add link {TRUNK} name {vlan.interface} type vlan id {vlan.number}",
