@@ -181,7 +181,8 @@ TEST(Frame, TellsAFirstFragmentAndLeavesTheOthers) {
 }
 
 TEST(Frame, ReadsThePacketThatAnErrorQuotes) {
-    const auto error = read_packet(icmp_v4(3, 3, octets(datagram_v4)), false);
+    const auto packet = icmp_v4(3, 3, octets(datagram_v4));  // the payload lies in it
+    const auto error = read_packet(packet, false);
     ASSERT_TRUE(error);
     EXPECT_EQ(error->kind, Incoming::Kind::error);
     EXPECT_EQ(error->protocol, Protocol::udp);
