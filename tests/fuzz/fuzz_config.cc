@@ -52,8 +52,27 @@ void check_messages(const config::Loaded& loaded) {
     require(loaded.messages.size() <= 202);
 }
 
+/// What a machine is told holds together: its processes are told apart by the interface, and
+/// each has an address of its own to listen on.
+void check_machine(const core::RealServerMachine& machine) {
+    require(!machine.service_ips.empty() && (machine.protocols[0] || machine.protocols[1]));
+    const std::unordered_set<IpAddress> service_ips(machine.service_ips.begin(),
+                                                    machine.service_ips.end());
+    require(service_ips.size() == machine.service_ips.size());
+    std::unordered_set<std::string> inputs;
+    std::unordered_set<Endpoint> listen;
+    for (const core::DnsProcess& process : machine.processes) {
+        require(!process.input.empty() && inputs.insert(process.input).second);
+        require(!process.listen.empty() && process.listen.size() <= 2);
+        for (const Endpoint& each : process.listen)
+            require(each.port != 0 && !service_ips.contains(each.address) &&
+                    listen.insert(each).second);
+    }
+}
+
 void check_consistency(const core::Configuration& configuration) {
-    require(!configuration.services.empty());
+    require(!configuration.services.empty() || configuration.real_server_machine);
+    if (configuration.real_server_machine) check_machine(*configuration.real_server_machine);
     std::unordered_set<core::ServiceKey> keys;
     std::unordered_set<IpAddress> service_ips;
     if (configuration.director.dataplane == core::DataPlaneKind::xdp)
