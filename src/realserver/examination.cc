@@ -185,7 +185,7 @@ Result<void> examine(Examination& examination, const std::vector<Question>& ques
         examination.journal_problem = journal.error().message;
     if (auto read = read_machine(examination, machine); !read) return read;
     const core::RealServerMachine& wanted = examination.order.machine;
-    if (auto counters = read_counters()) examination.counters = std::move(*counters);
+    if (auto counters = read_counters()) examination.counters = std::move(counters->processes);
     if (!wanted.processes.empty()) examination.tracked = count_tracked(wanted);
     const auto socket = netlink::Socket::open();
     if (!socket) return tl::unexpected(socket.error());

@@ -32,18 +32,6 @@ void drain(int descriptor) {
     if (read(descriptor, &count, sizeof count) < 0) return;
 }
 
-Result<Counters> count_by_nft(const core::RealServerMachine& machine) {
-    Counters counters;
-    auto processes = read_counters();
-    if (!processes) return tl::unexpected(processes.error());
-    counters.processes = std::move(*processes);
-    if (machine.tunnel_from.empty()) return counters;
-    const auto refused = read_refused_tunnels();
-    if (!refused) return tl::unexpected(refused.error());
-    counters.refused_tunnels = *refused;
-    return counters;
-}
-
 Error error_of(const std::vector<std::string>& problems) {
     return {fmt::format("{}", fmt::join(problems, "; "))};
 }
@@ -78,7 +66,7 @@ Result<std::unique_ptr<Keeper>> Keeper::open(const std::string& run_dir,
     if (!machine) return tl::unexpected(machine.error());
     means.machine = std::move(*machine);
     means.open_store = [run_dir] { return open_journal(run_dir); };
-    means.read_counters = count_by_nft;
+    means.read_counters = read_counters;
     if (auto watch = netlink::RulesetWatch::open()) means.watch = std::move(*watch);
     means.clock = std::move(clock);
     return create(std::move(means));
@@ -141,7 +129,7 @@ void Keeper::count(const Order& order) {
         state_.counters = {};
         return;
     }
-    auto counters = means_.read_counters(order.machine);
+    auto counters = means_.read_counters();
     const std::lock_guard lock(state_mutex_);
     state_.counters_error = counters ? "" : counters.error().message;
     if (counters) state_.counters = std::move(*counters);
@@ -149,9 +137,9 @@ void Keeper::count(const Order& order) {
 
 // ---- one look ----------------------------------------------------------------
 
-Keeper::Outcome Keeper::bring(const Order& order) {
+template <typename Work>
+Keeper::Outcome Keeper::at_work(const Work& work) {
     Outcome outcome;
-    if (!means_.watch || means_.watch->changed()) machine_.table_may_differ();
     const auto store = means_.open_store();
     if (!store) {
         outcome.problems.push_back(store.error().message);
@@ -160,27 +148,26 @@ Keeper::Outcome Keeper::bring(const Order& order) {
     const auto keep = [](std::vector<std::string>& list) {
         return [&list](const std::string& line) { list.push_back(line); };
     };
-    outcome.well = bring_up(order, **store, machine_,
-                            {keep(outcome.changes), keep(outcome.notes), keep(outcome.problems)});
-    // What could not be made may have been made in part.
-    if (!outcome.well) machine_.table_may_differ();
+    outcome.well =
+        work(**store, {keep(outcome.changes), keep(outcome.notes), keep(outcome.problems)});
     return outcome;
 }
 
+Keeper::Outcome Keeper::bring(const Order& order) {
+    if (!means_.watch || means_.watch->changed()) machine_.table_may_differ();
+    return at_work([&](JournalStore& store, const Report& report) {
+        const bool well = bring_up(order, store, machine_, report);
+        // What could not be made may have been made in part.
+        if (!well) machine_.table_may_differ();
+        return well;
+    });
+}
+
 Keeper::Outcome Keeper::take_back() {
-    Outcome outcome;
     machine_.table_may_differ();
-    const auto store = means_.open_store();
-    if (!store) {
-        outcome.problems.push_back(store.error().message);
-        return outcome;
-    }
-    const auto keep = [](std::vector<std::string>& list) {
-        return [&list](const std::string& line) { list.push_back(line); };
-    };
-    outcome.well = take_down(**store, machine_,
-                             {keep(outcome.changes), keep(outcome.notes), keep(outcome.problems)});
-    return outcome;
+    return at_work([&](JournalStore& store, const Report& report) {
+        return take_down(store, machine_, report);
+    });
 }
 
 void Keeper::tell(Kind kind, std::string line) {

@@ -30,7 +30,7 @@ public:
         std::unique_ptr<Machine> machine;
         /// Locked against `up` and `down` for as long as the store lives.
         std::function<Result<std::unique_ptr<JournalStore>>()> open_store;
-        std::function<Result<Counters>(const core::RealServerMachine&)> read_counters;
+        std::function<Result<Counters>()> read_counters;
         std::unique_ptr<netlink::RulesetWatch> watch;  ///< none: the table is listed at each look
         std::function<WallTime()> clock;
         Nanoseconds interval{Seconds{1}};  ///< between two looks that nobody asked for
@@ -88,6 +88,9 @@ private:
     void wait() const;
     void look_once();
     [[nodiscard]] Order order_now(bool& ordered);
+    /// With the store, which is locked meanwhile; `work` says whether all is well.
+    template <typename Work>
+    Outcome at_work(const Work& work);
     Outcome bring(const Order& order);
     Outcome take_back();
     Result<Journal> journal_now();

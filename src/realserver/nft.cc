@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <vector>
+
 #include "realserver/program.h"
 
 namespace dnsdirector::realserver {
@@ -50,13 +52,6 @@ Result<std::optional<std::string>> list(const std::vector<std::string>& what) {
                 complaint_in(tables->status == 0 ? *output : *tables));
 }
 
-Result<Counters> all_counters() {
-    const auto listing = list({"counters", "table", "inet", std::string(table_name)});
-    if (!listing) return tl::unexpected(listing.error());
-    if (!*listing) return Counters{};
-    return counters_in(**listing);
-}
-
 }  // namespace
 
 Result<std::optional<std::string>> read_table() {
@@ -77,16 +72,11 @@ Result<void> remove_table() {
     return feed(fmt::format("table inet {0} {{ }}\ndelete table inet {0}\n", table_name), "remove");
 }
 
-Result<std::vector<RuleCounter>> read_counters() {
-    auto counters = all_counters();
-    if (!counters) return tl::unexpected(counters.error());
-    return std::move(counters->processes);
-}
-
-Result<std::uint64_t> read_refused_tunnels() {
-    const auto counters = all_counters();
-    if (!counters) return tl::unexpected(counters.error());
-    return counters->refused_tunnels;
+Result<Counters> read_counters() {
+    const auto listing = list({"counters", "table", "inet", std::string(table_name)});
+    if (!listing) return tl::unexpected(listing.error());
+    if (!*listing) return Counters{};
+    return counters_in(**listing);
 }
 
 }  // namespace dnsdirector::realserver

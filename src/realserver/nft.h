@@ -6,7 +6,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "realserver/listing.h"
@@ -24,11 +23,8 @@ Result<void> replace_table(const std::string& ruleset);
 
 Result<void> remove_table();  ///< nothing there: fine
 
-/// Packets and bytes that the rules of each process have seen, by process, protocol and way.
-/// Without a table there are none.
-[[nodiscard]] Result<std::vector<RuleCounter>> read_counters();
-
-/// Packets that `tunnel_from` refused; 0 without a table.
-[[nodiscard]] Result<std::uint64_t> read_refused_tunnels();
+/// What the rules have seen, in one listing: packets and bytes by process, protocol and way, and
+/// what `tunnel_from` refused. Without a table there is nothing.
+[[nodiscard]] Result<Counters> read_counters();
 
 }  // namespace dnsdirector::realserver
