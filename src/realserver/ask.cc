@@ -17,26 +17,13 @@
 
 #include "core/mnemonics.h"
 #include "dns/reply.h"
+#include "realserver/descriptor.h"
 
 namespace dnsdirector::realserver {
 namespace {
 
 using Outcome = Asked::Outcome;
 using Clock = std::chrono::steady_clock;
-
-class OpenSocket {
-public:
-    explicit OpenSocket(int descriptor) : descriptor_(descriptor) {}
-    OpenSocket(const OpenSocket&) = delete;
-    OpenSocket& operator=(const OpenSocket&) = delete;
-    ~OpenSocket() {
-        if (descriptor_ >= 0) close(descriptor_);
-    }
-    [[nodiscard]] int get() const { return descriptor_; }
-
-private:
-    int descriptor_;
-};
 
 class KernelAddress {
 public:
@@ -184,7 +171,7 @@ bool Asker::await_datagram(int socket, Clock::time_point deadline) {
 }
 
 void Asker::over_udp() {
-    const OpenSocket socket{open_socket(SOCK_DGRAM)};
+    const Descriptor socket{open_socket(SOCK_DGRAM)};
     if (socket.get() < 0) return;
     KernelAddress target{asked_.target};
     for (unsigned attempt = 0; attempt < question_.tries; ++attempt) {
@@ -219,7 +206,7 @@ bool Asker::move_all(int socket, std::span<std::uint8_t> bytes, bool in,
 }
 
 void Asker::over_tcp() {
-    const OpenSocket socket{open_socket(SOCK_STREAM)};
+    const Descriptor socket{open_socket(SOCK_STREAM)};
     if (socket.get() < 0) return;
     const auto deadline = Clock::now() + question_.timeout;
     KernelAddress target{asked_.target};

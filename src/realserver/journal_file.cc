@@ -9,10 +9,10 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <string_view>
 #include <thread>
 #include <utility>
 
+#include "realserver/descriptor.h"
 #include "realserver/journal.h"
 
 namespace dnsdirector::realserver {
@@ -21,47 +21,20 @@ namespace {
 constexpr std::chrono::seconds lock_patience{10};
 constexpr std::chrono::milliseconds lock_pause{20};
 
-/// Closes on every way out.
-class OpenFile {
-public:
-    explicit OpenFile(int fd) : fd_(fd) {}
-    ~OpenFile() {
-        if (fd_ >= 0) close(fd_);
-    }
-    OpenFile(OpenFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    OpenFile(const OpenFile&) = delete;
-    OpenFile& operator=(const OpenFile&) = delete;
-    OpenFile& operator=(OpenFile&&) = delete;
-    [[nodiscard]] int get() const { return fd_; }
-
-private:
-    int fd_;
-};
-
-bool write_whole(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t written = write(fd, text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return false;
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return true;
-}
-
 std::string path_in(const std::string& run_dir) {
     return run_dir + "/realserver.json";
 }
 
 class JournalFile final : public JournalStore {
 public:
-    JournalFile(OpenFile directory, std::string path, Place place)
+    JournalFile(Descriptor directory, std::string path, Place place)
         : directory_(std::move(directory)), path_(std::move(path)), place_(std::move(place)) {}
 
     Result<Journal> load() override;
     Result<void> save(const Journal& journal) override;
 
 private:
-    OpenFile directory_;  ///< locked
+    Descriptor directory_;  ///< locked
     std::string path_;
     Place place_;
 };
@@ -95,7 +68,7 @@ Result<void> JournalFile::save(const Journal& journal) {
         return fail_errno(fmt::format("cannot {} {}", what, temporary), error);
     };
     {
-        const OpenFile file{
+        const Descriptor file{
             open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
         if (file.get() < 0) return failed_to("create");
         if (!write_whole(file.get(), to_json(journal, place_))) return failed_to("write");
@@ -130,7 +103,7 @@ Result<std::unique_ptr<JournalStore>> open_journal(const std::string& run_dir) {
         return fail_errno(fmt::format("cannot make the run directory {}", run_dir), error.value());
     // The lock is on the directory: there is no file that would have to be left. It goes to nft,
     // too (no O_CLOEXEC), which lives on when we are killed: until it is done, nobody looks.
-    OpenFile directory{open(run_dir.c_str(), O_RDONLY | O_DIRECTORY)};
+    Descriptor directory{open(run_dir.c_str(), O_RDONLY | O_DIRECTORY)};
     if (directory.get() < 0) return fail_errno("cannot open the run directory " + run_dir, errno);
     const auto give_up = std::chrono::steady_clock::now() + lock_patience;
     while (flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -149,7 +122,7 @@ Result<std::unique_ptr<JournalStore>> open_journal(const std::string& run_dir) {
 Result<Journal> peek_journal(const std::string& run_dir) {
     auto place = this_place();
     if (!place) return tl::unexpected(place.error());
-    return JournalFile(OpenFile{-1}, path_in(run_dir), std::move(*place)).load();
+    return JournalFile(Descriptor{-1}, path_in(run_dir), std::move(*place)).load();
 }
 
 }  // namespace dnsdirector::realserver

@@ -15,52 +15,30 @@
 #include <csignal>
 #include <cstring>
 #include <string_view>
-#include <utility>
+
+#include "realserver/descriptor.h"
 
 namespace dnsdirector::realserver {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-class Handle {
-public:
-    explicit Handle(int fd = -1) : fd_(fd) {}
-    Handle(Handle&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Handle& operator=(Handle&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~Handle() { reset(); }
-    [[nodiscard]] int get() const { return fd_; }
-    void reset() {
-        if (fd_ >= 0) close(std::exchange(fd_, -1));
-    }
-
-private:
-    int fd_;
-};
-
 struct Pipe {
-    Handle read;
-    Handle write;
+    Descriptor read;
+    Descriptor write;
 };
 
 Result<Pipe> make_pipe() {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return fail_errno("cannot make a pipe", errno);
-    return Pipe{Handle{ends[0]}, Handle{ends[1]}};
+    return Pipe{Descriptor{ends[0]}, Descriptor{ends[1]}};
 }
 
 /// A file in memory that holds `input`: a program that does not read it holds up nobody.
-Result<Handle> input_file(const std::string& input) {
-    Handle file{memfd_create("input", MFD_CLOEXEC)};
+Result<Descriptor> input_file(const std::string& input) {
+    Descriptor file{memfd_create("input", MFD_CLOEXEC)};
     if (file.get() < 0) return fail_errno("cannot make a file in memory", errno);
-    for (std::size_t done = 0; done < input.size();) {
-        const ssize_t n = write(file.get(), input.data() + done, input.size() - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail_errno("cannot write a file in memory", errno);
-        done += static_cast<std::size_t>(n);
-    }
+    if (!write_whole(file.get(), input)) return fail_errno("cannot write a file in memory", errno);
     lseek(file.get(), 0, SEEK_SET);
     return file;
 }
@@ -168,7 +146,7 @@ Result<ProgramOutput> run_program(const std::vector<std::string>& arguments,
     out->write.reset();
     err->write.reset();
     // Not pidfd_open(): glibc 2.36 declares it for C alone.
-    const Handle watched{static_cast<int>(syscall(SYS_pidfd_open, child, 0))};
+    const Descriptor watched{static_cast<int>(syscall(SYS_pidfd_open, child, 0))};
     ProgramOutput output;
     const bool ended = listen_to(watched.get(), *out, *err, output, deadline);
     if (!ended) kill(child, SIGKILL);
