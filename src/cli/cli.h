@@ -51,7 +51,5 @@ void add_withdraw(Program program);
 void add_why(Program program);
 void add_doctor(Program program);
 void add_realserver(Program program);
-void add_realserver_rules(Program program);
-void add_realserver_run(CLI::App& realserver, Program program);
 
 }  // namespace dnsdirector::cli

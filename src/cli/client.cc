@@ -111,7 +111,8 @@ int print_errors(const ApiAnswer& answer, const std::string& run_dir) {
 }
 
 void add_run_dir(CLI::App& command, std::string& run_dir) {
-    run_dir = control::run_dir_to_ask();
+    static const std::string to_ask = control::run_dir_to_ask();  // files are looked at once
+    run_dir = to_ask;
     command.add_option("--run-dir", run_dir, "The director's run directory")->capture_default_str();
 }
 

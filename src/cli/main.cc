@@ -51,7 +51,6 @@ int run_command_line(int argc, char** argv) {
     add_why(program);
     add_doctor(program);
     add_realserver(program);
-    add_realserver_rules(program);
     app.add_subcommand("probe", "Ask one server one DNS question and judge the answer");
     add_reference(program);
 

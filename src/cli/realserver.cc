@@ -164,10 +164,7 @@ std::optional<MachineFile> read_machine_file(const std::string& path,
         return std::nullopt;
     }
     MachineFile file{std::move(*loaded.configuration), {}};
-    file.order.machine = *file.configuration.real_server_machine;
-    for (const core::Service& service : file.configuration.services)
-        for (const core::RealServer& server : service.real_servers)
-            file.order.real_servers.push_back(server.endpoint.address);
+    file.order = realserver::order_of(file.configuration);
     return file;
 }
 
@@ -187,7 +184,8 @@ void add_realserver(Program program) {
     for (const RealServerCommand& spec : commands)
         add_command(*realserver, program, spec, options);
     add_realserver_check(program, *realserver);
-    add_realserver_run(*realserver, program);
+    add_realserver_run(program, *realserver);
+    add_realserver_rules(program, *realserver);
 }
 
 }  // namespace dnsdirector::cli

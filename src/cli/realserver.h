@@ -25,5 +25,7 @@ struct MachineFile {
 [[nodiscard]] bool may_administer();
 
 void add_realserver_check(const Program& program, CLI::App& realserver);
+void add_realserver_run(const Program& program, CLI::App& realserver);
+void add_realserver_rules(const Program& program, CLI::App& realserver);
 
 }  // namespace dnsdirector::cli

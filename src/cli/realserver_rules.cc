@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
-#include "cli/cli.h"
-#include "cli/message_text.h"
-#include "config/findings.h"
+#include "cli/realserver.h"
 #include "realserver/translation.h"
 
 namespace dnsdirector::cli {
@@ -15,16 +11,9 @@ struct RulesOptions {
 };
 
 int print_rules(const RulesOptions& options) {
-    const config::Loaded loaded = config::examine(options.path, options.config_id);
-    for (const config::Message& message : loaded.messages)
-        if (message.severity == config::Severity::error)
-            fmt::print(stderr, "{}", text_with_caret(message));
-    if (!loaded.ok()) return failed;
-    if (!loaded.configuration->real_server_machine) {
-        fmt::print(stderr, "dnsdirector: {} has no realserver block\n", options.path);
-        return failed;
-    }
-    const std::string rules = realserver::ruleset_of(*loaded.configuration->real_server_machine);
+    const auto file = read_machine_file(options.path, options.config_id);
+    if (!file) return failed;
+    const std::string rules = realserver::ruleset_of(file->order.machine);
     if (rules.empty())
         fmt::print(stderr,
                    "dnsdirector: {} needs no rules: its realserver block has neither processes "
@@ -34,21 +23,11 @@ int print_rules(const RulesOptions& options) {
     return ok;
 }
 
-/// `realserver`, whoever registered it first.
-CLI::App& realserver_command(CLI::App& app) {
-    const auto found = app.get_subcommands(
-        [](const CLI::App* command) { return command->get_name() == "realserver"; });
-    if (!found.empty()) return *found.front();
-    auto* command = app.add_subcommand("realserver", "What makes this machine a real server");
-    command->require_subcommand(1);
-    return *command;
-}
-
 }  // namespace
 
-void add_realserver_rules(Program program) {
-    auto* command = realserver_command(program.app)
-                        .add_subcommand("rules", "What nft would be told for a configuration");
+void add_realserver_rules(const Program& program, CLI::App& realserver) {
+    auto* command =
+        realserver.add_subcommand("rules", "What nft would be told for a configuration");
     auto options = std::make_shared<RulesOptions>();
     command->add_option("-f,--file", options->path, "Configuration with a realserver block")
         ->capture_default_str();

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
-
-#include "cli/cli.h"
-#include "control/director.h"
+#include "cli/realserver.h"
+#include "cli/run.h"
 
 namespace dnsdirector::cli {
 
-void add_realserver_run(CLI::App& realserver, Program program) {
+void add_realserver_run(const Program& program, CLI::App& realserver) {
     auto* command =
         realserver.add_subcommand("run", "Keep this machine the real server: `up` as a service");
     auto options = std::make_shared<control::DirectorOptions>();
@@ -28,14 +26,7 @@ void add_realserver_run(CLI::App& realserver, Program program) {
         "\n"
         "  sudo dnsdirector realserver run -f realserver.conf");
     command->callback([program, options] {
-        program.action = [program, options] {
-            // Reloads and re-executions find the file wherever they run.
-            std::error_code ignored;
-            options->config_path =
-                std::filesystem::absolute(options->config_path, ignored).string();
-            options->arguments.assign(program.argv, program.argv + program.argc);
-            return control::run_director(*options);
-        };
+        program.action = [program, options] { return run_until_stopped(program, *options); };
     });
 }
 

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/run.h"
+
 #include <filesystem>
 
-#include "cli/cli.h"
 #include "control/default_run_dir.h"
-#include "control/director.h"
 
 namespace dnsdirector::cli {
+
+int run_until_stopped(const Program& program, control::DirectorOptions options) {
+    // Reloads and re-executions find the file wherever they run.
+    std::error_code ignored;
+    options.config_path = std::filesystem::absolute(options.config_path, ignored).string();
+    options.arguments.assign(program.argv, program.argv + program.argc);
+    return control::run_director(options);
+}
 
 void add_run(Program program) {
     auto* command = program.app.add_subcommand("run", "Run the director in the foreground");
@@ -29,14 +37,7 @@ void add_run(Program program) {
         "  dnsdirector run -f resolvers.conf\n"
         "  dnsdirector run -f a.conf --run-dir /run/dd-a --pin-dir /sys/fs/bpf/dd-a");
     command->callback([program, options] {
-        program.action = [program, options] {
-            // Reloads and re-executions find the file wherever they run.
-            std::error_code ignored;
-            options->config_path =
-                std::filesystem::absolute(options->config_path, ignored).string();
-            options->arguments.assign(program.argv, program.argv + program.argc);
-            return control::run_director(*options);
-        };
+        program.action = [program, options] { return run_until_stopped(program, *options); };
     });
 }
 

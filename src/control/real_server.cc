@@ -8,15 +8,6 @@
 namespace dnsdirector::control {
 namespace {
 
-realserver::Order order_of(const core::Configuration& file) {
-    realserver::Order order;
-    order.machine = *file.real_server_machine;
-    for (const core::Service& service : file.services)
-        for (const core::RealServer& server : service.real_servers)
-            order.real_servers.push_back(server.endpoint.address);
-    return order;
-}
-
 /// The worse one counts: a process must pass in each protocol.
 core::Health worse(core::Health a, core::Health b) {
     const auto rank = [](core::Health health) {
@@ -48,7 +39,7 @@ Result<View> view_of(core::Configuration file, Role role, const std::string& pat
                 "{} has no realserver block, which says what this machine should be; write "
                 "`realserver {{ service_ip ADDRESS… }}` into it{}",
                 path, file.services.empty() ? "" : ", or start a director with `dnsdirector run`");
-        realserver::Order order = order_of(file);
+        realserver::Order order = realserver::order_of(file);
         return View{agent_configuration(std::move(file)), std::move(order)};
     }
     if (file.real_server_machine && file.services.empty())

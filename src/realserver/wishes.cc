@@ -89,6 +89,15 @@ IpAddress any_client() {
     return IpAddress::from_v4({240, 0, 0, 1});
 }
 
+Order order_of(const core::Configuration& file) {
+    Order order;
+    order.machine = *file.real_server_machine;
+    for (const core::Service& service : file.services)
+        for (const core::RealServer& server : service.real_servers)
+            order.real_servers.push_back(server.endpoint.address);
+    return order;
+}
+
 Wishes wishes_of(const Order& order, const Actual& untouched) {
     Wishes wishes;
     for (const IpAddress& address : order.machine.service_ips)

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/real_server_machine.h"
+#include "core/model.h"
 #include "realserver/actual.h"
 
 namespace dnsdirector::realserver {
@@ -22,6 +22,9 @@ struct Order {
     /// Service IPs that are kept from everybody outside for now (withheld.h).
     std::set<IpAddress> withheld;
 };
+
+/// Of a file that has a real_server_machine.
+[[nodiscard]] Order order_of(const core::Configuration& file);
 
 /// Addresses of clients whose ways Actual must know: one of each network in the file that
 /// packets come from, and one that stands for all clients.
