@@ -9,11 +9,9 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,56 +30,22 @@
 #include <thread>
 #include <vector>
 
-#include "probe/prober.h"
+#include "checks_rig.h"
 
 namespace dnsdirector {
 namespace {
 
+using bench::answer_tcp;
+using bench::answer_udp;
+using bench::clock_seconds;
+using bench::cpu_seconds;
+using bench::drive;
 using probe::Prober;
 using probe::ProberStatistics;
 
 // ---- the server -------------------------------------------------------------
 
 constexpr std::size_t batch = 64;
-constexpr std::size_t datagram = 1024;
-
-/// One batch of queries turned into replies in place. The control data that say
-/// where a query was sent to say where its reply comes from.
-void answer_udp(int socket) {
-    static std::array<std::array<std::uint8_t, datagram>, batch> data;
-    static std::array<std::array<char, 64>, batch> control;
-    std::array<sockaddr_in, batch> from{};
-    std::array<iovec, batch> parts{};
-    std::array<mmsghdr, batch> messages{};
-    for (std::size_t i = 0; i < batch; ++i) {
-        parts[i] = {data[i].data(), datagram};
-        messages[i].msg_hdr = {.msg_name = &from[i],
-                               .msg_namelen = sizeof from[i],
-                               .msg_iov = &parts[i],
-                               .msg_iovlen = 1,
-                               .msg_control = control[i].data(),
-                               .msg_controllen = control[i].size(),
-                               .msg_flags = 0};
-    }
-    const int count = ::recvmmsg(socket, messages.data(), batch, MSG_DONTWAIT, nullptr);
-    for (int i = 0; i < count; ++i) {
-        data[static_cast<std::size_t>(i)][2] |= 0x80;
-        parts[static_cast<std::size_t>(i)].iov_len = messages[static_cast<std::size_t>(i)].msg_len;
-    }
-    if (count > 0) ::sendmmsg(socket, messages.data(), static_cast<unsigned>(count), 0);
-}
-
-void answer_tcp(int connection) {
-    std::array<std::uint8_t, datagram> data{};
-    const ssize_t got = ::recv(connection, data.data(), data.size(), MSG_DONTWAIT);
-    if (got < 0 && errno == EAGAIN) return;
-    if (got > 4) {
-        data[4] |= 0x80;
-        ::send(connection, data.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL);
-        return;
-    }
-    ::close(connection);
-}
 
 [[noreturn]] void serve(int udp, int tcp) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -100,7 +64,7 @@ void answer_tcp(int connection) {
         for (int i = 0; i < count; ++i) {
             const int descriptor = events[static_cast<std::size_t>(i)].data.fd;
             if (descriptor == udp) {
-                answer_udp(udp);
+                answer_udp<sockaddr_in>(udp);
             } else if (descriptor != tcp) {
                 answer_tcp(descriptor);
             } else if (const int accepted = ::accept4(tcp, nullptr, nullptr, SOCK_NONBLOCK);
@@ -145,20 +109,6 @@ Server start_server() {
 // ---- measuring --------------------------------------------------------------
 
 constexpr std::uint32_t few = 44;
-
-double seconds(const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-double cpu_seconds(int whom) {
-    rusage usage{};
-    ::getrusage(whom, &usage);
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-double clock_seconds() {
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
 
 /// Buckets as in ProberStatistics: bucket i counts what is below 2^i microseconds.
 using Lateness = std::array<std::uint64_t, 32>;
@@ -219,23 +169,6 @@ private:
     Lateness lateness_{};
     std::thread thread_;
 };
-
-void drive(Prober& prober, double until) {
-    for (double now = clock_seconds(); now < until; now = clock_seconds()) {
-        double wait = until - now;
-        if (const auto deadline = prober.deadline()) {
-            const auto due = static_cast<double>(deadline->time_since_epoch().count()) / 1e9;
-            wait = std::clamp(due - now, 0.0, wait);
-        }
-        const auto nanoseconds = static_cast<long>(wait * 1e9);
-        const timespec time{nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
-        pollfd one{prober.descriptor(), POLLIN, 0};
-        if (::ppoll(&one, 1, &time, nullptr) > 0)
-            prober.on_readable();
-        else
-            prober.on_deadline(TimePoint{});
-    }
-}
 
 struct Measured {
     double cpu = 0, wall = 0;

@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,29 +27,21 @@
 #include <string>
 #include <vector>
 
+#include "checks_rig.h"
 #include "private_network.h"
-#include "probe/prober.h"
 
 namespace dnsdirector {
 namespace {
 
+using bench::answer_tcp;
+using bench::answer_udp;
+using bench::clock_seconds;
+using bench::cpu_seconds;
+using bench::drive;
+
 constexpr const char* service = "2001:db8::53";
 constexpr const char* far_mac = "02:00:00:00:00:02";
 constexpr std::uint16_t dns_port = 53, idle_port = 9;
-
-double seconds(const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-double cpu_seconds() {
-    rusage usage{};
-    ::getrusage(RUSAGE_THREAD, &usage);
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-double clock_seconds() {
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
-}
 
 [[noreturn]] void give_up(const std::string& what) {
     fmt::print(stderr, "through_bench: {}: {}\n", what, std::strerror(errno));
@@ -58,43 +49,6 @@ double clock_seconds() {
 }
 
 // ---- the servers ------------------------------------------------------------------
-
-void answer_datagrams(int socket) {
-    constexpr std::size_t batch = 64, datagram = 1024;
-    static std::array<std::array<std::uint8_t, datagram>, batch> data;
-    static std::array<std::array<char, 64>, batch> control;
-    std::array<sockaddr_in6, batch> from{};
-    std::array<iovec, batch> parts{};
-    std::array<mmsghdr, batch> messages{};
-    for (std::size_t i = 0; i < batch; ++i) {
-        parts[i] = {data[i].data(), datagram};
-        messages[i].msg_hdr = {.msg_name = &from[i],
-                               .msg_namelen = sizeof from[i],
-                               .msg_iov = &parts[i],
-                               .msg_iovlen = 1,
-                               .msg_control = control[i].data(),
-                               .msg_controllen = control[i].size(),
-                               .msg_flags = 0};
-    }
-    const int count = ::recvmmsg(socket, messages.data(), batch, MSG_DONTWAIT, nullptr);
-    for (int i = 0; i < count; ++i) {
-        data[static_cast<std::size_t>(i)][2] |= 0x80;
-        parts[static_cast<std::size_t>(i)].iov_len = messages[static_cast<std::size_t>(i)].msg_len;
-    }
-    if (count > 0) ::sendmmsg(socket, messages.data(), static_cast<unsigned>(count), 0);
-}
-
-void answer_connection(int connection) {
-    std::array<std::uint8_t, 1024> data{};
-    const ssize_t got = ::recv(connection, data.data(), data.size(), MSG_DONTWAIT);
-    if (got < 0 && errno == EAGAIN) return;
-    if (got > 4) {
-        data[4] |= 0x80;
-        ::send(connection, data.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL);
-        return;
-    }
-    ::close(connection);
-}
 
 [[noreturn]] void serve() {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -115,9 +69,9 @@ void answer_connection(int connection) {
     std::vector<pollfd> wait{{udp, POLLIN, 0}, {tcp, POLLIN, 0}};
     while (true) {
         ::poll(wait.data(), wait.size(), -1);
-        if (wait[0].revents != 0) answer_datagrams(udp);
+        if (wait[0].revents != 0) answer_udp<sockaddr_in6>(udp);
         for (std::size_t at = 2; at < wait.size(); ++at)
-            if (wait[at].revents != 0) answer_connection(wait[at].fd);
+            if (wait[at].revents != 0) answer_tcp(wait[at].fd);
         std::erase_if(wait, [](const pollfd& one) {
             return (one.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
         });
@@ -180,22 +134,6 @@ void add_neighbours(std::uint32_t servers) {
 }
 
 // ---- checks -----------------------------------------------------------------------
-
-void drive(probe::Prober& prober, double until) {
-    for (double now = clock_seconds(); now < until; now = clock_seconds()) {
-        double wait = until - now;
-        if (const auto deadline = prober.deadline())
-            wait = std::clamp(static_cast<double>(deadline->time_since_epoch().count()) / 1e9 - now,
-                              0.0, wait);
-        const auto nanoseconds = static_cast<long>(wait * 1e9);
-        const timespec time{nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
-        pollfd one{prober.descriptor(), POLLIN, 0};
-        if (::ppoll(&one, 1, &time, nullptr) > 0)
-            prober.on_readable();
-        else
-            prober.on_deadline(TimePoint{});
-    }
-}
 
 std::unique_ptr<probe::Prober> prober_of(std::uint32_t servers, Protocol transport, bool through) {
     std::unique_ptr<probe::Prober> prober = std::move(probe::Prober::create({}).value());
