@@ -33,7 +33,9 @@ class Tree:
         self.program("scripts/lab-vm", LAB_VM)
         self.program("bin/ctest", f"echo '{CTEST_FINE}'")
         self.program("bin/id", "echo 0")
-        for name in ("unshare", "bpftool", "clang++-19"):
+        # With or without a bpffs on this machine: in a namespace of its own nothing is mounted.
+        self.program("bin/unshare", 'shift; exec "$@"')
+        for name in ("mount", "bpftool", "clang++-19"):
             self.program("bin/" + name, "true")
         self.program("build/debug/fuzz_config", f"echo '{FUZZ_FINE}'")
         self.file("tests/fuzz/corpus/config/seed", "x")
@@ -104,6 +106,13 @@ def test_after_a_failure_the_other_runners_still_run(tree):
     assert "50% tests passed, 1 tests failed out of 2" in summary
     assert "A.ok (Failed)" in summary
     assert "passed    lab" in summary and "passed    fuzz config" in summary
+
+
+def test_a_failed_lab_test_is_named_in_the_summary_with_what_it_expected(tree):
+    tree.file("tests/lab/test_it.py", "def test_shares():\n    assert [1, 2] == [1, 3]")
+    _, summary = tree.run("--lab")
+    assert "FAILED tests/lab/test_it.py::test_shares" in summary
+    assert "E       assert [1, 2] == [1, 3]" in summary
 
 
 def test_no_tests_is_a_failure(tree):
