@@ -154,10 +154,14 @@ remote-control:
 
 def ask_who(address: str, port: int = 53, tcp: bool = False, timeout: float = 1.0,
             source: str = None) -> str:
-    """The name of the process that answers. dnspython takes answers from where it asked only."""
+    """The name of the process that answers; OSError without an answer of it. dnspython takes
+    answers from where it asked only."""
     send = dns.query.tcp if tcp else dns.query.udp
-    reply = send(dns.message.make_query("who.example.com", "TXT"), address, port=port,
-                 timeout=stretched(timeout), source=source)
+    try:
+        reply = send(dns.message.make_query("who.example.com", "TXT"), address, port=port,
+                     timeout=stretched(timeout), source=source)
+    except dns.exception.Timeout as error:
+        raise TimeoutError(f"{address}: no answer within {timeout:g} s") from error
     if not reply.answer:
         raise OSError(f"{address}: {dns.rcode.to_text(reply.rcode())}")
     return reply.answer[0][0].strings[0].decode()
