@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import Lab, missing_privileges  # noqa: E402
 from lab import figures, ipvs, ipvs_dump, plan, rates  # noqa: E402
 from lab.director import Director, binary  # noqa: E402
+from lab.real_server import RealServerLab  # noqa: E402
 from lab.routing import missing_daemons  # noqa: E402
 from lab.systemd import missing_systemd  # noqa: E402
 
@@ -159,3 +160,18 @@ def _runs_director(pid: str) -> bool:
         return "dnsdirector" in os.readlink(f"/proc/{pid}/exe")
     except OSError:
         return False
+
+
+@pytest.fixture(scope="module")
+def machine_lab(can_lab, can_direct):
+    with RealServerLab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def machine(machine_lab):
+    """As no real server yet, and whoever's business it is, the same again at the end."""
+    before = machine_lab.picture()
+    yield machine_lab
+    machine_lab.command("down")
+    assert machine_lab.picture() == before

@@ -10,7 +10,7 @@ import time
 import pytest
 from lab import plan
 from lab.daemons import Answer
-from lab.real_server import INTERFACES, SECOND_V4, SERVER_V4, SERVER_V6, Ear, RealServerLab
+from lab.real_server import INTERFACES, SECOND_V4, SERVER_V4, SERVER_V6, Ear
 from lab.system import run, wait_for
 from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import ICMP, IP, UDP
@@ -42,21 +42,6 @@ table inet foreign {
     chain input { type filter hook input priority 0; ip saddr @few counter drop; }
 }
 """
-
-
-@pytest.fixture(scope="module")
-def machine_lab(can_lab, can_direct):
-    with RealServerLab() as lab:
-        yield lab
-
-
-@pytest.fixture
-def machine(machine_lab):
-    """As no real server yet, and whoever's business it is, the same again at the end."""
-    before = machine_lab.picture()
-    yield machine_lab
-    machine_lab.command("down")
-    assert machine_lab.picture() == before
 
 
 def difference(before: dict, after: dict) -> dict:

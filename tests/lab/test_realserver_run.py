@@ -7,12 +7,11 @@ import re
 import signal
 import time
 
-import pytest
 from lab import figures, plan, wait_for
 from lab.agent import (EVERY, FALL, RISE, TABLE, V4, V6, WITHDRAW, Agent, Named, check, has_rule,
                        held, plain, processes, without_counts)
 from lab.director import binary
-from lab.real_server import SECOND_V4, SERVER_V4, SERVER_V6, Ear, RealServerLab
+from lab.real_server import SECOND_V4, SERVER_V4, SERVER_V6, Ear
 from lab.routing import Bird, generated
 from lab.system import run, stretched
 from scapy.layers.dns import DNS, DNSQR
@@ -21,20 +20,6 @@ from scapy.layers.l2 import Ether
 
 # A look each second, and a look takes a while.
 REPAIRED_IN = 2.5
-
-
-@pytest.fixture(scope="module")
-def machine_lab(can_lab, can_direct):
-    with RealServerLab() as lab:
-        yield lab
-
-
-@pytest.fixture
-def machine(machine_lab):
-    before = machine_lab.picture()
-    yield machine_lab
-    machine_lab.command("down")
-    assert machine_lab.picture() == before
 
 
 def sysctl(machine, path: str) -> str:

@@ -9,25 +9,11 @@ import pytest
 from lab import LabError, wait_for
 from lab.agent import (TABLE, V4, V6, WITHDRAW, Agent, Named, Watched, held, processes,
                        without_counts)
-from lab.real_server import SECOND_V4, SERVER_V4, SERVER_V6, RealServerLab
+from lab.real_server import SECOND_V4, SERVER_V4, SERVER_V6
 from lab.system import run
 from lab.systemd import SHORTER, Manager, derived
 
 UNIT = "dnsdirector-realserver.service"
-
-
-@pytest.fixture(scope="module")
-def machine_lab(can_lab, can_direct):
-    with RealServerLab() as lab:
-        yield lab
-
-
-@pytest.fixture
-def machine(machine_lab):
-    before = machine_lab.picture()
-    yield machine_lab
-    machine_lab.command("down")
-    assert machine_lab.picture() == before
 
 
 @pytest.mark.parametrize("failed", [False, True], ids=["held", "withdrawn"])

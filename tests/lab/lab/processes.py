@@ -26,7 +26,7 @@ from . import plan
 from .daemons import Daemon
 from .director import binary
 from .network import Network
-from .registry import Registry
+from .registry import Registered
 from .system import stretched
 
 SECOND_V4, SECOND_V6 = "192.0.2.54", "2001:db8::54"
@@ -167,26 +167,13 @@ def ask_who(address: str, port: int = 53, tcp: bool = False, timeout: float = 1.
     return reply.answer[0][0].strings[0].decode()
 
 
-class Machine:
-    """The lab of this page. Use as a context manager."""
+class Machine(Registered):
+    """The lab of this page."""
 
     def __init__(self, services=SERVICES, vlans=False):
         self.services, self.vlans = services, vlans
         self.interfaces = {name: f"eth1.{VLANS[place[0]]}" if vlans else place[0]
                            for name, place in PLACES.items()}
-
-    def __enter__(self) -> "Machine":
-        self.registry = Registry.create(False)
-        try:
-            self._make()
-        except BaseException:
-            self.registry.teardown()
-            raise
-        return self
-
-    def __exit__(self, kind, value, trace):
-        leaks = self.registry.teardown()
-        assert leaks == [] or kind, leaks
 
     def _make(self):
         # Its switch stays without ports.
@@ -210,12 +197,12 @@ class Machine:
         self.host.sysctl(ipv4__conf__all__arp_ignore=1, ipv4__conf__all__arp_announce=2)
         self.host.ip(*[f"addr add {a}/{128 if ':' in a else 32} dev lo" for a in self.services])
         self.processes = {
-            name: make(self.host, self.registry.directory, name, list(PLACES[name][1]),
+            name: make(self.host, self.directory, name, list(PLACES[name][1]),
                        PLACES[name][2])
             for name, make in (("one", OwnBind), ("two", OwnUnbound))}
         for process in self.processes.values():
             process.start()
-        self.config = os.path.join(self.registry.directory, "realserver.conf")
+        self.config = os.path.join(self.directory, "realserver.conf")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(CONFIG.format(services=" ".join(self.services), **self.interfaces))
         self.install()
@@ -242,7 +229,7 @@ class Machine:
         """What nft is told for a configuration; None: this lab's."""
         path = self.config
         if config is not None:
-            path = os.path.join(self.registry.directory, "another.conf")
+            path = os.path.join(self.directory, "another.conf")
             with open(path, "w", encoding="utf-8") as file:
                 file.write(config)
         return self.host.run(binary(), "realserver", "rules", "-f", path).stdout

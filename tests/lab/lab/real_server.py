@@ -19,7 +19,7 @@ from scapy.layers.l2 import Ether
 from . import plan
 from .director import binary
 from .network import FRONT_BRIDGE, SERVER_BRIDGE, Network
-from .registry import Registry
+from .registry import Registered
 from .system import run
 from .tools import Tools
 
@@ -62,24 +62,8 @@ def _listen(interface: str) -> socket.socket:
     return packets
 
 
-class RealServerLab:
-    """Use as a context manager."""
-
-    def __enter__(self) -> "RealServerLab":
-        self.registry = Registry.create(False)
-        try:
-            self._make()
-        except BaseException:
-            self.registry.teardown()
-            raise
-        return self
-
-    def __exit__(self, kind, value, trace):
-        leaks = self.registry.teardown()
-        assert kind is not None or leaks == [], leaks
-
+class RealServerLab(Registered):
     def _make(self):
-        self.directory = self.registry.directory
         self.tools = Tools(os.path.join(self.directory, "tools"))
         self.network = Network(self.registry, self.registry.lab["id"])
         self.network.switch.ip(f"link add {BARE_BRIDGE} type bridge stp_state 0 mcast_snooping 0",

@@ -150,6 +150,28 @@ class Registry:
         return leaks + [f"process {e['pid']} ({e['what']}) outlived SIGKILL" for e in stuck]
 
 
+class Registered:
+    """A lab whose _make() writes down what it makes. Use as a context manager; what it did not
+    end by itself is a failure."""
+
+    def __enter__(self):
+        self.registry = Registry.create(keep=False)
+        try:
+            self._make()
+        except BaseException:
+            self.registry.teardown()
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        leaks = self.registry.teardown()
+        assert leaks == [] or kind, leaks
+
+    @property
+    def directory(self) -> str:
+        return self.registry.directory
+
+
 def _signal_group(pid: int, number: int):
     # Every process of the lab leads a process group of its own.
     try:

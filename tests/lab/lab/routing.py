@@ -11,7 +11,7 @@ import time
 from . import plan
 from .director import binary
 from .network import Host, Network
-from .registry import Registry
+from .registry import Registered
 from .system import LabError, find_program, run, wait_for
 
 FRR_DAEMONS = "/usr/lib/frr"
@@ -177,30 +177,16 @@ class Frr:
                 if any(p.get("peerId", "(unspec)") != "(unspec)" for p in paths)}
 
 
-class RoutingLab:
+class RoutingLab(Registered):
     """A director's host and two core routers on one network, without daemons yet."""
 
-    def __enter__(self) -> "RoutingLab":
-        self.registry = Registry.create(keep=False)
-        try:
-            network = Network(self.registry, self.registry.lab["id"])
-            self.director = network.server("director", DIRECTOR)
-            self.cores = {name: network.server(name, own) for name, own in CORES.items()}
-            for host in (self.director, *self.cores.values()):
-                host.ip(f"route del default via {plan.ROUTER_V4}",
-                        f"route del default via {plan.ROUTER_V6}")
-        except BaseException:
-            self.registry.teardown()
-            raise
-        return self
-
-    def __exit__(self, kind, value, trace):
-        leaks = self.registry.teardown()
-        assert leaks == [] or kind, leaks
-
-    @property
-    def directory(self) -> str:
-        return self.registry.directory
+    def _make(self):
+        network = Network(self.registry, self.registry.lab["id"])
+        self.director = network.server("director", DIRECTOR)
+        self.cores = {name: network.server(name, own) for name, own in CORES.items()}
+        for host in (self.director, *self.cores.values()):
+            host.ip(f"route del default via {plan.ROUTER_V4}",
+                    f"route del default via {plan.ROUTER_V6}")
 
     def write(self, name: str, text: str) -> str:
         path = os.path.join(self.directory, name)

@@ -20,7 +20,7 @@ import dns.query
 from . import plan
 from .director import binary
 from .network import FRONT_BRIDGE, SERVER_BRIDGE, Network
-from .registry import Registry
+from .registry import Registered
 from .system import run, stretched
 
 # The server's interfaces: its addresses there and the client's.
@@ -33,24 +33,8 @@ OUTSIDERS = ("192.0.2.200", "2001:db8:bad::1")
 LENGTHS = (26, 64)
 
 
-class ServedLab:
-    """Use as a context manager."""
-
-    def __enter__(self) -> "ServedLab":
-        self.registry = Registry.create(False)
-        try:
-            self._make()
-        except BaseException:
-            self.registry.teardown()
-            raise
-        return self
-
-    def __exit__(self, kind, value, trace):
-        leaks = self.registry.teardown()
-        assert kind is not None or leaks == [], leaks
-
+class ServedLab(Registered):
     def _make(self):
-        self.directory = self.registry.directory
         network = Network(self.registry, self.registry.lab["id"])
         self.server = network.bare("server", [])
         self.client = network.bare("client", [*CLIENT, *OUTSIDERS])
