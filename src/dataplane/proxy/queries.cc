@@ -10,6 +10,9 @@ namespace {
 // high rate; and so many each second are allowed whatever the rate.
 constexpr double most_tokens = 500;
 constexpr double tokens_each_second = 10;
+// So long the other server is waited for when one has said SERVFAIL: it may be looking for the
+// answer (a cold cache), or this machine stands still, and clients have more patience than that.
+constexpr Nanoseconds servfail_waits = std::chrono::seconds{1};
 // How often the oldest queries are looked at.
 constexpr int look_every_ms = 100;
 
@@ -105,16 +108,16 @@ bool Queries::attempt(Pending& pending, const Target& target) {
     return true;
 }
 
-/// Of the second try only where the first one's SERVFAIL is there to be given.
+/// For the second try, or for the answer when one server has said SERVFAIL.
 void Queries::arm(Pending& pending, std::size_t which) {
-    if (which == 0 ? !pending.may_try_again || context_.settings.retry_percent == 0
-                   : !pending.servfail_seen)
-        return;
-    const Nanoseconds configured = context_.settings.retry_after;
-    const Nanoseconds patience =
-        configured.count() != 0
-            ? configured
-            : pending.attempts[which].upstream->parts[context_.worker].patience();
+    Nanoseconds patience = servfail_waits;
+    if (!pending.servfail_seen) {
+        if (which != 0 || !pending.may_try_again || context_.settings.retry_percent == 0) return;
+        const Nanoseconds configured = context_.settings.retry_after;
+        patience = configured.count() != 0
+                       ? configured
+                       : pending.attempts[which].upstream->parts[context_.worker].patience();
+    }
     pool_.set_timer(pool_.index_of(pending), context_.now + patience, context_.now);
 }
 
@@ -178,10 +181,11 @@ Queries::Answer Queries::on_answer(Pending& pending, std::size_t which, std::uin
         release(pending);
         return Answer::kept;
     }
-    if (servfail && which == 0) {
+    if (servfail) {
+        const std::size_t other = 1 - which;
         pending.servfail_seen = true;
-        if (pending.attempts[1].open) {
-            arm(pending, 1);
+        if (pending.attempts[other].open) {
+            arm(pending, other);
             return Answer::kept;
         }
         if (try_again(pending, Charge::servfails)) return Answer::kept;
@@ -213,7 +217,7 @@ void Queries::on_silence(Pending& pending) {
         (void)try_again(pending, Charge::silent);
         return;
     }
-    // The second is silent as well, and the first said SERVFAIL: that is the answer then.
+    // One is silent, and the other said SERVFAIL: that is the answer then.
     if (!pending.answered && pending.servfail_seen) give_servfail(pending);
 }
 
