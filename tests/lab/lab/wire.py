@@ -4,7 +4,6 @@
 import datetime
 import os
 import re
-import signal
 import time
 
 from .network import Host
@@ -18,43 +17,68 @@ def moment(stamp: str) -> float:
     return datetime.datetime.fromisoformat(stamp).timestamp()
 
 
+class Monitor:
+    """`ip monitor` of a host, its stamps into a file. What it has seen shows in a mark of our own:
+    a route that comes and goes at once."""
+
+    def __init__(self, host: Host, log: str, *what: str):
+        self.host, self.log = host, log
+        self.marks = 0
+        self.process = host.start("ip-monitor", ["ip", "-ts", "monitor", *what], log)
+        self.wait_seen()
+
+    def wait_seen(self):
+        """Until it has written all that happened before."""
+        wait_for("the monitor to have seen all", self._sees)
+
+    def _sees(self) -> bool:
+        self.marks += 1
+        mark = f"198.51.100.{self.marks % 200 + 20}"
+        self.host.ip(f"route add {mark} dev lo proto 153", f"route del {mark} dev lo proto 153")
+        return any(mark in line for line in self.lines()[-4:])
+
+    def lines(self) -> list:
+        with open(self.log, encoding="utf-8") as log:
+            return log.read().splitlines()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 class Wire:
     """Route changes of a host, and packets of BGP that leave it and are more than keepalives."""
 
     def __init__(self, host: Host, directory: str, sources: tuple):
         stem = os.path.join(directory, f"wire-{time.monotonic_ns()}")
-        self.files = {"routes": stem + ".routes", "packets": stem + ".packets"}
+        self.file = stem + ".packets"
         here = " or ".join(f"src host {address}" for address in sources)
         # More than the 19 bytes of a keepalive (RFC 4271, 4.4) behind the TCP header.
         larger = ("((ip and ip[2:2] - ((ip[0] & 0xf) << 2) - ((tcp[12] & 0xf0) >> 2) > 19) or "
                   "(ip6 and ip6[4:2] - ((ip6[52] & 0xf0) >> 2) > 19))")
-        self.processes = [
-            host.start("ip-monitor", ["ip", "-ts", "monitor", "route"], self.files["routes"]),
-            host.start("tcpdump", ["tcpdump", "-i", "eth0", "-tt", "-n", "-l", "-U",
-                                   "--immediate-mode", f"({here}) and tcp port 179 and {larger}"],
-                       self.files["packets"])]
-        wait_for("tcpdump", lambda: "listening" in self._text("packets"))
+        self.tcpdump = host.start("tcpdump", [
+            "tcpdump", "-i", "eth0", "-tt", "-n", "-l", "-U", "--immediate-mode",
+            f"({here}) and tcp port 179 and {larger}"], self.file)
+        wait_for("tcpdump", lambda: "listening" in self._text())
+        self.monitor = Monitor(host, stem + ".routes", "route")
 
-    def _text(self, what: str) -> str:
-        if not os.path.exists(self.files[what]):
-            return ""
-        with open(self.files[what], encoding="utf-8", errors="replace") as file:
+    def _text(self) -> str:
+        with open(self.file, encoding="utf-8", errors="replace") as file:
             return file.read()
 
     def stop(self):
-        for process in self.processes:
-            process.send_signal(signal.SIGINT)
-            process.wait(stretched(10))
-        self.packets = [float(t) for t in re.findall(r"^(\d+\.\d+) ", self._text("packets"), re.M)]
+        self.monitor.wait_seen()
+        self.monitor.stop()
+        self.tcpdump.terminate()
+        self.tcpdump.wait(stretched(10))
+        self.packets = [float(t) for t in re.findall(r"^(\d+\.\d+) ", self._text(), re.M)]
 
     def changes(self, address: str) -> list:
         """(when, deleted, metric) of the host's routes of our protocol for this address."""
-        found = []
-        for stamp, deleted, metric in re.findall(
-                rf"^\[(\S+?)\] (Deleted )?(?:\S+ )?{re.escape(address)} .*proto 153.*metric (\d+)",
-                self._text("routes"), re.M):
-            found.append((moment(stamp), bool(deleted), int(metric)))
-        return found
+        found = re.findall(
+            rf"^\[(\S+?)\] (Deleted )?(?:\S+ )?{re.escape(address)} .*proto 153.*metric (\d+)",
+            "\n".join(self.monitor.lines()), re.M)
+        return [(moment(stamp), bool(deleted), int(metric)) for stamp, deleted, metric in found]
 
     def after(self, begin: float) -> float:
         """Seconds from then to the packet that says it. `ip` stamps a change when it has read it,
@@ -70,32 +94,18 @@ class RouteWatch:
         self.host = director.host
         self.log = director.lab.path(director.name, "routes")
         self.addresses = addresses
-        self.marks = 0
 
     def __enter__(self):
-        self.monitor = self.host.start(
-            "routes", ["ip", "-ts", "monitor", "link", "route"], self.log)
-        wait_for("the monitor to see", self._sees)
+        self.monitor = Monitor(self.host, self.log, "link", "route")
         return self
 
     def __exit__(self, *_):
-        self.monitor.terminate()
-        self.monitor.wait()
-
-    def _lines(self) -> list:
-        with open(self.log, encoding="utf-8") as log:
-            return log.read().splitlines()
-
-    def _sees(self) -> bool:
-        self.marks += 1
-        mark = f"198.51.100.{self.marks % 200 + 20}"
-        self.host.ip(f"route add {mark} dev lo proto 153", f"route del {mark} dev lo proto 153")
-        return any(mark in line for line in self._lines()[-4:])
+        self.monitor.stop()
 
     def changes(self) -> list:
         """Those so far: a last mark of our own was seen after them."""
-        wait_for("the monitor to have seen all", self._sees)
-        return [line for line in self._lines() if self._is_end(line) or "proto 153" in line
+        self.monitor.wait_seen()
+        return [line for line in self.monitor.lines() if self._is_end(line) or "proto 153" in line
                 and any(address in line for address in self.addresses)]
 
     def ended(self) -> float:
