@@ -20,7 +20,7 @@ from . import plan
 from .director import binary
 from .network import FRONT_BRIDGE, SERVER_BRIDGE, Network
 from .registry import Registered
-from .system import run
+from .system import run, wait_for
 from .tools import Tools
 
 SERVER_V4, SERVER_V6 = plan.server_v4(1), plan.server_v6(1)
@@ -81,9 +81,17 @@ class RealServerLab(Registered):
         # Nobody but who is asked by hand answers for anything.
         self.neighbour.sysctl(ipv4__conf__all__arp_ignore=1)
         self.server.sysctl(ipv4__conf__eth1__rp_filter=1)
+        # The kernel adds a link-local address, and its routes, when nobody has said that it is
+        # theirs (RFC 4862, 5.4): what comes later would look like a change of `up`.
+        wait_for("the link-local addresses", self._are_settled)
         self.macs = {host.name: self._macs(host) for host in (self.server, self.neighbour)}
         self.tools.path("dnsanswer")
         self.tools.stop()
+
+    def _are_settled(self) -> bool:
+        shown = run("ip", "-n", self.server.netns, "-6", "-o", "address", "show", "scope",
+                    "link").stdout.splitlines()
+        return len(shown) >= len(INTERFACES) and not any("tentative" in line for line in shown)
 
     @staticmethod
     def _macs(host) -> dict:
