@@ -18,6 +18,7 @@ CTEST_FAILED = "50% tests passed, 1 tests failed out of 2\n\nThe following tests
 LAB_VM = ('[ "$1" = --check ] || { shift 2; mkdir -p build/vm/last/out;'
           ' echo "rate: 42" > build/vm/last/out/figures; exec "$@"; }')
 IN_BOTH = "import pytest\n@pytest.mark.vm\ndef test_lab(): pass\n"
+GTEST_FINE = "[  PASSED  ] 78 tests."
 FUZZ_FINE = "Done 12345 runs in 20 second(s)"
 
 
@@ -38,6 +39,7 @@ class Tree:
         for name in ("mount", "bpftool", "clang++-19"):
             self.program("bin/" + name, "true")
         self.program("build/debug/fuzz_config", f"echo '{FUZZ_FINE}'")
+        self.program("build/thread/thread_tests", f"echo '{GTEST_FINE}'")
         self.file("tests/fuzz/corpus/config/seed", "x")
         self.file("tests/scripts/test_it.py", "def test_scripts(): pass")
         self.file("tests/lab/test_it.py", IN_BOTH)
@@ -73,7 +75,7 @@ def test_all_fine_passes_and_closes_with_each_runners_own_lines(tree):
     assert status == 0, summary
     assert summary.count("100% tests passed, 0 tests failed out of 2") == 2
     assert summary.count("1 passed in") == 3
-    assert FUZZ_FINE in summary and "rate: 42" in summary
+    assert FUZZ_FINE in summary and GTEST_FINE in summary and "rate: 42" in summary
     assert "LEFT OUT" not in summary and "FAILED" not in summary
 
 
@@ -92,6 +94,7 @@ def test_a_part_can_be_run_alone(tree, options, absent):
     ("scripts/lab-vm", "[ $1 = --check ] || { echo the kernel panicked; exit 125; }"),
     ("scripts/lab-vm", "exit 1"),
     ("build/debug/fuzz_config", "echo 'SUMMARY: libFuzzer: deadly signal'; exit 77"),
+    ("build/thread/thread_tests", "echo 'WARNING: ThreadSanitizer: data race'; exit 66"),
 ])
 def test_a_failing_runner_fails_the_whole(tree, name, body):
     tree.program(name, body)
