@@ -4,7 +4,6 @@ kernel that has IPVS (scripts/lab-vm). A thousand real servers, since ipvsadm al
 minute there to restore ten thousand; ten thousand with scripts/test --long.
 bench/ipvs_scale.py and bench/versus_keepalived.py measure more of the same."""
 
-import os
 import statistics
 import time
 
@@ -12,12 +11,12 @@ import pytest
 from lab import Lab, wait_for
 from lab.beside_keepalived import WAYS, Timing, measure
 from lab.big_table import BigTable, Shape, bare_host
-from lab.system import stretched
+from lab.system import LONG, stretched
 
 pytestmark = pytest.mark.vm(only=True)
 
 SMALL = Shape(1, 100)
-LARGE = Shape(100 if os.environ.get("DNSDIRECTOR_LONG") == "1" else 10, 100)
+LARGE = Shape(100 if LONG else 10, 100)
 
 
 @pytest.fixture(scope="module")

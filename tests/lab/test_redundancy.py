@@ -8,10 +8,13 @@ import time
 import pytest
 from lab import figures, wait_for
 from lab.redundancy import CORES, MEDS, OFFERS, SECOND, V4, V6, Site
-from lab.system import stretched
+from lab.system import LONG, stretched
 from lab.wire import Wire
 
-RATE = 2000
+# What is promised: 5,000 queries a second, and 500 ms of a machine that has time. Others build
+# and test beside what runs by default.
+RATE = 5000 if LONG else 2000
+NOTICED_MS = 500 if LONG else 1500
 
 
 @pytest.fixture(scope="module", params=["bird", "frr"])
@@ -215,8 +218,7 @@ def test_an_unplugged_director_is_noticed_by_bfd(bfd_site):
         broken = len(flows.stop()["broken"])
     note(site, f"a director is unplugged, BFD 100 ms x 3: {lost_ms(result):.0f} ms of traffic "
                f"lost; anycast: {connections - broken} of {connections} TCP connections survive")
-    # 500 ms is what is promised of a machine that has time.
-    assert lost_ms(result) <= stretched(1500), result
+    assert lost_ms(result) <= stretched(NOTICED_MS), result
     assert broken == 0
     site.plug(site.a)
     site.wait_usual()
@@ -244,5 +246,5 @@ def test_a_frozen_routing_daemon_is_noticed_by_bfd(bfd_site):
                f"{turned * 1000:.0f} ms; {result.failed} of {result.sent} lost, there and back")
     # The director forwards on meanwhile.
     assert result.failed == 0, result
-    assert turned <= stretched(1500)
+    assert turned * 1000 <= stretched(NOTICED_MS)
     site.wait_usual()

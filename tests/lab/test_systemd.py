@@ -14,12 +14,13 @@ import time
 import pytest
 from lab import LabError, figures, plan, wait_for
 from lab.director import CALM_CHECK
+from lab.system import LONG
 from lab.systemd import Unit
 from lab.wire import DEVICE, RouteWatch
 from test_announcements import announcement, config, routes, wait_state
 
 V4, V6 = plan.SERVICE_V4, plan.SERVICE_V6
-RATE = 2000
+RATE = 5000 if LONG else 2000
 KEPT = {"NFileDescriptorStore": "1", "StatusText": "Forwarding"}
 BROKEN = "dns_cluster broken { service_ip 192.0.2.53; nonsense }\n"
 
