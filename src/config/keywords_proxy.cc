@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The block `proxy`: choices of the proxy plane.
+#include <algorithm>
 #include <chrono>
 
 #include "config/keywords.h"
@@ -26,6 +27,16 @@ void set_number(const Call& call) {
 template <Nanoseconds core::ProxySettings::* Member>
 void set_duration(const Call& call) {
     proxy(call).*Member = call.arguments.duration;
+}
+
+void add_front_proxies(const Call& call) {
+    std::vector<core::Prefix>& all = proxy(call).proxy_protocol_from;
+    for (const Placed<core::Prefix>& network : call.arguments.networks)
+        if (std::find(all.begin(), all.end(), network.value) == all.end())
+            all.push_back(network.value);
+        else
+            call.diagnostics.error(network.position, "{}: {} is given a second time",
+                                   call.keyword.name, network.value.to_string());
 }
 
 using core::ProxySettings;
@@ -130,6 +141,15 @@ const Keyword keywords[] = {
      .minimum = 1,
      .maximum = 1024,
      .handle = set_number<&ProxySettings::tcp_to_server>},
+    {.in = Block::proxy,
+     .name = "proxy_protocol_from",
+     .kind = Kind::networks,
+     .help = "Balancers in front, whose datagrams and TCP connections have to begin with a PROXY "
+             "header, version 2: the client in it is the client for schedulers, limits and "
+             "servers. From nobody else is one believed",
+     .standard = "nobody",
+     .repeats = true,
+     .handle = add_front_proxies},
 };
 
 }  // namespace

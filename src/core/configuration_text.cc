@@ -114,7 +114,8 @@ void Writer::director(const DirectorSettings& settings) {
 
 void Writer::proxy(const ProxySettings& settings) {
     const auto& [workers, upstream_sockets, retry_after, retry_percent, query_timeout, tcp_clients,
-                 tcp_per_address, tcp_in_flight, tcp_bytes, tcp_idle, tcp_to_server] = settings;
+                 tcp_per_address, tcp_in_flight, tcp_bytes, tcp_idle, tcp_to_server,
+                 proxy_protocol_from] = settings;
     const ProxySettings standard;
     Parts parts;
     parts.add_if(workers != standard.workers, "workers {}", workers);
@@ -131,6 +132,8 @@ void Writer::proxy(const ProxySettings& settings) {
     parts.add_if(tcp_bytes != standard.tcp_bytes, "tcp_bytes {}", tcp_bytes);
     parts.add_if(tcp_idle != standard.tcp_idle, "tcp_idle {}", to_text(tcp_idle));
     parts.add_if(tcp_to_server != standard.tcp_to_server, "tcp_to_server {}", tcp_to_server);
+    for (const Prefix& network : proxy_protocol_from)
+        parts.add_if(true, "proxy_protocol_from {}", network.to_string());
     if (!parts.empty()) line(0, "proxy: {}", parts.text());
 }
 

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/time.h"
+#include "core/real_server_machine.h"
 
 namespace dnsdirector::core {
 
@@ -21,6 +23,8 @@ struct ProxySettings {
     std::uint64_t tcp_bytes = 0;                ///< that one connection may send; 0: no limit
     Nanoseconds tcp_idle{10'000'000'000};       ///< without a query; a peer that reads nothing
     std::uint32_t tcp_to_server = 4;            ///< connections of each worker to one server
+    /// Who comes from there brings its clients' addresses in PROXY headers, version 2.
+    std::vector<Prefix> proxy_protocol_from;
 
     friend bool operator==(const ProxySettings&, const ProxySettings&) = default;
 };

@@ -29,6 +29,25 @@ public:
         ++total_;
         return Verdict::welcome;
     }
+    /// One whose client only its PROXY header will name: it counts for all together.
+    Verdict enter_unnamed() {
+        const std::lock_guard lock(mutex_);
+        if (total_ >= most_) return Verdict::full;
+        ++total_;
+        return Verdict::welcome;
+    }
+    /// … which it did. One that is not welcome counts on as unnamed.
+    Verdict name(const IpAddress& client) {
+        const std::lock_guard lock(mutex_);
+        std::uint32_t& own = of_[client];
+        if (most_each_ != 0 && own >= most_each_) return Verdict::too_many_of_one;
+        ++own;
+        return Verdict::welcome;
+    }
+    void leave_unnamed() {
+        const std::lock_guard lock(mutex_);
+        --total_;
+    }
     void leave(const IpAddress& client) {
         const std::lock_guard lock(mutex_);
         const auto found = of_.find(client);

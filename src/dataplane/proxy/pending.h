@@ -16,6 +16,13 @@ namespace dnsdirector::dataplane::proxy {
 using PendingIndex = std::uint32_t;
 inline constexpr PendingIndex no_pending = UINT32_MAX;
 
+/// Of a query that a balancer in front of us brought: the balancer, to which the answer goes, and
+/// whom the client asked there.
+struct Brought {
+    SocketAddress by;
+    SocketAddress asked;
+};
+
 /// A query as it was sent to one server.
 struct Attempt {
     Upstream* upstream = nullptr;
@@ -35,6 +42,7 @@ struct Pending {
     bool answered = false;       ///< only late answers are waited for
     bool may_try_again = false;  ///< and is kept whole
     bool servfail_seen = false;
+    bool brought = false;  ///< `how` says by whom
     std::uint8_t opcode = 0;
     std::uint8_t tries = 0;
     Charge failure = Charge::none;  ///< of the first try
@@ -52,8 +60,15 @@ struct Pending {
     /// is sent.
     std::uint8_t* whole = nullptr;
     std::array<std::uint8_t, kept_bytes> bytes;
+    Brought how;
 
     [[nodiscard]] Bytes question() const { return {bytes.data() + header_size, question_size}; }
+    /// Over UDP: whom the answer goes to.
+    [[nodiscard]] const SocketAddress& peer() const { return brought ? how.by : client; }
+    /// Whom the client asked, as it saw it.
+    [[nodiscard]] SocketAddress asked() const {
+        return brought ? how.asked : SocketAddress(front->service->forwarding.key.endpoint());
+    }
 
 private:
     friend class PendingPool;

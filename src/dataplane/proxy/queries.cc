@@ -65,6 +65,8 @@ Pending* Queries::begin(const From& from, std::uint8_t* message, std::size_t siz
     pending.front = &from.front;
     pending.tcp = from.tcp;
     pending.client = from.client;
+    pending.brought = from.brought != nullptr;
+    if (pending.brought) pending.how = *from.brought;
     pending.client_connection = from.connection;
     pending.client_generation = from.generation;
     pending.client_id = load16(message);

@@ -47,6 +47,7 @@ public:
         bool tcp = false;
         std::uint32_t connection = 0;
         std::uint32_t generation = 0;
+        const Brought* brought = nullptr;  ///< by a balancer in front of us; null: by the client
     };
     Pending* begin(const From& from, std::uint8_t* message, std::size_t size, Refusal& refusal);
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cstring>
+#include <utility>
 
 #include "base/address.h"
 
@@ -29,6 +30,16 @@ union SocketAddress {
         }
     }
 
+    /// Address and port in network order; four bytes of address are IPv4, sixteen IPv6.
+    static SocketAddress of_bytes(const std::uint8_t* address, std::size_t size,
+                                  const std::uint8_t* port) {
+        SocketAddress made;
+        made.any.sa_family = size == 4 ? AF_INET : AF_INET6;
+        std::memcpy(made.address_bytes(), address, size);
+        std::memcpy(size == 4 ? &made.v4.sin_port : &made.v6.sin6_port, port, 2);
+        return made;
+    }
+
     [[nodiscard]] bool is_v4() const { return any.sa_family == AF_INET; }
     [[nodiscard]] socklen_t size() const {
         return is_v4() ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
@@ -36,6 +47,9 @@ union SocketAddress {
     [[nodiscard]] const std::uint8_t* address_bytes() const {
         return is_v4() ? reinterpret_cast<const std::uint8_t*>(&v4.sin_addr)
                        : reinterpret_cast<const std::uint8_t*>(&v6.sin6_addr);
+    }
+    [[nodiscard]] std::uint8_t* address_bytes() {
+        return const_cast<std::uint8_t*>(std::as_const(*this).address_bytes());
     }
     [[nodiscard]] std::size_t address_size() const { return is_v4() ? 4 : 16; }
     /// In network order.

@@ -35,6 +35,16 @@ public:
     [[nodiscard]] bool empty() const { return kept_.empty(); }
     [[nodiscard]] std::size_t size() const { return kept_.size(); }
 
+    // What stands before the first message (a PROXY header) is kept without being taken for one,
+    // until it is whole.
+    void keep(std::span<const std::uint8_t> come) {
+        kept_.insert(kept_.end(), come.begin(), come.end());
+    }
+    [[nodiscard]] std::span<const std::uint8_t> kept() const { return kept_; }
+    void skip(std::size_t size) {
+        kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(size));
+    }
+
 private:
     template <typename Take>
     static std::size_t take_from(std::span<std::uint8_t> bytes, const Take& take) {

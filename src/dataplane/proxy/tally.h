@@ -51,10 +51,11 @@ enum class Drop : std::uint8_t {
     wrong_answer,  ///< not to the question
     tcp_limit,     ///< a connection too many
     client_gone,   ///< an answer to a connection that is closed
+    proxy_header,  ///< from a balancer in front of us, without a PROXY header or with a bad one
 };
-inline constexpr std::array<std::string_view, 11> drop_names = {
-    "not-a-query", "malformed",    "no-server",    "overload",  "unanswered", "send-failed",
-    "late-answer", "stray-answer", "wrong-answer", "tcp-limit", "client-gone"};
+inline constexpr std::array<std::string_view, 12> drop_names = {
+    "not-a-query", "malformed",    "no-server",    "overload",  "unanswered",  "send-failed",
+    "late-answer", "stray-answer", "wrong-answer", "tcp-limit", "client-gone", "proxy-header"};
 
 /// What else happened.
 enum class Event : std::uint8_t {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "dataplane/proxy/proxy_header.h"
 #include "dataplane/proxy/tag.h"
 #include "dataplane/proxy/tcp_path.h"
 
@@ -57,9 +58,12 @@ void TcpPath::accept_from(Front& front) {
 
 void TcpPath::accept_one(Front& front, int socket, const SocketAddress& peer) {
     using Verdict = ClientCounts::Verdict;
-    const IpAddress address = peer.endpoint().address;
-    Verdict verdict = counts_.enter(address);
-    if (verdict == Verdict::full && make_room()) verdict = counts_.enter(address);
+    const bool unnamed = is_within(context_.settings.proxy_protocol_from, peer);
+    const auto enter = [&] {
+        return unnamed ? counts_.enter_unnamed() : counts_.enter(peer.endpoint().address);
+    };
+    Verdict verdict = enter();
+    if (verdict == Verdict::full && make_room()) verdict = enter();
     if (verdict != Verdict::welcome) {
         context_.drop(Drop::tcp_limit);
         ::close(socket);
@@ -78,6 +82,7 @@ void TcpPath::accept_one(Front& front, int socket, const SocketAddress& peer) {
     client.socket = socket;
     client.front = &front;
     client.peer = peer;
+    client.awaits_header = unnamed;
     client.last_query = client.last_progress = context_.now;
     ++clients_open_;
     context_.note(Event::tcp_accepted);
@@ -134,13 +139,40 @@ void TcpPath::read_client(std::uint32_t index) {
         return watch_client(index);
     }
     client.bytes += static_cast<std::uint64_t>(size);
-    feed_client(index, {scratch_.data(), static_cast<std::size_t>(size)});
+    std::span<std::uint8_t> come(scratch_.data(), static_cast<std::size_t>(size));
+    if (client.awaits_header) {
+        if (!take_header(index, come)) return;
+        come = {};
+    }
+    feed_client(index, come);
     if (context_.settings.tcp_bytes != 0 && client.bytes >= context_.settings.tcp_bytes)
         client.parting = true;
     if (!client.dirty) {
         client.dirty = true;
         dirty_clients_.push_back(index);
     }
+}
+
+/// A balancer's, before its client's first query, which may have come with it. False: it is not
+/// whole yet, or the connection is closed.
+bool TcpPath::take_header(std::uint32_t index, std::span<std::uint8_t> come) {
+    Client& client = *clients_[index];
+    client.in.keep(come);
+    const ProxyHeader header = read_proxy_header(client.in.kept());
+    if (header.kind == ProxyHeader::Kind::part) return false;
+    const bool bad = header.kind == ProxyHeader::Kind::bad;
+    const SocketAddress& named = header.names_client ? header.client : client.peer;
+    if (bad || counts_.name(named.endpoint().address) != ClientCounts::Verdict::welcome) {
+        context_.drop(bad ? Drop::proxy_header : Drop::tcp_limit);
+        close_client(index);
+        return false;
+    }
+    client.awaits_header = false;
+    client.brought = header.names_client;
+    client.how = {client.peer, header.asked};
+    client.peer = named;
+    client.in.skip(header.size);
+    return true;
 }
 
 void TcpPath::feed_client(std::uint32_t index, std::span<std::uint8_t> come) {
@@ -159,7 +191,8 @@ bool TcpPath::take_query(std::uint32_t index, std::uint8_t* message, std::size_t
                                              .client = client.peer,
                                              .tcp = true,
                                              .connection = index,
-                                             .generation = client.generation},
+                                             .generation = client.generation,
+                                             .brought = client.brought ? &client.how : nullptr},
                                             message, size, refusal);
     if (pending == nullptr && !refusal.answered) {
         --client.waiting;
@@ -190,7 +223,7 @@ void TcpPath::flush_client(std::uint32_t index) {
     if (!client.out.write_to(client.socket, progress) || client.out.size() > too_much_to_write)
         return close_client(index);
     if (progress) client.last_progress = context_.now;
-    if (!client.in.empty() && may_read(client)) feed_client(index, {});
+    if (!client.in.empty() && !client.awaits_header && may_read(client)) feed_client(index, {});
     if (client.parting && client.waiting == 0 && client.streams == 0 && client.out.empty())
         return close_client(index);
     if (client.streams != 0 && client.out.size() < much_to_write)
@@ -218,7 +251,10 @@ void TcpPath::close_client(std::uint32_t index) {
     Client& client = *clients_[index];
     ::close(client.socket);
     client.socket = -1;
-    counts_.leave(client.peer.endpoint().address);
+    if (client.awaits_header)
+        counts_.leave_unnamed();
+    else
+        counts_.leave(client.peer.endpoint().address);
     client.in = {};
     client.out = {};
     --clients_open_;

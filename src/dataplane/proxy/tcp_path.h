@@ -56,7 +56,10 @@ private:
         int socket = -1;
         std::uint32_t generation = 0;
         Front* front = nullptr;
-        SocketAddress peer;
+        SocketAddress peer;          ///< or whom a PROXY header named, …
+        bool awaits_header = false;  ///< … which has to come
+        bool brought = false;        ///< … which came
+        Brought how;
         Inbox in;
         Outbox out;
         std::uint64_t bytes = 0;    ///< that have come
@@ -104,6 +107,7 @@ private:
     bool make_room();
     [[nodiscard]] Client* client_at(std::uint32_t index, std::uint32_t generation);
     void read_client(std::uint32_t index);
+    bool take_header(std::uint32_t index, std::span<std::uint8_t> come);
     bool take_query(std::uint32_t index, std::uint8_t* message, std::size_t size);
     void feed_client(std::uint32_t index, std::span<std::uint8_t> come);
     [[nodiscard]] bool may_read(const Client& client) const;

@@ -105,9 +105,8 @@ std::uint32_t TcpPath::connect_to(Upstream& upstream, const Pending& pending, bo
     if (server.exclusive) ++clients_[server.client]->streams;
     if (upstream.proxy_protocol) {
         std::array<std::uint8_t, largest_proxy_header> header{};
-        const SocketAddress service(pending.front->service->forwarding.key.endpoint());
-        server.out.add_raw(header.data(),
-                           write_proxy_header(header.data(), pending.client, service, true));
+        server.out.add_raw(header.data(), write_proxy_header(header.data(), pending.client,
+                                                             pending.asked(), true));
     }
     ++servers_open_;
     connections_[&upstream].push_back(index);

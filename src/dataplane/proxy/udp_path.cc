@@ -91,13 +91,32 @@ void UdpPath::read_front(Front& front) {
 }
 
 void UdpPath::take_query(Front& front, std::size_t at) {
+    const SocketAddress& peer = inbox_.peers[at];
+    const auto& balancers = context_.settings.proxy_protocol_from;
+    if (!balancers.empty() && is_within(balancers, peer)) return take_brought(front, at);
+    begin({.front = front, .client = peer}, inbox_.message(at), inbox_.headers[at].msg_len, peer);
+}
+
+/// What a balancer in front of us sent, with its client's address before it.
+void UdpPath::take_brought(Front& front, std::size_t at) {
+    const SocketAddress& balancer = inbox_.peers[at];
+    std::uint8_t* bytes = inbox_.message(at);
+    const std::size_t size = inbox_.headers[at].msg_len;
+    const ProxyHeader header = read_proxy_header({bytes, size});
+    if (header.kind != ProxyHeader::Kind::whole) return context_.drop(Drop::proxy_header);
+    const Brought brought{balancer, header.asked};
+    begin({.front = front,
+           .client = header.names_client ? header.client : balancer,
+           .brought = header.names_client ? &brought : nullptr},
+          bytes + header.size, size - header.size, balancer);
+}
+
+void UdpPath::begin(const Queries::From& from, std::uint8_t* message, std::size_t size,
+                    const SocketAddress& peer) {
     Queries::Refusal refusal;
-    SocketAddress& client = inbox_.peers[at];
-    if (queries_.begin({.front = front, .client = client}, inbox_.message(at),
-                       inbox_.headers[at].msg_len, refusal) == nullptr &&
-        refusal.size != 0)
-        (void)sendto(front.socket, refusal.bytes.data(), refusal.size, MSG_DONTWAIT, &client.any,
-                     client.size());
+    if (queries_.begin(from, message, size, refusal) == nullptr && refusal.size != 0)
+        (void)sendto(from.front.socket, refusal.bytes.data(), refusal.size, MSG_DONTWAIT, &peer.any,
+                     peer.size());
 }
 
 /// One socket for a whole batch, so that it leaves with one call; the next one's is another.
@@ -179,9 +198,9 @@ void UdpPath::send_run(std::size_t first, std::size_t last) {
         header.msg_iov = vectors.data();
         if (upstream.proxy_protocol) {
             auto& bytes = proxy_headers_[count];
-            const SocketAddress service(pending->front->service->forwarding.key.endpoint());
             vectors[header.msg_iovlen++] = {
-                bytes.data(), write_proxy_header(bytes.data(), pending->client, service, false)};
+                bytes.data(),
+                write_proxy_header(bytes.data(), pending->client, pending->asked(), false)};
         }
         vectors[header.msg_iovlen++] = {pending->whole, pending->size};
         run[count++] = outgoing;
@@ -282,12 +301,12 @@ bool UdpPath::read_error(std::uint16_t channel) {
 void UdpPath::deliver(Pending& pending, const std::uint8_t* message, std::size_t size, bool lasts) {
     const int socket = pending.front->service->listener->socket(context_.worker);
     if (!lasts) {
-        if (sendto(socket, message, size, MSG_DONTWAIT, &pending.client.any,
-                   pending.client.size()) < 0)
+        if (sendto(socket, message, size, MSG_DONTWAIT, &pending.peer().any,
+                   pending.peer().size()) < 0)
             context_.drop(Drop::send_failed);
         return;
     }
-    answers_.push_back({socket, pending.client, {const_cast<std::uint8_t*>(message), size}});
+    answers_.push_back({socket, pending.peer(), {const_cast<std::uint8_t*>(message), size}});
 }
 
 /// Those that leave by one socket with one call; with few services that is all of them.

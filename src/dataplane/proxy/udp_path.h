@@ -83,6 +83,9 @@ private:
     };
 
     void take_query(Front& front, std::size_t at);
+    void take_brought(Front& front, std::size_t at);
+    void begin(const Queries::From& from, std::uint8_t* message, std::size_t size,
+               const SocketAddress& peer);
     void take_answer(Back& back, std::size_t at);
     bool read_error(std::uint16_t channel);
     [[nodiscard]] std::uint16_t socket_for(Family family);
