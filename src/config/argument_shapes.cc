@@ -26,6 +26,7 @@ constexpr Shape shapes[] = {
     {Kind::endpoint, 1, 1, "ADDRESS:PORT"},
     {Kind::listen, 1, 0, "ADDRESS[:PORT]…"},
     {Kind::networks, 1, 0, "ADDRESS|NETWORK/LENGTH…"},
+    {Kind::lengths, 2, 2, "IPV4_LENGTH IPV6_LENGTH"},
     {Kind::name, 1, 1, "NAME"},
     {Kind::optional_name, 0, 1, "[NAME]"},
     {Kind::interface, 1, 1, "INTERFACE"},

@@ -55,6 +55,7 @@ private:
     bool read_endpoint(const Word& word);
     bool read_listen();
     bool read_networks();
+    bool read_prefix_lengths();
     bool read_interfaces();
     bool read_question();
     bool read_statuses();
@@ -277,6 +278,16 @@ bool ArgumentReader::read_networks() {
     return true;
 }
 
+bool ArgumentReader::read_prefix_lengths() {
+    constexpr std::uint64_t most[] = {32, 128};
+    for (std::size_t i = 0; i < out_.prefix_lengths.size(); ++i) {
+        std::uint64_t length = 0;
+        if (!store(words_[i], parse_number(words_[i].text, 0, most[i]), length)) return false;
+        out_.prefix_lengths[i] = static_cast<std::uint8_t>(length);
+    }
+    return true;
+}
+
 bool ArgumentReader::read_interfaces() {
     for (const Word& word : words_)
         if (!store(word, parse_interface(word.text), out_.texts.emplace_back())) return false;
@@ -395,6 +406,7 @@ bool ArgumentReader::read() {
         case Kind::endpoint: return read_endpoint(words_[0]);
         case Kind::listen: return read_listen();
         case Kind::networks: return read_networks();
+        case Kind::lengths: return read_prefix_lengths();
         case Kind::optional_name:
             if (words_.empty()) return true;
             [[fallthrough]];

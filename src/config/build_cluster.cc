@@ -19,7 +19,7 @@ public:
 private:
     void resolve_checks();
     void judge_servers();
-    void judge_proxy_protocol(const std::optional<Placed<bool>>& wish);
+    void only_of_proxy(std::string_view keyword, const std::optional<Placed<bool>>& wish);
     void judge_quorum();
     void judge_sources();
     void judge_through();
@@ -70,15 +70,19 @@ void ClusterBuilder::resolve_checks() {
                              cluster_.name);
 }
 
-void ClusterBuilder::judge_proxy_protocol(const std::optional<Placed<bool>>& wish) {
+void ClusterBuilder::only_of_proxy(std::string_view keyword,
+                                   const std::optional<Placed<bool>>& wish) {
     if (!wish || !wish->value || assembly_.proxy()) return;
     diagnostics_.error(wish->position,
-                       "proxy_protocol is what the proxy plane alone does; on the others servers "
-                       "see the client's own address. Remove the line, or write dataplane proxy");
+                       "{} is what the proxy plane alone does; on the others servers see the "
+                       "client's own address. Remove the line, or write dataplane proxy",
+                       keyword);
 }
 
 void ClusterBuilder::judge_servers() {
-    judge_proxy_protocol(cluster_.proxy_protocol);
+    only_of_proxy("proxy_protocol", cluster_.proxy_protocol);
+    if (const auto& subnet = cluster_.client_subnet)
+        only_of_proxy("client_subnet", Placed<bool>{subnet->value.any(), subnet->position});
     std::unordered_map<std::string_view, Position> names;
     std::unordered_map<Endpoint, Position> addresses;
     for (const ServerDraft& server : cluster_.servers) {
@@ -98,7 +102,7 @@ void ClusterBuilder::judge_servers() {
                                "cluster's, {}; remove this line",
                                port_keeper(), cluster_.port);
         judge_thresholds(server.thresholds, true, assembly_);
-        judge_proxy_protocol(server.proxy_protocol);
+        only_of_proxy("proxy_protocol", server.proxy_protocol);
         for (const auto& address : server.address) {
             if (!address || !assembly_.usable(address->value, address->position, "address"))
                 continue;
@@ -270,6 +274,8 @@ core::Service ClusterBuilder::service_of(const Placed<IpAddress>& service_ip,
     service.max_out_percent = cluster_.max_out_percent;
     service.slow_start = cluster_.slow_start;
     service.omega = cluster_.omega;
+    if (cluster_.client_subnet && assembly_.proxy())
+        service.client_subnet = cluster_.client_subnet->value;
     if (cluster_.quorum_up) service.quorum_up = cluster_.quorum_up->value;
     if (cluster_.quorum_down) service.quorum_down = cluster_.quorum_down->value;
     if (const auto& sorry = cluster_.sorry_server[index(service_ip.value.family())])
@@ -287,8 +293,11 @@ core::RealServer ClusterBuilder::real_server_of(std::size_t server, const IpAddr
     real.name = draft.name;
     real.endpoint = words.endpoint;
     real.weight = draft.weight;
-    const auto& header = draft.proxy_protocol ? draft.proxy_protocol : cluster_.proxy_protocol;
-    real.proxy_protocol = assembly_.proxy() && header && header->value;
+    const auto wished = [&](const auto& own, const auto& common) {
+        const auto& wish = own ? own : common;
+        return assembly_.proxy() && wish && wish->value;
+    };
+    real.proxy_protocol = wished(draft.proxy_protocol, cluster_.proxy_protocol);
     real.inhibit_on_failure = draft.inhibit_on_failure.value_or(cluster_.inhibit_on_failure);
     const auto command = [&](const CommandDraft& own, const CommandDraft& common) {
         const CommandDraft& taken = own ? own : common;

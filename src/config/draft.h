@@ -149,6 +149,7 @@ struct ClusterDraft : Draft {
     PersistenceDraft persistence;
     bool inhibit_on_failure = false;
     std::optional<Placed<bool>> proxy_protocol;  ///< of servers that say nothing themselves
+    std::optional<Placed<core::ClientSubnet>> client_subnet;
     bool omega = false;
     CommandDraft quorum_up;
     CommandDraft quorum_down;

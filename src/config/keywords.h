@@ -77,6 +77,7 @@ enum class Kind : std::uint8_t {
     endpoint,       ///< ADDRESS:PORT
     listen,         ///< one or more ADDRESS or ADDRESS:PORT (0 where none is written)
     networks,       ///< one or more ADDRESS or NETWORK/LENGTH
+    lengths,        ///< of prefixes: of IPv4, 0 to 32, and of IPv6, 0 to 128
     name,           ///< of a cluster, server or check
     optional_name,  ///< a name, or nothing
     interface,      ///< a network interface
@@ -127,6 +128,7 @@ struct Arguments {
     std::vector<Placed<IpAddress>> addresses;
     std::vector<Placed<Endpoint>> endpoints;
     std::vector<Placed<core::Prefix>> networks;
+    std::array<std::uint8_t, 2> prefix_lengths{};
     std::uint16_t port = 0;
     std::string text;
     std::vector<std::string> texts;

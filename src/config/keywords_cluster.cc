@@ -207,6 +207,19 @@ const Keyword keywords[] = {
              c.current.cluster().proxy_protocol = {c.arguments.flag, c.arguments.position};
          }},
     {.in = Block::dns_cluster,
+     .name = "client_subnet",
+     .kind = Kind::lengths,
+     .help = "Under dataplane proxy: so many bits of an IPv4 and of an IPv6 client's address are "
+             "told to the servers by EDNS client subnet (RFC 7871), in queries that have none; 24 "
+             "56 is the most that it recommends, 0 tells nothing of that family's clients",
+     .standard = "0 0",
+     .handle =
+         [](const Call& c) {
+             const auto& [ipv4, ipv6] = c.arguments.prefix_lengths;
+             c.current.cluster().client_subnet = {core::ClientSubnet{ipv4, ipv6},
+                                                  c.arguments.position};
+         }},
+    {.in = Block::dns_cluster,
      .name = "omega",
      .kind = Kind::flag,
      .help = "A clean stop runs notify_down and quorum_down",

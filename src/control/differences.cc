@@ -220,6 +220,10 @@ constexpr Setting settings[] = {
     {"quorum_up", [](const core::Service& s) { return text_of(s.quorum_up); }},
     {"quorum_down", [](const core::Service& s) { return text_of(s.quorum_down); }},
     {"omega", [](const core::Service& s) { return on_off(s.omega); }},
+    {"client_subnet",
+     [](const core::Service& s) {
+         return fmt::format("{} {}", s.client_subnet.ipv4, s.client_subnet.ipv6);
+     }},
 };
 
 std::string who(const core::RealServer& server) {

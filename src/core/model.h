@@ -171,6 +171,7 @@ struct Service {
     /// A clean stop runs notify_down and quorum_down.
     bool omega = false;
     IpvsOptions ipvs;
+    ClientSubnet client_subnet;  ///< proxy plane: put into queries that have none
 
     friend bool operator==(const Service&, const Service&) = default;
 };

@@ -11,6 +11,15 @@
 
 namespace dnsdirector::core {
 
+/// EDNS client subnet (RFC 7871): so many bits of a client's address are told to the servers.
+struct ClientSubnet {
+    std::uint8_t ipv4 = 0;  ///< 0 to 32; 0: nothing is
+    std::uint8_t ipv6 = 0;  ///< 0 to 128; likewise
+
+    [[nodiscard]] bool any() const { return ipv4 != 0 || ipv6 != 0; }
+    friend bool operator==(const ClientSubnet&, const ClientSubnet&) = default;
+};
+
 struct ProxySettings {
     std::uint32_t workers = 0;           ///< threads; 0: one a core
     std::uint32_t upstream_sockets = 4;  ///< UDP, of each worker and family; each a random port

@@ -26,8 +26,8 @@ using Asker = std::pair<bool, int>;
 
 class Asked {
 public:
-    /// A client's message, whole.
-    void asks(const Asker& asker, const Octets& message) {
+    /// A client's message, whole, and as a server is to get it.
+    void asks(const Asker& asker, const Octets& message, const Octets& as_sent) {
         const proxy::Query query = proxy::read_query(message);
         if (query.kind == proxy::Query::Kind::not_a_query) return;
         const std::uint16_t id = proxy::load16(message.data());
@@ -36,7 +36,7 @@ public:
         all.transfer |= query.is_transfer();
         if (query.kind != proxy::Query::Kind::fine) return;
         ++by_question_[{asker, id, query.opcode, question_of(message, query.question_size)}].asked;
-        Sent& sent = sent_[rest_of(message)];
+        Sent& sent = sent_[rest_of(as_sent)];
         ++sent.asked;
         sent.twice = query.may_be_asked_twice() && message.size() <= proxy_kept;
     }

@@ -19,6 +19,7 @@ constexpr std::array schedulers = {Scheduler::wrr,     Scheduler::sh,    Schedul
 constexpr std::size_t server_count = 3;
 constexpr std::uint32_t places = 32;
 constexpr std::size_t header_size = 28;  ///< of the PROXY protocol, version 2, for IPv4
+const IpAddress balancer = IpAddress::from_v4({203, 0, 113, 200});
 
 Endpoint server_endpoint(std::size_t number) {
     // The last one takes the PROXY protocol.
@@ -33,6 +34,17 @@ bool wants_header(const SocketAddress& server) {
     return server == SocketAddress(server_endpoint(server_count - 1));
 }
 const Endpoint service_endpoint{IpAddress::from_v4({192, 0, 2, 53}), 53};
+
+/// Who asks for a client that the balancer brings.
+SocketAddress balancer_address(std::size_t client) {
+    return SocketAddress(Endpoint{balancer, static_cast<std::uint16_t>(50000 + client)});
+}
+Octets header_of(std::size_t client, bool tcp) {
+    Octets bytes(proxy::largest_proxy_header);
+    bytes.resize(proxy::write_proxy_header(bytes.data(), client_address(client, tcp),
+                                           SocketAddress(service_endpoint), tcp));
+    return bytes;
+}
 
 Octets framed(const Octets& message) {
     Octets bytes = {static_cast<std::uint8_t>(message.size() >> 8),
@@ -95,6 +107,8 @@ void World::settle(std::uint8_t choice, std::uint8_t more) {
     settings.tcp_bytes = (more & 16) != 0 ? 300 : 0;
     settings.tcp_idle = Seconds{2};
     settings.tcp_to_server = (more & 32) != 0 ? 1 : 2;
+    if ((more & 64) != 0) subnet_ = {24, 56};
+    if ((more & 128) != 0) settings.proxy_protocol_from = {{balancer, 32}};
 }
 
 std::shared_ptr<const proxy::Service> World::service(Protocol protocol, Scheduler scheduler,
@@ -111,6 +125,7 @@ std::shared_ptr<const proxy::Service> World::service(Protocol protocol, Schedule
                   made->forwarding.key,
                   std::vector{net_.open(tcp ? Socket::Kind::listener : Socket::Kind::datagram)});
     made->tally = std::make_shared<proxy::Tally>(1);
+    made->client_subnet = subnet_;
     for (std::size_t i = 0; i < servers; ++i) {
         made->forwarding.destinations.push_back({server_endpoint(i), 1});
         made->targets.push_back(
@@ -219,11 +234,45 @@ void World::step(Input& input) {
     if ((input.byte() & 7) != 0) turn();
 }
 
+/// All clients are in one network.
+Octets World::as_sent(const Octets& message) const {
+    const proxy::Query query = proxy::read_query(message);
+    constexpr std::size_t kept = proxy::Pending::kept_bytes;
+    if (!subnet_.any() || query.kind != proxy::Query::Kind::fine || !query.may_be_asked_twice() ||
+        message.size() > kept)
+        return message;
+    Octets sent = message;
+    auto size = static_cast<std::uint32_t>(sent.size());
+    sent.resize(size + proxy::most_added);
+    (void)proxy::add_client_subnet(sent.data(), size, client_address(0, false), subnet_);
+    sent.resize(size);
+    return sent;
+}
+
+/// Every fourth, where there is a balancer.
+bool World::is_brought(std::size_t client) const {
+    return client % 4 == 3 && !context_.settings.proxy_protocol_from.empty();
+}
+
 void World::client_asks(Input& input, bool made) {
-    const std::size_t client = input.byte() & 3;
-    Octets message = made ? made_query(input) : input.bytes();
-    asked_.asks({false, static_cast<int>(client)}, message);
-    net_.find(udp_front_.socket)->in.push_back({client_address(client, false), message});
+    const std::uint8_t which = input.byte();
+    const std::size_t client = which & 3;
+    const Octets message = made ? made_query(input) : input.bytes();
+    Octets datagram = message;
+    if (is_brought(client)) {
+        const Octets header = header_of(client, false);
+        datagram.insert(datagram.begin(), header.begin(), header.end());
+        // Half a header, one that is changed, or none.
+        if ((which & 0x30) == 0x10) datagram.resize(header.size() / 2);
+        if ((which & 0x30) == 0x20) datagram[which >> 6] ^= 0x80;
+        if ((which & 0x30) == 0x30) datagram = message;
+    }
+    const bool heard = !is_brought(client) || (which & 0x30) == 0;
+    if (heard) asked_.asks({false, static_cast<int>(client)}, message, as_sent(message));
+    net_.find(udp_front_.socket)
+        ->in.push_back(
+            {is_brought(client) ? balancer_address(client) : client_address(client, false),
+             datagram});
 }
 
 void World::server_answers(Input& input) {
@@ -258,6 +307,10 @@ void World::client_connects() {
     if (clients_.size() >= most) return;
     const int socket = net_.open(Socket::Kind::stream);
     net_.find(socket)->peer = client_address(clients_.size(), true);
+    if (is_brought(clients_.size())) {
+        net_.find(socket)->peer = balancer_address(clients_.size());
+        net_.find(socket)->come = header_of(clients_.size(), true);
+    }
     net_.find(tcp_front_.socket)->accepted.push_back(socket);
     clients_.push_back(socket);
 }
@@ -271,8 +324,9 @@ void World::client_writes(Input& input, bool made) {
     // Half of it, where the high bit is set: the rest never comes, or is another's beginning.
     const std::size_t size = (which & 0x80) != 0 ? bytes.size() / 2 : bytes.size();
     socket->come.insert(socket->come.end(), bytes.begin(), bytes.begin() + static_cast<long>(size));
-    written_[*client].feed(bytes.data(), size,
-                           [&](const Octets& message) { asked_.asks({true, *client}, message); });
+    written_[*client].feed(bytes.data(), size, [&](const Octets& message) {
+        asked_.asks({true, *client}, message, as_sent(message));
+    });
 }
 
 void World::client_leaves(Input& input) {
@@ -350,7 +404,8 @@ void World::network_changes(Input& input) {
 void World::on_datagram(int socket, const SocketAddress& to, const Octets& bytes) {
     if (socket == udp_front_.socket) {
         for (int client = 0; client < 4; ++client)
-            if (client_address(static_cast<std::size_t>(client), false) == to)
+            if (client_address(static_cast<std::size_t>(client), false) == to ||
+                balancer_address(static_cast<std::size_t>(client)) == to)
                 return asked_.answered({false, client}, bytes);
         std::abort();
     }

@@ -34,6 +34,8 @@ private:
     void turn();
     bool deliver_events();
 
+    [[nodiscard]] Octets as_sent(const Octets& message) const;
+    [[nodiscard]] bool is_brought(std::size_t client) const;
     void client_asks(Input& input, bool made);
     void server_answers(Input& input);
     void server_sends(Input& input);
@@ -63,6 +65,7 @@ private:
     proxy::Front udp_front_, tcp_front_;
     std::vector<std::size_t> backs_;
     core::Scheduler scheduler_ = core::Scheduler::wrr;
+    core::ClientSubnet subnet_;
 
     std::vector<Asking> udp_asked_;
     std::map<int, std::vector<Octets>> tcp_asked_;  ///< by connection to a server

@@ -4,17 +4,22 @@
 import contextlib
 import socket
 
+import dns.edns
 import dns.message
+import dns.query
 import dns.rcode
 import pytest
 from lab import plan, wait_for
 from lab.daemons import ask
-from lab.director import Director, cluster, director_block
+from lab.director import Director, check_block, cluster, director_block
 from lab.system import stretched
-from lab.telling import BALANCER_V4, BALANCER_V6, WHO, Balancer, TellingLab
+from lab.telling import (BALANCER_V4, BALANCER_V6, NO_SUBNET, SUBNET, WHO, Balancer,
+                         TellingLab)
 
 FAMILIES = {"IPv4": (plan.CLIENT_V4, plan.SERVICE_V4, BALANCER_V4),
             "IPv6": (plan.CLIENT_V6, plan.SERVICE_V6, BALANCER_V6)}
+CLIENT_SUBNET = 8  # the option (RFC 7871)
+SUBNETS = {"IPv4": "198.51.100.0/24", "IPv6": "2001:db8:c::/56"}
 
 # Over both protocols from both families, in one life of a director.
 WAYS = [(family, tcp) for family in FAMILIES for tcp in (False, True)]
@@ -97,3 +102,59 @@ def forge(service: str):
         client.settimeout(stretched(2))
         client.sendto(header + dns.message.make_query(WHO, "TXT").to_wire(), (service, 53))
         return dns.message.from_wire(client.recv(4096))
+
+
+# ---- EDNS client subnet ------------------------------------------------------------------
+
+def exchange(service: str, tcp: bool, options=None):
+    """The reply to a question with EDNS, and these options in it; None: without EDNS."""
+    edns = -1 if options is None else 0
+    query = dns.message.make_query(SUBNET, "TXT", use_edns=edns, options=options)
+    send = dns.query.tcp if tcp else dns.query.udp
+    return send(query, service, timeout=stretched(3))
+
+
+def subnet_options(reply) -> list:
+    return [option for option in reply.options if option.otype == CLIENT_SUBNET]
+
+
+@pytest.fixture
+def subnet_director(telling):
+    config = director_block("proxy") + cluster(
+        {"s2": 1}, check=check_block(every="500ms", timeout="500ms"),
+        extra="client_subnet 24 56\n")
+    with Director(telling, config) as director:
+        director.wait_states(s2="up")
+        yield director
+
+
+def test_servers_learn_clients_networks_and_clients_see_nothing_of_it(telling, subnet_director):
+    for family, tcp in WAYS:
+        _, service, _ = FAMILIES[family]
+        plain = telling.client.call(exchange, service, tcp)
+        assert text_of(plain) == SUBNETS[family] and plain.edns == -1, plain
+        with_edns = telling.client.call(exchange, service, tcp, [])
+        assert text_of(with_edns) == SUBNETS[family], with_edns
+        assert with_edns.edns == 0 and not subnet_options(with_edns), with_edns
+
+
+def test_what_a_client_says_itself_is_passed_on(telling, subnet_director):
+    for family, tcp in WAYS:
+        _, service, _ = FAMILIES[family]
+        own = telling.client.call(exchange, service, tcp,
+                                  [dns.edns.ECSOption("203.0.113.64", 26)])
+        assert text_of(own) == "203.0.113.64/26" and len(subnet_options(own)) == 1, own
+        nobody = telling.client.call(exchange, service, tcp, [dns.edns.ECSOption("0.0.0.0", 0)])
+        assert text_of(nobody) not in SUBNETS.values(), nobody
+
+
+def test_without_the_keyword_servers_learn_nothing(telling):
+    config = director_block("proxy") + cluster(
+        {"s2": 1}, check=check_block(every="500ms", timeout="500ms"))
+    with Director(telling, config) as director:
+        director.wait_states(s2="up")
+        assert who(telling, plan.SERVICE_V4, name=SUBNET) == NO_SUBNET
+        director.reload(config.replace("lb_kind DR", "lb_kind DR\n    client_subnet 16 0"))
+        wait_for("the servers to be told",
+                 lambda: who(telling, plan.SERVICE_V4, name=SUBNET) == "198.51.0.0/16", 5)
+        assert who(telling, plan.SERVICE_V6, name=SUBNET) == NO_SUBNET

@@ -53,6 +53,16 @@ bool read_service(std::istringstream& words, Handover& handover, core::ServiceFo
     return true;
 }
 
+bool read_client_subnet(std::istringstream& words, Handover& handover,
+                        const core::ServiceForwarding* service) {
+    unsigned ipv4 = 0;
+    unsigned ipv6 = 0;
+    if (service == nullptr || !(words >> ipv4 >> ipv6) || ipv4 > 32 || ipv6 > 128) return false;
+    handover.client_subnets[service->key] = {static_cast<std::uint8_t>(ipv4),
+                                             static_cast<std::uint8_t>(ipv6)};
+    return true;
+}
+
 bool read_server(std::istringstream& words, Handover& handover, core::ServiceForwarding* service) {
     std::string endpoint;
     std::string method;
@@ -81,6 +91,10 @@ std::string to_text(const Handover& handover) {
         text += fmt::format("service {} {} {} {} {:d}\n", key.endpoint().to_string(),
                             to_string(key.protocol), to_string(service.scheduler),
                             to_string(service.method), service.other_hash);
+        // Where nothing of it is wished, a program that does not know it reads this as well.
+        if (const auto subnet = handover.client_subnets.find(key);
+            subnet != handover.client_subnets.end())
+            text += fmt::format("client_subnet {} {}\n", subnet->second.ipv4, subnet->second.ipv6);
         for (const core::Destination& each : service.destinations)
             text +=
                 fmt::format("server {} {} {} {:d}\n", each.server.to_string(), each.weight,
@@ -111,6 +125,8 @@ Result<Handover> handover_of(const std::string& text) {
             handover.bridge = number;
         else if (what == "service")
             good = read_service(words, handover, service);
+        else if (what == "client_subnet")
+            good = read_client_subnet(words, handover, service);
         else if (what == "server")
             good = read_server(words, handover, service);
         else

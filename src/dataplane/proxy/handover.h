@@ -6,20 +6,23 @@
 // serves, it closes the pipe: then they take nothing new, finish what waits, and end.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "core/forwarding.h"
+#include "core/proxy.h"
 
 namespace dnsdirector::dataplane::proxy {
 
 struct Handover {
     core::Forwarding forwarding;
     std::set<Endpoint> proxy_protocol;  ///< servers that want the header
-    std::vector<int> sockets;           ///< that listen
-    int bridge = -1;                    ///< the pipe's end to close; -1: none
+    std::map<core::ServiceKey, core::ClientSubnet> client_subnets;
+    std::vector<int> sockets;  ///< that listen
+    int bridge = -1;           ///< the pipe's end to close; -1: none
 
     friend bool operator==(const Handover&, const Handover&) = default;
 };

@@ -30,6 +30,7 @@ PendingIndex PendingPool::take(TimePoint now) {
     }
     Pending& pending = places_[index];
     pending.tcp = pending.answered = pending.may_try_again = pending.servfail_seen = false;
+    pending.added = Added::nothing;
     pending.tries = 0;
     pending.failure = Charge::none;
     pending.attempts = {};

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/proxy/client_subnet.h"
 #include "dataplane/proxy/context.h"
 
 namespace dnsdirector::dataplane::proxy {
@@ -42,7 +43,8 @@ struct Pending {
     bool answered = false;       ///< only late answers are waited for
     bool may_try_again = false;  ///< and is kept whole
     bool servfail_seen = false;
-    bool brought = false;  ///< `how` says by whom
+    bool brought = false;          ///< `how` says by whom
+    Added added = Added::nothing;  ///< to the client's query; its answer loses that again
     std::uint8_t opcode = 0;
     std::uint8_t tries = 0;
     Charge failure = Charge::none;  ///< of the first try
@@ -59,7 +61,7 @@ struct Pending {
     /// The query, or of one that is longer its beginning. `whole` is where it stands until it
     /// is sent.
     std::uint8_t* whole = nullptr;
-    std::array<std::uint8_t, kept_bytes> bytes;
+    std::array<std::uint8_t, kept_bytes + most_added> bytes;
     Brought how;
 
     [[nodiscard]] Bytes question() const { return {bytes.data() + header_size, question_size}; }

@@ -84,12 +84,29 @@ void Plane::expect(const core::Configuration& next) {
     for (const core::Service& service : next.services)
         for (const core::RealServer& server : service.real_servers)
             if (server.proxy_protocol) proxy_protocol_.insert(server.endpoint);
-    std::set<core::ServiceKey> changed;
+    std::set<core::ServiceKey> changed = expect_subnets(next);
     for (const auto& [key, upstream] : upstreams_)
         if (upstream->proxy_protocol != proxy_protocol_.contains(key.first))
             for (const auto& [service, forwarding] : forwarding_)
                 if (service.protocol == key.second) changed.insert(service);
     if (!changed.empty()) publish(changed);
+}
+
+/// Returns the services that have to be built anew.
+std::set<core::ServiceKey> Plane::expect_subnets(const core::Configuration& next) {
+    client_subnets_.clear();
+    for (const core::Service& service : next.services)
+        if (service.client_subnet.any()) client_subnets_[service.key] = service.client_subnet;
+    std::set<core::ServiceKey> changed;
+    for (const auto& [key, held] : held_)
+        if (held.service && !(held.service->client_subnet == client_subnet_of(key)))
+            changed.insert(key);
+    return changed;
+}
+
+core::ClientSubnet Plane::client_subnet_of(const core::ServiceKey& key) const {
+    const auto found = client_subnets_.find(key);
+    return found == client_subnets_.end() ? core::ClientSubnet{} : found->second;
 }
 
 Result<void> Plane::apply(std::span<const core::Change> changes) {
@@ -153,6 +170,7 @@ std::shared_ptr<const Service> Plane::build(const core::ServiceForwarding& forwa
     service->listener = held.listener;
     service->tally = held.tally;
     service->slots = build_slots(forwarding);
+    service->client_subnet = client_subnet_of(forwarding.key);
     for (const core::Destination& destination : forwarding.destinations)
         if (destination.weight != 0)
             service->targets.push_back(

@@ -58,6 +58,8 @@ private:
         std::shared_ptr<const Service> service;
     };
 
+    std::set<core::ServiceKey> expect_subnets(const core::Configuration& next);
+    [[nodiscard]] core::ClientSubnet client_subnet_of(const core::ServiceKey& key) const;
     Result<void> apply_one(const core::Change& change);
     void publish(const std::set<core::ServiceKey>& changed);
     [[nodiscard]] std::shared_ptr<const Service> build(const core::ServiceForwarding& forwarding,
@@ -86,7 +88,8 @@ private:
     std::map<Member, std::shared_ptr<Tally>> tallies_;
     std::map<core::ServiceKey, std::shared_ptr<Tally>> service_tallies_;
     std::map<core::ServiceKey, std::set<Endpoint>> tracked_;
-    std::set<Endpoint> proxy_protocol_;  ///< servers that want it
+    std::set<Endpoint> proxy_protocol_;                              ///< servers that want it
+    std::map<core::ServiceKey, core::ClientSubnet> client_subnets_;  ///< of services that tell it
     Suspicions suspicions_;
     int bridge_ = -1;  ///< closed, it ends those that serve in our place
     bool parked_ = false;

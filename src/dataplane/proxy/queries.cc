@@ -77,6 +77,10 @@ Pending* Queries::begin(const From& from, std::uint8_t* message, std::size_t siz
     pending.may_try_again = query.may_be_asked_twice() && size <= Pending::kept_bytes;
     std::memcpy(pending.bytes.data(), message, std::min(size, Pending::kept_bytes));
     pending.whole = size <= Pending::kept_bytes ? pending.bytes.data() : message;
+    // Of the others there is none longer than that but UPDATE, and padded beyond all custom.
+    if (service.client_subnet.any() && pending.may_try_again)
+        pending.added = add_client_subnet(pending.bytes.data(), pending.size, from.client,
+                                          service.client_subnet);
     from.front.tokens =
         std::min(from.front.tokens + context_.settings.retry_percent / 100.0, most_tokens);
     if (!attempt(pending, *target)) {
@@ -198,6 +202,8 @@ Queries::Answer Queries::on_answer(Pending& pending, std::size_t which, std::uin
             charge(*pending.attempts[0].upstream, pending.failure, true);
     }
     store16(message, pending.client_id);
+    if (pending.added != Added::nothing)
+        size = take_out_client_subnet(message, size, pending.added);
     transport(pending).deliver(pending, message, size, true);
     finish(pending);
     return Answer::delivered;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/forwarding.h"
+#include "core/proxy.h"
 #include "dataplane/proxy/listener.h"
 #include "dataplane/proxy/tally.h"
 #include "dataplane/proxy/upstream.h"
@@ -38,6 +39,7 @@ struct Service {
     std::shared_ptr<Tally> tally;
     std::vector<Target> targets;       ///< weights above 0
     std::vector<std::uint32_t> slots;  ///< positions in `targets`
+    core::ClientSubnet client_subnet;
 
     /// Null where nobody has work. `cursor` is the worker's own, of this service.
     [[nodiscard]] const Target* choose(const Asker& asker, std::uint32_t& cursor) const;

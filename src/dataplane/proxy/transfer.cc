@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/proxy/transfer.h"
 
+#include "dataplane/proxy/records.h"
+
 namespace dnsdirector::dataplane::proxy {
 namespace {
 
 constexpr std::uint16_t type_soa = 6;
-constexpr std::size_t record_head = 10;  // type, class, TTL, length of the data
-
-/// Behind the name that begins there; nothing where it leaves the message. A compressed name
-/// ends with its pointer, which is not followed.
-std::optional<std::size_t> behind_name(Bytes message, std::size_t at) {
-    while (at < message.size()) {
-        const std::uint8_t label = message[at];
-        if (label == 0) return at + 1;
-        if ((label & 0xc0) == 0xc0) return at + 2;
-        if ((label & 0xc0) != 0) return std::nullopt;
-        at += 1U + label;
-    }
-    return std::nullopt;
-}
 
 std::optional<std::uint32_t> serial_of(Bytes message, std::size_t data) {
     const auto mailbox = behind_name(message, data);
@@ -47,13 +35,11 @@ bool TransferEnd::is_last(Bytes message) {
         if (at) *at += 4;
     }
     for (std::uint16_t i = 0; i < answers && at; ++i) {
-        at = behind_name(message, *at);
-        if (!at || *at + record_head > message.size()) break;
-        const std::uint16_t type = load16(&message[*at]);
-        const std::size_t data = *at + record_head;
-        at = data + load16(&message[*at + 8]);
-        if (type != type_soa) continue;
-        if (const auto serial = serial_of(message, data)) take_soa(*serial);
+        const auto record = read_record(message, *at);
+        if (!record) break;
+        at = record->end;
+        if (record->type != type_soa) continue;
+        if (const auto serial = serial_of(message, record->data)) take_soa(*serial);
     }
     return ended_;
 }

@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::size_t type_and_class = 4;
 constexpr std::size_t largest_name = 255;
-constexpr std::uint8_t largest_label = 63;
 
 }  // namespace
 

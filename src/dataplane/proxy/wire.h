@@ -14,6 +14,7 @@ using Bytes = std::span<const std::uint8_t>;
 
 inline constexpr std::size_t header_size = 12;
 inline constexpr std::size_t largest_message = 65535;
+inline constexpr std::uint8_t largest_label = 63;
 /// A name of 255 bytes, type and class.
 inline constexpr std::size_t largest_question = 259;
 

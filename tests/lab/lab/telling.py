@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server that tells whom it takes for its client, and a balancer to stand in front.
 
-who.example.com TXT is the client's address.
+who.example.com TXT is the client's address, subnet.example.com TXT its EDNS client subnet as
+the server got it, or `none`.
 """
 
 from . import plan
 from .daemons import Daemon
 from .lab import Lab
 
-WHO = "who.example.com"
+WHO, SUBNET, NO_SUBNET = "who.example.com", "subnet.example.com", "none"
 BALANCER_V4, BALANCER_V6 = "203.0.113.100", "2001:db8:1::64"
 
 ZONE = plan.ZONES["example.com."] + """\
 who LUA TXT "who:toString()"
+subnet LUA TXT "ecswho and ecswho:toString() or 'none'"
 """
 
 
@@ -35,6 +37,7 @@ bind-config={bind}
 local-address={','.join(self.addresses)}
 proxy-protocol-from={','.join(self.proxied)}
 enable-lua-records=yes
+edns-subnet-processing=yes
 cache-ttl=0
 query-cache-ttl=0
 negquery-cache-ttl=0

@@ -53,6 +53,16 @@ public:
         plane->expect(configuration);
     }
 
+    /// As a configuration in which both services tell clients' networks.
+    void expect_subnet(const core::ClientSubnet& lengths) const {
+        core::Configuration configuration;
+        for (const Protocol protocol : {Protocol::udp, Protocol::tcp})
+            configuration.services.emplace_back().key = key(protocol);
+        for (core::Service& each : configuration.services)
+            each.client_subnet = lengths;
+        plane->expect(configuration);
+    }
+
     [[nodiscard]] core::ServiceKey key(Protocol protocol) const {
         return {service.address, service.port, protocol};
     }

@@ -101,7 +101,11 @@ TEST(ProxyHeader, AServerThatRefusesIsKnownByWhatStandsBehindTheHeader) {
 // ---- what a successor gets ----------------------------------------------------------
 
 Handover some_handover() {
-    Handover handover{.forwarding = {}, .proxy_protocol = {}, .sockets = {7, 9, 11}, .bridge = 5};
+    Handover handover{.forwarding = {},
+                      .proxy_protocol = {},
+                      .client_subnets = {},
+                      .sockets = {7, 9, 11},
+                      .bridge = 5};
     for (const char* service : {"192.0.2.53:53", "[2001:db8::53]:5353"})
         for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
             const Endpoint where = endpoint(service);
@@ -111,6 +115,7 @@ Handover some_handover() {
             forwarding.destinations = {{endpoint("203.0.113.11:53"), 2},
                                        {endpoint("203.0.113.12:53"), 0}};
             handover.forwarding.emplace(key, forwarding);
+            if (protocol == Protocol::udp) handover.client_subnets[key] = {24, 56};
         }
     handover.proxy_protocol.insert(endpoint("203.0.113.12:53"));
     return handover;
