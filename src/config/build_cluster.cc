@@ -81,6 +81,7 @@ void ClusterBuilder::only_of_proxy(std::string_view keyword,
 
 void ClusterBuilder::judge_servers() {
     only_of_proxy("proxy_protocol", cluster_.proxy_protocol);
+    only_of_proxy("transparent", cluster_.transparent);
     if (const auto& subnet = cluster_.client_subnet)
         only_of_proxy("client_subnet", Placed<bool>{subnet->value.any(), subnet->position});
     std::unordered_map<std::string_view, Position> names;
@@ -103,6 +104,7 @@ void ClusterBuilder::judge_servers() {
                                port_keeper(), cluster_.port);
         judge_thresholds(server.thresholds, true, assembly_);
         only_of_proxy("proxy_protocol", server.proxy_protocol);
+        only_of_proxy("transparent", server.transparent);
         for (const auto& address : server.address) {
             if (!address || !assembly_.usable(address->value, address->position, "address"))
                 continue;
@@ -298,6 +300,7 @@ core::RealServer ClusterBuilder::real_server_of(std::size_t server, const IpAddr
         return assembly_.proxy() && wish && wish->value;
     };
     real.proxy_protocol = wished(draft.proxy_protocol, cluster_.proxy_protocol);
+    real.transparent = wished(draft.transparent, cluster_.transparent);
     real.inhibit_on_failure = draft.inhibit_on_failure.value_or(cluster_.inhibit_on_failure);
     const auto command = [&](const CommandDraft& own, const CommandDraft& common) {
         const CommandDraft& taken = own ? own : common;

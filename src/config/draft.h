@@ -126,6 +126,7 @@ struct ServerDraft : Draft {
     std::optional<bool> inhibit_on_failure;
     ThresholdsDraft thresholds;
     std::optional<Placed<bool>> proxy_protocol;
+    std::optional<Placed<bool>> transparent;
     CommandDraft notify_up;
     CommandDraft notify_down;
     std::vector<CheckDraft> checks;
@@ -149,6 +150,7 @@ struct ClusterDraft : Draft {
     PersistenceDraft persistence;
     bool inhibit_on_failure = false;
     std::optional<Placed<bool>> proxy_protocol;  ///< of servers that say nothing themselves
+    std::optional<Placed<bool>> transparent;     ///< likewise
     std::optional<Placed<core::ClientSubnet>> client_subnet;
     bool omega = false;
     CommandDraft quorum_up;

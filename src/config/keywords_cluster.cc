@@ -220,6 +220,16 @@ const Keyword keywords[] = {
                                                   c.arguments.position};
          }},
     {.in = Block::dns_cluster,
+     .name = "transparent",
+     .kind = Kind::flag,
+     .help = "Under dataplane proxy: the servers are asked from each client's own address, and the "
+             "network has to lead their replies back to the director; needs CAP_NET_ADMIN",
+     .standard = "off",
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().transparent = {c.arguments.flag, c.arguments.position};
+         }},
+    {.in = Block::dns_cluster,
      .name = "omega",
      .kind = Kind::flag,
      .help = "A clean stop runs notify_down and quorum_down",
@@ -385,6 +395,15 @@ const Keyword keywords[] = {
      .handle =
          [](const Call& c) {
              c.current.server().proxy_protocol = {c.arguments.flag, c.arguments.position};
+         }},
+    {.in = Block::server,
+     .name = "transparent",
+     .kind = Kind::flag,
+     .help = "Whether it is asked from clients' own addresses",
+     .standard = "the cluster's",
+     .handle =
+         [](const Call& c) {
+             c.current.server().transparent = {c.arguments.flag, c.arguments.position};
          }},
     {.in = Block::server,
      .name = "notify_up",

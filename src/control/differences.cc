@@ -181,6 +181,7 @@ constexpr ServerSetting server_settings[] = {
     {"uthreshold", [](const core::RealServer& s) { return fmt::format("{}", s.thresholds.upper); }},
     {"lthreshold", [](const core::RealServer& s) { return fmt::format("{}", s.thresholds.lower); }},
     {"proxy_protocol", [](const core::RealServer& s) { return on_off(s.proxy_protocol); }},
+    {"transparent", [](const core::RealServer& s) { return on_off(s.transparent); }},
     {"checks needed", ranges_of},
     {"notify_up", [](const core::RealServer& s) { return text_of(s.notify_up); }},
     {"notify_down", [](const core::RealServer& s) { return text_of(s.notify_down); }},

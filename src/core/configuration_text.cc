@@ -196,7 +196,7 @@ void Writer::checks(const std::vector<CheckIndex>& checks, const std::vector<Som
 
 void Writer::real_server(const RealServer& server) {
     const auto& [name, endpoint, weight, own_checks, some_of, inhibit_on_failure, notify_up,
-                 notify_down, method, thresholds, proxy_protocol] = server;
+                 notify_down, method, thresholds, proxy_protocol, transparent] = server;
     const auto& [upper, lower] = thresholds;
     Parts parts;
     parts.add_if(true, "weight {}", weight);
@@ -204,6 +204,7 @@ void Writer::real_server(const RealServer& server) {
     parts.add_if(method.has_value(), "{}", to_string(method.value_or(ForwardingMethod::dr)));
     parts.add_if(upper != 0 || lower != 0, "thresholds {}/{}", upper, lower);
     parts.add_if(proxy_protocol, "proxy_protocol");
+    parts.add_if(transparent, "transparent");
     line(1, "real_server {} {}: {}", quoted(name), endpoint.to_string(), parts.text());
     command(2, "notify_up", notify_up);
     command(2, "notify_down", notify_down);

@@ -129,6 +129,8 @@ struct RealServer {
     Thresholds thresholds = {};
     /// Proxy plane: each query carries its client's address in a PROXY header, version 2.
     bool proxy_protocol = false;
+    /// Proxy plane: it is asked from the client's own address.
+    bool transparent = false;
 
     friend bool operator==(const RealServer&, const RealServer&) = default;
 };

@@ -70,6 +70,11 @@ bool asks_through(const Scene& scene) {
         return dns != nullptr && dns->via.service_ip;
     });
 }
+bool asks_as_client(const Scene& scene) {
+    return std::ranges::any_of(scene.configuration().services, [](const core::Service& service) {
+        return std::ranges::any_of(service.real_servers, &core::RealServer::transparent);
+    });
+}
 bool runs_as_another_user(const Scene& scene) {
     return any_check(scene, [](const core::Check& check) {
         return std::holds_alternative<core::ScriptCheck>(check.what);
@@ -97,6 +102,8 @@ constexpr Need needs[] = {
      bit(CAP_SYS_ADMIN)},
     {CAP_NET_RAW, "CAP_NET_RAW", "PING_CHECK", pings},
     {CAP_NET_RAW, "CAP_NET_RAW", "checks through the service IP", asks_through},
+    {CAP_NET_ADMIN, "CAP_NET_ADMIN", "asking servers from clients' addresses (transparent)",
+     asks_as_client, bit(CAP_NET_RAW)},
     {CAP_SETUID, "CAP_SETUID", "scripts of another user", runs_as_another_user},
     {CAP_SETGID, "CAP_SETGID", "scripts of another user", runs_as_another_user},
     {CAP_KILL, "CAP_KILL", "scripts of another user", runs_as_another_user},

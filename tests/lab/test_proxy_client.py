@@ -2,6 +2,8 @@
 """The client's address through the proxy plane: brought by a balancer, told to servers."""
 
 import contextlib
+import os
+import shlex
 import socket
 
 import dns.edns
@@ -11,11 +13,13 @@ import dns.rcode
 import pytest
 from lab import plan, wait_for
 from lab.daemons import ask
-from lab.director import Director, check_block, cluster, director_block
+from lab.director import REPOSITORY, Director, check_block, cluster, director_block
+from lab.packaged import Page
 from lab.system import stretched
 from lab.telling import (BALANCER_V4, BALANCER_V6, NO_SUBNET, SUBNET, WHO, Balancer,
                          TellingLab)
 
+DOCS = os.path.join(REPOSITORY, "docs", "proxy.md")
 FAMILIES = {"IPv4": (plan.CLIENT_V4, plan.SERVICE_V4, BALANCER_V4),
             "IPv6": (plan.CLIENT_V6, plan.SERVICE_V6, BALANCER_V6)}
 CLIENT_SUBNET = 8  # the option (RFC 7871)
@@ -158,3 +162,45 @@ def test_without_the_keyword_servers_learn_nothing(telling):
         wait_for("the servers to be told",
                  lambda: who(telling, plan.SERVICE_V4, name=SUBNET) == "198.51.0.0/16", 5)
         assert who(telling, plan.SERVICE_V6, name=SUBNET) == NO_SUBNET
+
+
+# ---- from the client's own address --------------------------------------------------------
+
+TRANSPARENT = director_block("proxy") + cluster(
+    {"s2": 1}, check=check_block(every="500ms", timeout="500ms"), extra="transparent on\n")
+
+
+@contextlib.contextmanager
+def replies_led_back(lab):
+    """What the page says of the network: the director's host, then the server's routes."""
+    page, director, server = Page(DOCS), lab.director_host, lab.host("s2")
+    for start in ("ip rule add fwmark", "ip route add local", "ip -6 rule add fwmark",
+                  "ip -6 route add local", "nft add table", "nft 'add chain", "nft add rule"):
+        director.run(*shlex.split(page.command(start)))
+    routes = [f"198.51.100.0/24 via {plan.DIRECTOR_V4}", f"2001:db8:c::/64 via {plan.DIRECTOR_V6}"]
+    server.ip(*[f"route add {route}" for route in routes])
+    try:
+        yield
+    finally:
+        server.ip(*[f"route del {route}" for route in routes])
+        director.run("nft", "flush", "ruleset")
+        for start in ("ip rule add", "ip route add local", "ip -6 rule add",
+                      "ip -6 route add local"):
+            director.run(*shlex.split(page.command(start).replace(" add ", " del ")))
+
+
+def test_servers_are_asked_from_the_clients_own_address(telling):
+    with replies_led_back(telling), Director(telling, TRANSPARENT) as director:
+        director.wait_states(s2="up")
+        for family, tcp in WAYS:
+            client, service, _ = FAMILIES[family]
+            for _ in range(10):
+                assert who(telling, service, tcp) == client
+
+
+def test_without_the_privilege_the_start_is_refused_with_the_mend(telling):
+    director = Director(telling, TRANSPARENT)
+    done = telling.director_host.run(
+        "setpriv", "--bounding-set=-net_admin,-net_raw", director.program, "run", "-f",
+        director.config, "--run-dir", director.run_dir, check=False, timeout=30)
+    assert done.returncode == 1 and "CAP_NET_ADMIN or CAP_NET_RAW" in done.stderr, done

@@ -64,7 +64,7 @@ bool Plane::fork_bridges(int pipe) {
 std::optional<KeptOverExec> Plane::prepare_handover() {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-    Handover handover{forwarding_, proxy_protocol_, client_subnets_, {}, ends[1]};
+    Handover handover{forwarding_, proxy_protocol_, transparent_, client_subnets_, {}, ends[1]};
     for (const auto& [key, held] : held_)
         for (const int socket : held.listener->sockets())
             handover.sockets.push_back(socket);
@@ -102,6 +102,7 @@ void Plane::end_bridge() {
 /// Goes on with what the program before served, as it served it.
 void Plane::adopt(Handover handover) {
     proxy_protocol_ = std::move(handover.proxy_protocol);
+    transparent_ = std::move(handover.transparent);
     client_subnets_ = std::move(handover.client_subnets);
     std::map<core::ServiceKey, std::vector<int>> sockets;
     for (const int socket : handover.sockets)

@@ -53,6 +53,14 @@ bool read_service(std::istringstream& words, Handover& handover, core::ServiceFo
     return true;
 }
 
+bool read_transparent(std::istringstream& words, Handover& handover) {
+    std::string endpoint;
+    words >> endpoint;
+    const auto server = Endpoint::parse(endpoint);
+    if (server) handover.transparent.insert(*server);
+    return server.has_value();
+}
+
 bool read_client_subnet(std::istringstream& words, Handover& handover,
                         const core::ServiceForwarding* service) {
     unsigned ipv4 = 0;
@@ -87,6 +95,8 @@ std::string to_text(const Handover& handover) {
     for (const int socket : handover.sockets)
         text += fmt::format("socket {}\n", socket);
     if (handover.bridge >= 0) text += fmt::format("bridge {}\n", handover.bridge);
+    for (const Endpoint& server : handover.transparent)
+        text += fmt::format("transparent {}\n", server.to_string());
     for (const auto& [key, service] : handover.forwarding) {
         text += fmt::format("service {} {} {} {} {:d}\n", key.endpoint().to_string(),
                             to_string(key.protocol), to_string(service.scheduler),
@@ -125,6 +135,8 @@ Result<Handover> handover_of(const std::string& text) {
             handover.bridge = number;
         else if (what == "service")
             good = read_service(words, handover, service);
+        else if (what == "transparent")
+            good = read_transparent(words, handover);
         else if (what == "client_subnet")
             good = read_client_subnet(words, handover, service);
         else if (what == "server")

@@ -20,6 +20,7 @@ namespace dnsdirector::dataplane::proxy {
 struct Handover {
     core::Forwarding forwarding;
     std::set<Endpoint> proxy_protocol;  ///< servers that want the header
+    std::set<Endpoint> transparent;     ///< servers that are asked from clients' addresses
     std::map<core::ServiceKey, core::ClientSubnet> client_subnets;
     std::vector<int> sockets;  ///< that listen
     int bridge = -1;           ///< the pipe's end to close; -1: none

@@ -67,6 +67,11 @@ struct Pending {
     [[nodiscard]] Bytes question() const { return {bytes.data() + header_size, question_size}; }
     /// Over UDP: whom the answer goes to.
     [[nodiscard]] const SocketAddress& peer() const { return brought ? how.by : client; }
+    /// Whether this try leaves from the client's own address. (A balancer may bring a client of
+    /// another family than the server's.)
+    [[nodiscard]] bool leaves_as_client(const Upstream& upstream) const {
+        return upstream.transparent && client.is_v4() == upstream.address.is_v4();
+    }
     /// Whom the client asked, as it saw it.
     [[nodiscard]] SocketAddress asked() const {
         return brought ? how.asked : SocketAddress(front->service->forwarding.key.endpoint());

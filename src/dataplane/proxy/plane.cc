@@ -10,6 +10,7 @@
 #include <chrono>
 
 #include "dataplane/proxy/proxy.h"
+#include "dataplane/proxy/transparent.h"
 
 namespace dnsdirector::dataplane::proxy {
 namespace {
@@ -79,14 +80,27 @@ Result<void> Plane::start() {
 
 // ---- what is wished for -----------------------------------------------------------
 
-void Plane::expect(const core::Configuration& next) {
-    proxy_protocol_.clear();
+Result<void> Plane::check(const core::Configuration& next) {
     for (const core::Service& service : next.services)
         for (const core::RealServer& server : service.real_servers)
+            if (server.transparent)
+                if (auto may = may_be_transparent(server.endpoint.address.family()); !may)
+                    return may;
+    return {};
+}
+
+void Plane::expect(const core::Configuration& next) {
+    proxy_protocol_.clear();
+    transparent_.clear();
+    for (const core::Service& service : next.services)
+        for (const core::RealServer& server : service.real_servers) {
             if (server.proxy_protocol) proxy_protocol_.insert(server.endpoint);
+            if (server.transparent) transparent_.insert(server.endpoint);
+        }
     std::set<core::ServiceKey> changed = expect_subnets(next);
     for (const auto& [key, upstream] : upstreams_)
-        if (upstream->proxy_protocol != proxy_protocol_.contains(key.first))
+        if (upstream->proxy_protocol != proxy_protocol_.contains(key.first) ||
+            upstream->transparent != transparent_.contains(key.first))
             for (const auto& [service, forwarding] : forwarding_)
                 if (service.protocol == key.second) changed.insert(service);
     if (!changed.empty()) publish(changed);
@@ -183,8 +197,9 @@ std::shared_ptr<const Service> Plane::build(const core::ServiceForwarding& forwa
 std::shared_ptr<Upstream> Plane::upstream_for(const Endpoint& server, Protocol protocol) {
     std::shared_ptr<Upstream>& upstream = upstreams_[{server, protocol}];
     const bool header = proxy_protocol_.contains(server);
-    if (!upstream || upstream->proxy_protocol != header)
-        upstream = std::make_shared<Upstream>(server, protocol, header, worker_count_);
+    const bool as_client = transparent_.contains(server);
+    if (!upstream || upstream->proxy_protocol != header || upstream->transparent != as_client)
+        upstream = std::make_shared<Upstream>(server, protocol, header, worker_count_, as_client);
     return upstream;
 }
 

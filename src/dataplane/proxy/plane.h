@@ -24,6 +24,7 @@ public:
     [[nodiscard]] std::optional<TimePoint> deadline() const override;
     void on_deadline(TimePoint now) override;
 
+    Result<void> check(const core::Configuration& next) override;
     void expect(const core::Configuration& next) override;
     Result<core::Forwarding> read() override { return forwarding_; }
     Result<void> apply(std::span<const core::Change> changes) override;
@@ -88,7 +89,8 @@ private:
     std::map<Member, std::shared_ptr<Tally>> tallies_;
     std::map<core::ServiceKey, std::shared_ptr<Tally>> service_tallies_;
     std::map<core::ServiceKey, std::set<Endpoint>> tracked_;
-    std::set<Endpoint> proxy_protocol_;                              ///< servers that want it
+    std::set<Endpoint> proxy_protocol_;  ///< servers that want it
+    std::set<Endpoint> transparent_;     ///< servers that are asked from clients' addresses
     std::map<core::ServiceKey, core::ClientSubnet> client_subnets_;  ///< of services that tell it
     Suspicions suspicions_;
     int bridge_ = -1;  ///< closed, it ends those that serve in our place

@@ -12,6 +12,7 @@
 #include "dataplane/proxy/proxy_header.h"
 #include "dataplane/proxy/tag.h"
 #include "dataplane/proxy/tcp_path.h"
+#include "dataplane/proxy/transparent.h"
 
 namespace dnsdirector::dataplane::proxy {
 namespace {
@@ -53,7 +54,7 @@ std::uint32_t TcpPath::connection_for(Upstream& upstream, const Pending& pending
         if (client == nullptr || client->streams >= most_streams) return nobody;
         return connect_to(upstream, pending, true);
     }
-    const bool own = upstream.proxy_protocol;
+    const bool own = upstream.proxy_protocol || upstream.transparent;
     std::uint32_t best = nobody;
     std::uint32_t count = 0;
     for (const std::uint32_t i : connections_[&upstream]) {
@@ -80,6 +81,10 @@ std::uint32_t TcpPath::connect_to(Upstream& upstream, const Pending& pending, bo
     }
     const int socket = open_tcp(upstream.endpoint.address.family());
     if (socket < 0) return nobody;
+    if (pending.leaves_as_client(upstream) && !bind_to_client(socket, pending.client)) {
+        ::close(socket);
+        return nobody;
+    }
     if (connect(socket, &upstream.address.any, upstream.address.size()) != 0 &&
         errno != EINPROGRESS) {
         ::close(socket);

@@ -14,8 +14,8 @@
 namespace dnsdirector::dataplane::proxy {
 namespace {
 
-constexpr std::size_t index_of(Family family) {
-    return static_cast<std::size_t>(family);
+constexpr std::size_t group_of(Family family, bool transparent) {
+    return static_cast<std::size_t>(family) + (transparent ? 2 : 0);
 }
 
 /// The kernel's word for "not now": the buffer is full, and time mends it.
@@ -43,6 +43,7 @@ int UdpPath::Inbox::receive(int socket) {
 }
 
 UdpPath::UdpPath(Context& context, Queries& queries) : context_(context), queries_(queries) {
+    present_.fill(UINT16_MAX);
     outgoing_.reserve(1024);
     answers_.reserve(2 * batch);
 }
@@ -52,13 +53,19 @@ UdpPath::~UdpPath() {
         ::close(back.socket);
 }
 
-Result<std::vector<std::size_t>> UdpPath::open(Family family) {
+Result<std::vector<std::size_t>> UdpPath::open(Family family, bool transparent) {
     std::vector<std::size_t> opened;
-    if (!of_family_[index_of(family)].empty()) return opened;
+    std::vector<std::uint16_t>& group = groups_[group_of(family, transparent)];
+    if (!group.empty()) return opened;
     for (std::uint32_t i = 0; i < context_.settings.upstream_sockets; ++i) {
-        Back back{open_udp(family), family, std::make_unique<std::uint32_t[]>(1U << 16)};
+        Back back{open_udp(family), std::make_unique<std::uint32_t[]>(1U << 16)};
         if (back.socket < 0)
             return fail_errno("cannot open a socket to ask the servers from", errno);
+        if (transparent && !make_transparent(back.socket, family)) {
+            const int error = errno;
+            ::close(back.socket);
+            return fail_errno("transparent: cannot ask servers from clients' addresses", error);
+        }
         std::fill_n(back.waiting.get(), 1U << 16, nobody);
         const bool v4 = family == Family::ipv4;
         const int on = 1;
@@ -73,7 +80,7 @@ Result<std::vector<std::size_t>> UdpPath::open(Family family) {
             ::close(back.socket);
             return fail_errno("cannot get a port to ask the servers from", error);
         }
-        of_family_[index_of(family)].push_back(static_cast<std::uint16_t>(backs_.size()));
+        group.push_back(static_cast<std::uint16_t>(backs_.size()));
         opened.push_back(backs_.size());
         backs_.push_back(std::move(back));
     }
@@ -84,7 +91,7 @@ Result<std::vector<std::size_t>> UdpPath::open(Family family) {
 
 void UdpPath::read_front(Front& front) {
     const int count = inbox_.receive(front.socket);
-    present_ = {UINT16_MAX, UINT16_MAX};
+    present_.fill(UINT16_MAX);
     for (int i = 0; i < count; ++i)
         take_query(front, static_cast<std::size_t>(i));
     flush();
@@ -120,16 +127,18 @@ void UdpPath::begin(const Queries::From& from, std::uint8_t* message, std::size_
 }
 
 /// One socket for a whole batch, so that it leaves with one call; the next one's is another.
-std::uint16_t UdpPath::socket_for(Family family) {
-    std::uint16_t& present = present_[index_of(family)];
-    const auto& all = of_family_[index_of(family)];
+std::uint16_t UdpPath::socket_for(Family family, bool transparent) {
+    std::uint16_t& present = present_[group_of(family, transparent)];
+    const auto& all = groups_[group_of(family, transparent)];
     if (present == UINT16_MAX && !all.empty()) present = all[context_.random.next16() % all.size()];
     return present;
 }
 
 bool UdpPath::send(Pending& pending, std::size_t which) {
     Attempt& attempt = pending.attempts[which];
-    const std::uint16_t channel = socket_for(attempt.upstream->endpoint.address.family());
+    const Upstream& upstream = *attempt.upstream;
+    const std::uint16_t channel =
+        socket_for(upstream.endpoint.address.family(), pending.leaves_as_client(upstream));
     if (channel == UINT16_MAX) return false;
     std::uint32_t* waiting = backs_[channel].waiting.get();
     constexpr int draws = 64;
@@ -202,6 +211,7 @@ void UdpPath::send_run(std::size_t first, std::size_t last) {
                 bytes.data(),
                 write_proxy_header(bytes.data(), pending->client, pending->asked(), false)};
         }
+        if (pending->leaves_as_client(upstream)) sources_[count].put_into(header, pending->client);
         vectors[header.msg_iovlen++] = {pending->whole, pending->size};
         run[count++] = outgoing;
     }
@@ -234,7 +244,7 @@ void UdpPath::failed(const Outgoing& outgoing, int error) {
 
 void UdpPath::read_back(std::size_t back) {
     const int count = inbox_.receive(backs_[back].socket);
-    present_ = {UINT16_MAX, UINT16_MAX};
+    present_.fill(UINT16_MAX);
     for (int i = 0; i < count; ++i)
         take_answer(backs_[back], static_cast<std::size_t>(i));
     flush();
@@ -255,7 +265,7 @@ void UdpPath::take_answer(Back& back, std::size_t at) {
 
 void UdpPath::read_errors(std::size_t back) {
     constexpr int at_a_time = 256;
-    present_ = {UINT16_MAX, UINT16_MAX};
+    present_.fill(UINT16_MAX);
     for (int i = 0; i < at_a_time && read_error(static_cast<std::uint16_t>(back)); ++i) {
     }
     flush();

@@ -12,6 +12,7 @@
 
 #include "dataplane/proxy/proxy_header.h"
 #include "dataplane/proxy/queries.h"
+#include "dataplane/proxy/transparent.h"
 
 namespace dnsdirector::dataplane::proxy {
 
@@ -24,7 +25,8 @@ public:
 
     /// Opens the sockets that servers of this family are asked from, if there are none yet.
     /// Returns what was opened, by number.
-    Result<std::vector<std::size_t>> open(Family family);
+    /// `transparent`: those that ask from clients' addresses.
+    Result<std::vector<std::size_t>> open(Family family, bool transparent = false);
     [[nodiscard]] int socket(std::size_t back) const { return backs_[back].socket; }
 
     void add_descriptors(std::vector<int>& all) const {
@@ -65,7 +67,6 @@ private:
     /// A socket to the servers.
     struct Back {
         int socket = -1;
-        Family family = Family::ipv4;
         /// By ID: the query that waits, and which of its tries; `nobody` else.
         std::unique_ptr<std::uint32_t[]> waiting;
     };
@@ -88,7 +89,7 @@ private:
                const SocketAddress& peer);
     void take_answer(Back& back, std::size_t at);
     bool read_error(std::uint16_t channel);
-    [[nodiscard]] std::uint16_t socket_for(Family family);
+    [[nodiscard]] std::uint16_t socket_for(Family family, bool transparent);
     void flush_queries();
     void send_run(std::size_t first, std::size_t last);
     void failed(const Outgoing& outgoing, int error);
@@ -99,14 +100,17 @@ private:
     Queries& queries_;
     Inbox inbox_;
     std::vector<Back> backs_;
-    std::array<std::vector<std::uint16_t>, 2> of_family_;              ///< numbers of backs
-    std::array<std::uint16_t, 2> present_ = {UINT16_MAX, UINT16_MAX};  ///< of this batch
+    /// By family, then those that are transparent.
+    static constexpr std::size_t groups = 4;
+    std::array<std::vector<std::uint16_t>, groups> groups_;  ///< numbers of backs
+    std::array<std::uint16_t, groups> present_{};            ///< of this batch
     std::vector<Outgoing> outgoing_;
     std::vector<Answer> answers_;
     // Of the calls that send.
     std::array<mmsghdr, batch> out_headers_{};
     std::array<std::array<iovec, 2>, batch> out_vectors_{};
     std::array<std::array<std::uint8_t, largest_proxy_header>, batch> proxy_headers_{};
+    std::array<SourceAddress, batch> sources_{};
 };
 
 }  // namespace dnsdirector::dataplane::proxy

@@ -48,17 +48,20 @@ private:
 };
 
 struct Upstream : std::enable_shared_from_this<Upstream> {
-    Upstream(const Endpoint& server, Protocol over, bool proxy_header, std::size_t workers)
+    Upstream(const Endpoint& server, Protocol over, bool proxy_header, std::size_t workers,
+             bool as_client = false)
         : endpoint(server),
           protocol(over),
           address(server),
           proxy_protocol(proxy_header),
+          transparent(as_client),
           parts(workers) {}
 
     const Endpoint endpoint;
     const Protocol protocol;
     const SocketAddress address;
     const bool proxy_protocol;
+    const bool transparent;  ///< it is asked from the client's own address
     std::vector<UpstreamPart> parts;
     /// Set by a worker, taken by the director's thread.
     std::atomic<Charge> charge{Charge::none};

@@ -237,11 +237,18 @@ void Worker::adopt() {
 void Worker::open_backs(const Service& service) {
     if (service.forwarding.key.protocol == Protocol::tcp) return;
     for (const Target& target : service.targets) {
-        auto opened = udp_.open(target.upstream->endpoint.address.family());
-        if (!opened) return complain(opened.error());
-        for (const std::size_t back : *opened)
-            watch(epoll_, udp_.socket(back), EPOLLIN, make_tag(Watched::udp_back, back));
+        const Upstream& upstream = *target.upstream;
+        const Family family = upstream.endpoint.address.family();
+        open_backs(family, false);
+        if (upstream.transparent) open_backs(family, true);
     }
+}
+
+void Worker::open_backs(Family family, bool transparent) {
+    auto opened = udp_.open(family, transparent);
+    if (!opened) return complain(opened.error());
+    for (const std::size_t back : *opened)
+        watch(epoll_, udp_.socket(back), EPOLLIN, make_tag(Watched::udp_back, back));
 }
 
 void Worker::add_front(const std::shared_ptr<const Service>& service) {

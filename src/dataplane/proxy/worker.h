@@ -83,6 +83,7 @@ private:
     void adopt();
     void add_front(const std::shared_ptr<const Service>& service);
     void open_backs(const Service& service);
+    void open_backs(Family family, bool transparent);
     void take_out(Front& front);
     void forget_old();
     void leave_fronts();

@@ -218,6 +218,15 @@ const Fault faults[] = {
          it.machine.capabilities &= ~(std::uint64_t{1} << CAP_NET_RAW);
      },
      Level::fail, "capabilities", "", "CAP_NET_RAW (PING_CHECK)", "root"},
+    {"transparent_without_right",
+     [](Case& it) {
+         it.configuration.director.dataplane = DataPlaneKind::proxy;
+         it.service().real_servers.front().transparent = true;
+         it.machine.capabilities &=
+             ~(std::uint64_t{1} << CAP_NET_ADMIN | std::uint64_t{1} << CAP_NET_RAW);
+     },
+     Level::fail, "capabilities", "", "CAP_NET_ADMIN (asking servers from clients' addresses",
+     "root"},
     {"script_user",
      [](Case& it) {
          it.configuration.checks.front().what = core::ScriptCheck{};

@@ -103,6 +103,7 @@ TEST(ProxyHeader, AServerThatRefusesIsKnownByWhatStandsBehindTheHeader) {
 Handover some_handover() {
     Handover handover{.forwarding = {},
                       .proxy_protocol = {},
+                      .transparent = {},
                       .client_subnets = {},
                       .sockets = {7, 9, 11},
                       .bridge = 5};
@@ -118,6 +119,7 @@ Handover some_handover() {
             if (protocol == Protocol::udp) handover.client_subnets[key] = {24, 56};
         }
     handover.proxy_protocol.insert(endpoint("203.0.113.12:53"));
+    handover.transparent.insert(endpoint("[2001:db8:1::11]:53"));
     return handover;
 }
 

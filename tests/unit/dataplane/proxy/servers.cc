@@ -9,6 +9,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <stdexcept>
 
 namespace dnsdirector::dataplane::proxy::testing {
@@ -156,7 +157,9 @@ void FakeServer::serve_udp() {
     if (got < 0) return;
     query.resize(static_cast<std::size_t>(got));
     ++asked_;
-    peer_of_query = {*IpAddress::parse("127.0.0.1"), ntohs(peer.sin_port)};
+    std::array<std::uint8_t, 4> address{};
+    std::memcpy(address.data(), &peer.sin_addr, address.size());
+    peer_of_query = {IpAddress::from_v4(address), ntohs(peer.sin_port)};
     for (const Octets& answer : behaviour_(query))
         sendto(udp_, answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
 }
