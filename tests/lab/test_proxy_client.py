@@ -4,7 +4,9 @@
 import contextlib
 import os
 import shlex
+import signal
 import socket
+import time
 
 import dns.edns
 import dns.message
@@ -15,7 +17,7 @@ from lab import plan, wait_for
 from lab.daemons import ask
 from lab.director import REPOSITORY, Director, check_block, cluster, director_block
 from lab.packaged import Page
-from lab.system import stretched
+from lab.system import LabError, stretched
 from lab.telling import (BALANCER_V4, BALANCER_V6, NO_SUBNET, SUBNET, WHO, Balancer,
                          TellingLab)
 
@@ -162,6 +164,24 @@ def test_without_the_keyword_servers_learn_nothing(telling):
         wait_for("the servers to be told",
                  lambda: who(telling, plan.SERVICE_V4, name=SUBNET) == "198.51.0.0/16", 5)
         assert who(telling, plan.SERVICE_V6, name=SUBNET) == NO_SUBNET
+
+
+def test_a_successor_tells_from_its_first_query_on(telling, subnet_director):
+    def told() -> bool:
+        return who(telling, plan.SERVICE_V4, name=SUBNET) == SUBNETS["IPv4"]
+    for turn in range(3):
+        subnet_director.process.send_signal(signal.SIGUSR2)
+        deadline = time.monotonic() + stretched(15)
+        while subnet_director.read_log().count("re-executing") <= turn or not serves(subnet_director):
+            assert told() and time.monotonic() < deadline
+        assert all(told() for _ in range(20))
+
+
+def serves(director) -> bool:
+    try:
+        return bool(director.status())
+    except LabError:
+        return False
 
 
 # ---- from the client's own address --------------------------------------------------------
