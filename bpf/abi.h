@@ -265,7 +265,7 @@ struct flow_state {
  */
 enum { INSTANCE_TRANSMIT = 1 /* XDP_TX sends out of the same interface */ };
 struct instance {
-    __u32 mac_first; /* the interface's own MAC as two words of a frame */
+    __u32 mac_first; /* the interface's own MAC as two words of a frame: read as one */
     __u32 mac_last;
     __u32 ifindex;
     __u32 flags;

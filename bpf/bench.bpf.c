@@ -4,6 +4,8 @@
  *   swap      exchanges the MACs and sends the frame back: the least there is
  *   floor     besides makes the path's look-ups, on constant keys: of a packet
  *             that goes by a table, and of one of a remembered flow (flow.h)
+ *   reach     the floor of a remembered flow, but with the bucket of another flow
+ *             at each run: what fetching it takes, in a table that is as full
  *   director  the path itself (path.h)
  * Each comes a second time with another source port at every run, so that a
  * repeated test run walks through 65,536 flows.
@@ -73,10 +75,10 @@ ALWAYS_INLINE int look_up_table(struct xdp_md* context) {
     return look_up_server() ? swap_macs(context) : XDP_ABORTED;
 }
 
-ALWAYS_INLINE int look_up_flow(struct xdp_md* context) {
-    __u32 one = 1, zero = 0;
+ALWAYS_INLINE int look_up_flow(struct xdp_md* context, __u32 index) {
+    __u32 one = 1;
     if (!look_up_service() || !look_up_slot()) return XDP_ABORTED;
-    struct flow_bucket* bucket = bpf_map_lookup_elem(&flows, &zero);
+    struct flow_bucket* bucket = bpf_map_lookup_elem(&flows, &index);
     if (!bucket) return XDP_ABORTED;
     KEEP(bucket->flow[0]);
     struct home* home = bpf_map_lookup_elem(&homes, &one);
@@ -122,12 +124,19 @@ int table_look_ups_flows(struct xdp_md* context) {
 }
 SEC("xdp")
 int flow_look_ups(struct xdp_md* context) {
-    return look_up_flow(context);
+    return look_up_flow(context, 0);
 }
 SEC("xdp")
 int flow_look_ups_flows(struct xdp_md* context) {
     next_flow(context);
-    return look_up_flow(context);
+    return look_up_flow(context, 0);
+}
+/* As many buckets as flows have, each of them once, as far apart as theirs are. */
+SEC("xdp")
+int flow_look_ups_reach(struct xdp_md* context) {
+    next_flow(context);
+    __u64 spread = hash_finish((__u64)(__u16)runs * HASH_K0);
+    return look_up_flow(context, slot_of_hash((__u32)spread, flow_control.buckets));
 }
 SEC("xdp")
 int director(struct xdp_md* context) {
@@ -149,10 +158,10 @@ ALWAYS_INLINE int tunnel_off(struct xdp_md* context, int verdict, int room) {
     void* frame = (void*)(long)context->data;
     if (frame + sizeof(struct ethhdr) + sizeof(struct iphdr) > (void*)(long)context->data_end)
         return XDP_ABORTED;
-    *(__u32*)frame = instance.mac_first;
-    *(__u16*)(frame + 4) = (__u16)instance.mac_last;
-    __u64 type = room == sizeof(struct iphdr) ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
-    *(__u64*)(frame + 6) = 0x070000000002ULL | type << 48;
+    *(__u64*)frame = instance.mac_first | (__u64)(__u16)instance.mac_last << 32 | 2ULL << 48;
+    *(__u32*)(frame + 8) = 0x07000000;
+    *(__u16*)(frame + 12) =
+        room == sizeof(struct iphdr) ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
     if (room == sizeof(struct iphdr)) {
         struct iphdr* ip = frame + sizeof(struct ethhdr);
         ip->ttl = 64;

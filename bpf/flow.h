@@ -39,10 +39,13 @@ ALWAYS_INLINE int is_syn(__u32 tcp) {
 /* Where this server of the service is reached; 0 while it is not forwarded to. */
 ALWAYS_INLINE __u64 home_of(__u32 counter, __u32 service) {
     struct home* home = bpf_map_lookup_elem(&homes, &counter);
-    if (!home) return 0;
+    if (UNLIKELY(!home)) return 0;
     __u64 word = *(volatile __u64*)&home->word;
-    return home_service(word) == service ? word : 0;
+    return LIKELY(home_service(word) == service) ? word : 0;
 }
+
+/* What a packet changes: the epoch, and that the flow is ending. */
+#define FLOW_TOUCHED ((__u64)FLOW_EPOCH_MASK << FLOW_COUNTER_BITS | FLOW_ENDING)
 
 /*
  * A packet of this flow came: what its word is now. After a FIN or RST only data
@@ -51,7 +54,7 @@ ALWAYS_INLINE __u64 home_of(__u32 counter, __u32 service) {
 ALWAYS_INLINE __u64 touched(__u64 flow, __u32 tcp) {
     if (tcp & TCP_NONE) return flow;
     flow &= ~((__u64)FLOW_EPOCH_MASK << FLOW_COUNTER_BITS);
-    flow |= flow_control.epoch << FLOW_COUNTER_BITS;
+    flow |= (__u64)flow_control.epoch << FLOW_COUNTER_BITS;
     if (tcp & (TCP_FIN | TCP_RST)) return flow | FLOW_ENDING;
     return tcp & TCP_PUSH ? flow & ~FLOW_ENDING : flow;
 }
@@ -61,14 +64,15 @@ ALWAYS_INLINE __u32 recall(__u64 name, __u32 service, __u32 tcp) {
     __u32 spread = flow_spread(name);
     __u32 index = slot_of_hash(spread, flow_control.buckets);
     struct flow_bucket* bucket = bpf_map_lookup_elem(&flows, &index);
-    if (!bucket) return 0;
+    if (UNLIKELY(!bucket)) return 0;
     __u64* at = &bucket->flow[spread & (FLOW_PLACES - 1)];
     __u64 flow = *at;
-    if (flow >> FLOW_TAG_SHIFT != flow_tag(name)) return 0;
+    if (UNLIKELY(flow >> FLOW_TAG_SHIFT != flow_tag(name))) return 0;
     __u32 record = home_record(home_of(flow_counter(flow), service));
-    if (record == 0) return 0;
-    __u64 now = touched(flow, tcp);
-    if (now != flow) *at = now; /* once in an epoch */
+    if (UNLIKELY(record == 0)) return 0;
+    __u64 same = (flow ^ (__u64)flow_control.epoch << FLOW_COUNTER_BITS) & FLOW_TOUCHED;
+    /* Once in an epoch there is something to write, and at the end. */
+    if (UNLIKELY(same || tcp & (TCP_FIN | TCP_RST))) *at = touched(flow, tcp);
     return record;
 }
 

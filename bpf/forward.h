@@ -18,7 +18,7 @@ VERIFIED_ONCE int by_another_way(struct xdp_md* context, const struct destinatio
                                  __u32 record) {
     if (!to) return XDP_ABORTED;
     if (to->way & WAY_LOCAL) return XDP_PASS;
-    if (to->way & WAY_TUNNEL) return send_by_tunnel(context, to, record, 0);
+    if (to->way & WAY_TUNNEL) return send_by_tunnel(context, 0, to, record);
     int verdict = send_by(to->ifindex);
     if (verdict == XDP_ABORTED) return NOT_FORWARDED | not_forwarded(REASON_no_egress);
     if (!write_link(context, to, 0, 0)) return NOT_FORWARDED | not_forwarded(REASON_no_headroom);
@@ -39,21 +39,20 @@ ALWAYS_INLINE int is_plain_tunnel(const struct packet* packet, const struct dest
 ALWAYS_INLINE int forward(struct xdp_md* context, const struct packet* packet,
                           struct service_state* state, __u32 record) {
     struct destination* to = bpf_map_lookup_elem(&destinations, &record);
-    if (!to || record == 0) return not_forwarded(REASON_broken_table);
-    __u32 index = to->counter;
-    struct count* count = bpf_map_lookup_elem(&server_counters, &index);
-    if (!count) return not_forwarded(REASON_broken_table);
+    if (UNLIKELY(!to || record == 0)) return not_forwarded(REASON_broken_table);
+    struct count* count = bpf_map_lookup_elem(&server_counters, &to->counter);
+    if (UNLIKELY(!count)) return not_forwarded(REASON_broken_table);
 
     __u64 bytes = packet->end - packet->data;
     int verdict;
-    if (to->way == 0 && !packet->tagged) {
+    if (LIKELY(to->way == 0 && !packet->tagged)) {
         verdict = send_by(to->ifindex);
-        if (verdict == XDP_ABORTED) return not_forwarded(REASON_no_egress);
+        if (UNLIKELY(verdict == XDP_ABORTED)) return not_forwarded(REASON_no_egress);
         write_macs(packet->data, to);
     } else {
-        verdict = is_plain_tunnel(packet, to) ? send_by_tunnel(context, to, record, packet->plain)
+        verdict = is_plain_tunnel(packet, to) ? send_by_tunnel(context, packet, to, record)
                                               : by_another_way(context, to, record);
-        if (verdict & NOT_FORWARDED) return verdict & ~NOT_FORWARDED;
+        if (UNLIKELY(verdict & NOT_FORWARDED)) return verdict & ~NOT_FORWARDED;
     }
     ++state->packets;
     state->bytes += bytes;

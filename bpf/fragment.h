@@ -30,7 +30,7 @@ ALWAYS_INLINE struct fragment_key fragment_key(const struct packet* packet, __u3
 ALWAYS_INLINE int serve_fragment(struct xdp_md* context, const struct packet* packet,
                                  const struct service* service, __u32 index, __u32 identification) {
     __u32 datagram = hash_with(packet, identification);
-    return serve(context, packet, service, index, &datagram);
+    return serve(context, packet, service, &index, &datagram);
 }
 
 /*

@@ -93,7 +93,7 @@ ALWAYS_INLINE int serve_error(struct xdp_md* context, struct packet* packet, int
         return hand_over(context, &of, at, bytes);
     }
     if (selects_by(service) == SELECT_FLOW && !has_ports) return not_forwarded(REASON_icmp_error);
-    return serve(context, packet, service, index, 0);
+    return serve(context, packet, service, &index, 0);
 }
 
 /* The quoted packet went the other way: from the service to the client. */

@@ -27,8 +27,7 @@ enum { ICMP_LENGTH = 8 };
 ALWAYS_INLINE __u16 fold(__u64 sum) {
     sum = (sum & 0xffffffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
+    sum += sum >> 16;
     return (__u16)~sum;
 }
 

@@ -22,10 +22,11 @@ ALWAYS_INLINE int comes_from_insider(const struct packet* packet) {
     /* It is there; but where offsets vary only the compiler knows, which would leave this out. */
     if (packet->tagged) asm volatile("" : "+r"(frame));
     if ((const void*)(frame + 1) > packet->end) return 0;
-    __u64 mac = load64(frame->h_source) & 0xffffffffffffULL;
+    /* By the words that write_macs() stores: no load waits for two of them in the bench. */
+    __u64 mac = load64(frame) >> 48 | (__u64)load32((const void*)frame + 8) << 16;
     __u32 bit = insider_bit(mac);
     __u64 bits = directory.insider_bits[bit / 64 & (INSIDER_WORDS - 1)];
-    if (!(bits >> bit % 64 & 1)) return 0;
+    if (LIKELY(!(bits >> bit % 64 & 1))) return 0;
     return is_known_insider(mac);
 }
 

@@ -20,6 +20,9 @@
  * returns may be anything, as far as the caller's verification goes.
  */
 #define VERIFIED_ONCE __attribute__((noinline))
+/* What is rare, or common: so that the way of most packets is one straight piece of code. */
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
 /* A build for user space (tests/packets) sets them itself. */
 #ifdef __bpf__

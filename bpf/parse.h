@@ -44,7 +44,7 @@ ALWAYS_INLINE void load_address6(__u64 to[2], const struct in6_addr* from) {
 #endif
 
 /* A length from a header, in host order, known to be below 65,536. */
-ALWAYS_INLINE __u32 length_of(__be16 field) {
+ALWAYS_INLINE __u64 length_of(__be16 field) {
     __u64 length = bpf_ntohs(field);
     KEEP_MASKED(length, 0xffff);
     return length;
@@ -106,10 +106,12 @@ ALWAYS_INLINE __u32 where_of(__u32 port, __u32 protocol, __u32 family) {
     return port | protocol << WHERE_PROTOCOL_SHIFT | family << WHERE_FAMILY_SHIFT;
 }
 
-/* A switch floods frames whose port it does not know: they are another's. */
+/*
+ * A switch floods frames whose port it does not know: they are another's. Six bytes
+ * are compared as the lower ones of a word; `instance` begins with its own.
+ */
 ALWAYS_INLINE int addressed_to_us(const struct ethhdr* frame) {
-    return load32(frame->h_dest) == instance.mac_first &&
-           load16(frame->h_dest + 4) == (__u16)instance.mac_last;
+    return load64(frame->h_dest) << 16 == *(const volatile __u64*)&instance << 16;
 }
 
 /* RFC 791, 3.1: MF, or an offset. */

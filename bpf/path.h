@@ -18,20 +18,20 @@
 ALWAYS_INLINE int path4_at(struct xdp_md* context, struct packet* packet, const struct iphdr* ip,
                            __u32 header_length) {
     const void* transport = (const void*)ip + header_length;
-    if (transport + sizeof(struct udphdr) > packet->end) return XDP_PASS;
+    if (UNLIKELY(transport + sizeof(struct udphdr) > packet->end)) return XDP_PASS;
     packet->ports = *(const __u32*)transport;
     packet->where = where_of(packet->ports >> 16, ip->protocol, 4);
     __u32 index;
     const struct service* service = find_service(packet, &index);
     if (!service) return XDP_PASS;
 
-    __u32 total = length_of(ip->tot_len);
-    if (total < header_length || (const void*)ip + total > packet->end ||
-        !transport_fits(transport, packet->end, ip->protocol, total - header_length))
+    __u64 total = length_of(ip->tot_len);
+    if (UNLIKELY(total < header_length || (const void*)ip + total > packet->end ||
+                 !transport_fits(transport, packet->end, ip->protocol, total - header_length)))
         return not_forwarded(REASON_malformed);
     packet->source[0] = ip->saddr;
     packet->transport = transport;
-    return serve(context, packet, service, index, 0);
+    return serve(context, packet, service, &index, 0);
 }
 
 /* Header options, and what is no IPv4 at all: rare, so out of the way. */
@@ -70,11 +70,11 @@ ALWAYS_INLINE int rare(struct xdp_md* context, const struct packet* packet, __u3
 
 ALWAYS_INLINE int path4(struct xdp_md* context, struct packet* packet) {
     const struct iphdr* ip = packet->network;
-    if ((const void*)(ip + 1) > packet->end) return XDP_PASS;
-    if (ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_TCP)
+    if (UNLIKELY((const void*)(ip + 1) > packet->end)) return XDP_PASS;
+    if (UNLIKELY(ip->protocol != IPPROTO_UDP && ip->protocol != IPPROTO_TCP))
         return ip->protocol == IPPROTO_ICMP ? rare(context, packet, RARE_ICMP4) : XDP_PASS;
-    if (is_fragment4(ip)) return rare(context, packet, RARE_FRAGMENT4);
-    if (*(const __u8*)ip != 0x45) return rare(context, packet, RARE_OPTIONS4);
+    if (UNLIKELY(is_fragment4(ip))) return rare(context, packet, RARE_FRAGMENT4);
+    if (UNLIKELY(*(const __u8*)ip != 0x45)) return rare(context, packet, RARE_OPTIONS4);
     packet->address[0] = ip->daddr;
     packet->plain = packet->tagged ? 0 : 4;
     return path4_at(context, packet, ip, sizeof(*ip));
@@ -92,13 +92,13 @@ ALWAYS_INLINE int path6_at(struct xdp_md* context, struct packet* packet, const 
     const struct service* service = find_service(packet, &index);
     if (!service) return XDP_PASS;
 
-    __u32 room = length_of(ip->payload_len);
-    if (ip->version != 6 || (const void*)(ip + 1) + room > packet->end || room < ahead ||
-        !transport_fits(transport, packet->end, protocol, room - ahead))
+    __u64 room = length_of(ip->payload_len);
+    if (UNLIKELY(ip->version != 6 || (const void*)(ip + 1) + room > packet->end || room < ahead ||
+                 !transport_fits(transport, packet->end, protocol, room - ahead)))
         return not_forwarded(REASON_malformed);
     load_address6(packet->source, &ip->saddr);
     packet->transport = transport;
-    return serve(context, packet, service, index, 0);
+    return serve(context, packet, service, &index, 0);
 }
 
 /* What is neither UDP nor TCP at first sight: rare, so out of the way. */
@@ -136,8 +136,8 @@ VERIFIED_ONCE int path6_extended(struct xdp_md* context, __u32 at) {
 ALWAYS_INLINE int path6(struct xdp_md* context, struct packet* packet) {
     const struct ipv6hdr* ip = packet->network;
     const void* transport = ip + 1;
-    if (transport + sizeof(struct udphdr) > packet->end) return XDP_PASS;
-    if (ip->nexthdr != IPPROTO_UDP && ip->nexthdr != IPPROTO_TCP)
+    if (UNLIKELY(transport + sizeof(struct udphdr) > packet->end)) return XDP_PASS;
+    if (UNLIKELY(ip->nexthdr != IPPROTO_UDP && ip->nexthdr != IPPROTO_TCP))
         return rare(context, packet, RARE_EXTENDED6);
     packet->plain = packet->tagged ? 0 : 6;
     load_address6(packet->address, &ip->daddr);
@@ -157,11 +157,11 @@ VERIFIED_ONCE int tagged(struct xdp_md* context) {
 ALWAYS_INLINE int direct(struct xdp_md* context) {
     struct packet packet = packet_of(context);
     const struct ethhdr* frame = packet.data;
-    if ((const void*)(frame + 1) > packet.end) return XDP_PASS;
-    if (!addressed_to_us(frame)) return XDP_PASS;
+    if (UNLIKELY((const void*)(frame + 1) > packet.end)) return XDP_PASS;
+    if (UNLIKELY(!addressed_to_us(frame))) return XDP_PASS;
     __be16 type = load16(&frame->h_proto);
-    if (type == bpf_htons(ETH_P_IP)) return path4(context, &packet);
-    if (type == bpf_htons(ETH_P_IPV6)) return path6(context, &packet);
+    if (LIKELY(type == bpf_htons(ETH_P_IP))) return path4(context, &packet);
+    if (LIKELY(type == bpf_htons(ETH_P_IPV6))) return path6(context, &packet);
     if (is_tag(type)) {
         __u32 verdict = tagged(context);
         return verdict & RARE ? take_rare(context, verdict & RARE_KINDS, verdict & LINK_BITS)

@@ -12,7 +12,7 @@ ALWAYS_INLINE void write_macs(void* frame, const struct destination* to) {
 
 /* XDP_ABORTED: there is no such interface any more. */
 ALWAYS_INLINE int send_by(__u32 ifindex) {
-    if (ifindex == instance.ifindex && instance.flags & INSTANCE_TRANSMIT) return XDP_TX;
+    if (LIKELY(ifindex == instance.ifindex && instance.flags & INSTANCE_TRANSMIT)) return XDP_TX;
     /* The low bits of the flags are what it returns where there is no entry. */
     return bpf_redirect_map(&egress, ifindex, XDP_ABORTED);
 }

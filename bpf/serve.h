@@ -33,7 +33,7 @@ ALWAYS_INLINE __u32 record_of_flow(const struct packet* packet, __u32 hash, __u3
     __u32 tcp = packet->transport ? ((const __u8*)packet->transport)[13] : TCP_NONE;
     __u64 name = name_of_flow(packet, index);
     __u32 record = recall(name, index, tcp);
-    return record ? record : place(name, hash, index, tcp);
+    return LIKELY(record) ? record : place(name, hash, index, tcp);
 }
 
 /*
@@ -41,33 +41,39 @@ ALWAYS_INLINE __u32 record_of_flow(const struct packet* packet, __u32 hash, __u3
  * by turns, a hash that its fragments have in common; 0 for a packet that is whole.
  */
 ALWAYS_INLINE int serve(struct xdp_md* context, const struct packet* packet,
-                        const struct service* service, __u32 index, const __u32* datagram) {
-    if (comes_from_insider(packet)) return serve_here(service, index, packet->end - packet->data);
+                        const struct service* service, const __u32* index, const __u32* datagram) {
+    if (UNLIKELY(comes_from_insider(packet)))
+        return serve_here(service, *index, packet->end - packet->data);
     __u64 table = *(const volatile __u64*)&service->table;
-    __u32 length = table_length(table), select = service->select, hash = 0;
-    if (length == 0 && !(select & SELECT_REMEMBERS)) return not_forwarded(REASON_no_server);
-    struct service_state* state = bpf_map_lookup_elem(&service_states, &index);
-    if (!state) return not_forwarded(REASON_broken_table);
-    __u32 record, at;
+    __u32 length = table_length(table), select = service->select, hash = 0, at;
+    struct service_state* state = bpf_map_lookup_elem(&service_states, index);
+    if (UNLIKELY(!state)) return not_forwarded(REASON_broken_table);
     if (select == SELECT_CURSOR) {
         at = datagram ? slot_of_hash(*datagram, length) : next_of_cursor(state, length);
     } else {
-        hash = select & SELECT_SOURCE ? hash_of_source(packet) : hash_with(packet, packet->ports);
+        hash = UNLIKELY(select & SELECT_SOURCE) ? hash_of_source(packet)
+                                                : hash_with(packet, packet->ports);
         at = slot_of_hash(hash, length);
     }
     const __u16* slot = 0;
-    if (length) {
+    if (LIKELY(length)) {
         slot = slot_at(table, at);
-        if (!slot) return not_forwarded(REASON_broken_table);
+        if (UNLIKELY(!slot)) return not_forwarded(REASON_broken_table);
     }
-    if (slot && !(*slot & SLOT_MOVED)) {
+    __u32 record;
+    if (LIKELY(slot && !(*slot & SLOT_MOVED))) {
         record = record_of(table, *slot);
     } else {
-        if (!(select & SELECT_REMEMBERS)) return not_forwarded(REASON_broken_table);
-        if (is_cut_short(packet)) return not_forwarded(REASON_malformed);
-        record = record_of_flow(packet, hash, index);
-        if (!record && length) return not_forwarded(REASON_broken_table);
-        if (!record) return not_forwarded(REASON_no_server);
+        if (UNLIKELY(!(select & SELECT_REMEMBERS))) {
+            if (length) return not_forwarded(REASON_broken_table);
+            return not_forwarded(REASON_no_server);
+        }
+        if (UNLIKELY(is_cut_short(packet))) return not_forwarded(REASON_malformed);
+        record = record_of_flow(packet, hash, *index);
+        if (UNLIKELY(!record)) {
+            if (length) return not_forwarded(REASON_broken_table);
+            return not_forwarded(REASON_no_server);
+        }
     }
     return forward(context, packet, state, record);
 }

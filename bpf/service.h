@@ -6,19 +6,30 @@
 #include "maps.h"
 #include "parse.h"
 
+/* An IPv4 address has one word: `where` has the family. */
+ALWAYS_INLINE int is_service_of(const struct service* service, const struct packet* packet) {
+    __u64 differs = (service->address[0] ^ packet->address[0]) | (service->where ^ packet->where);
+    if (packet->where >> WHERE_FAMILY_SHIFT != 4)
+        differs |= service->address[1] ^ packet->address[1];
+    return differs == 0;
+}
+
 /* The record of (address, where), and its index in *index; or 0. */
 ALWAYS_INLINE struct service* find_service(const struct packet* packet, __u32* index) {
     __u32 bucket = directory_bucket(packet->address[0], packet->address[1], packet->where);
     __u32 record = directory.first[bucket & (DIRECTORY_SIZE - 1)];
+    if (record == 0) return 0;
+    *index = record;
+    struct service* service = bpf_map_lookup_elem(&services, index);
+    if (UNLIKELY(!service)) return 0;
+    if (LIKELY(is_service_of(service, packet))) return service;
 #pragma clang loop unroll(disable)
-    for (int step = 0; record != 0 && step < CHAIN_MAX; ++step) {
-        *index = record;
-        struct service* service = bpf_map_lookup_elem(&services, index);
+    for (int step = 1; step < CHAIN_MAX; ++step) {
+        *index = service->next;
+        if (*index == 0) return 0;
+        service = bpf_map_lookup_elem(&services, index);
         if (!service) return 0;
-        if (service->address[0] == packet->address[0] && service->where == packet->where &&
-            service->address[1] == packet->address[1])
-            return service;
-        record = service->next;
+        if (is_service_of(service, packet)) return service;
     }
     return 0;
 }

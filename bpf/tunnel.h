@@ -10,6 +10,7 @@
 
 #include "hash.h"
 #include "icmp_answer.h"
+#include "select.h"
 #include "vlan.h"
 
 enum { OUTER_TIME_TO_LIVE = 64 };
@@ -91,44 +92,45 @@ ALWAYS_INLINE void* outer_link(struct xdp_md* context, const struct destination*
     return outer;
 }
 
-ALWAYS_INLINE struct packet packet_for_tunnel(struct xdp_md* context, int plain) {
+ALWAYS_INLINE struct packet packet_for_tunnel(struct xdp_md* context, const struct packet* plain) {
     __be16 type;
-    return plain ? packet_of(context) : packet_behind_tags(context, &type);
+    return plain ? *plain : packet_behind_tags(context, &type);
 }
 
-ALWAYS_INLINE int encapsulate4(struct xdp_md* context, const struct destination* to,
-                               const struct tunnel* tunnel, int plain) {
+ALWAYS_INLINE int encapsulate4(struct xdp_md* context, const struct packet* plain,
+                               const struct destination* to, const struct tunnel* tunnel) {
     struct packet packet = packet_for_tunnel(context, plain);
     struct iphdr* ip = packet.network;
     if ((void*)(ip + 1) > packet.end) return NOT_FORWARDED | not_forwarded(REASON_malformed);
     __u32 length = length_of(ip->tot_len) + sizeof(struct iphdr);
-    if (length > tunnel->mtu || ip->ttl <= 1)
+    if (UNLIKELY(length > tunnel->mtu || ip->ttl <= 1))
         return NOT_FORWARDED | refuse4(context, ip, length > tunnel->mtu ? tunnel->mtu : 0);
     __u32 source = (__u32)tunnel->source[0];
-    if (tunnel->entropy) source |= entropy4(ip, packet.end) & tunnel->entropy;
+    source |= (plain ? hash_with(plain, plain->ports) : entropy4(ip, packet.end)) & tunnel->entropy;
     __u32 tos = ip->tos;
     lower_time_to_live(ip);
-    void* outer = outer_link(context, to, plain, sizeof(struct iphdr), bpf_htons(ETH_P_IP));
-    if (!outer) return NOT_FORWARDED | not_forwarded(REASON_no_headroom);
+    void* outer = outer_link(context, to, plain != 0, sizeof(struct iphdr), bpf_htons(ETH_P_IP));
+    if (UNLIKELY(!outer)) return NOT_FORWARDED | not_forwarded(REASON_no_headroom);
     write_outer4(outer, tos, length, source, (__u32)tunnel->server[0]);
     return 0;
 }
 
-ALWAYS_INLINE int encapsulate6(struct xdp_md* context, const struct destination* to,
-                               const struct tunnel* tunnel, int plain) {
+ALWAYS_INLINE int encapsulate6(struct xdp_md* context, const struct packet* plain,
+                               const struct destination* to, const struct tunnel* tunnel) {
     struct packet packet = packet_for_tunnel(context, plain);
     struct ipv6hdr* ip = packet.network;
     if ((void*)(ip + 1) > packet.end) return NOT_FORWARDED | not_forwarded(REASON_malformed);
     __u32 length = length_of(ip->payload_len) + sizeof(struct ipv6hdr);
     int exceeds = length + sizeof(struct ipv6hdr) > tunnel->mtu;
-    if (exceeds || ip->hop_limit <= 1)
+    if (UNLIKELY(exceeds || ip->hop_limit <= 1))
         return NOT_FORWARDED | refuse6(context, ip, exceeds ? tunnel->mtu : 0);
-    __u32 hash = entropy6(ip, packet.end);
+    __u32 hash = plain ? hash_with(plain, plain->ports) : entropy6(ip, packet.end);
     /* Version and class as inside; the flow label is the flow's hash (RFC 6438). */
     __u32 first = (load32(ip) & bpf_htonl(0xfff00000)) | (hash & bpf_htonl(0xfffff));
     --ip->hop_limit;
-    void* outer = outer_link(context, to, plain, sizeof(struct ipv6hdr), bpf_htons(ETH_P_IPV6));
-    if (!outer) return NOT_FORWARDED | not_forwarded(REASON_no_headroom);
+    void* outer =
+        outer_link(context, to, plain != 0, sizeof(struct ipv6hdr), bpf_htons(ETH_P_IPV6));
+    if (UNLIKELY(!outer)) return NOT_FORWARDED | not_forwarded(REASON_no_headroom);
     *(__u64*)outer = first | (__u64)bpf_htonl(length << 16 | IPPROTO_IPV6 << 8 | OUTER_TIME_TO_LIVE)
                                  << 32;
     *(__u64*)(outer + 8) = tunnel->source[0];
@@ -140,23 +142,23 @@ ALWAYS_INLINE int encapsulate6(struct xdp_md* context, const struct destination*
 
 /*
  * Puts the outer header before the packet: 0, or NOT_FORWARDED and a verdict.
- * `family`, a constant: that of a packet without tags and options; else 0.
+ * `plain`: the packet, if it has no tags and options; else 0.
  */
-ALWAYS_INLINE int encapsulate(struct xdp_md* context, const struct destination* to,
-                              const struct tunnel* tunnel, int family) {
-    if (family == 4) return encapsulate4(context, to, tunnel, 1);
-    if (family == 6) return encapsulate6(context, to, tunnel, 1);
-    return to->way & WAY_IPV6 ? encapsulate6(context, to, tunnel, 0)
-                              : encapsulate4(context, to, tunnel, 0);
+ALWAYS_INLINE int encapsulate(struct xdp_md* context, const struct packet* plain,
+                              const struct destination* to, const struct tunnel* tunnel) {
+    if (plain && plain->plain == 4) return encapsulate4(context, plain, to, tunnel);
+    if (plain && plain->plain == 6) return encapsulate6(context, plain, to, tunnel);
+    return to->way & WAY_IPV6 ? encapsulate6(context, 0, to, tunnel)
+                              : encapsulate4(context, 0, to, tunnel);
 }
 
 /* As a verdict of its own, perhaps with NOT_FORWARDED. */
-ALWAYS_INLINE int send_by_tunnel(struct xdp_md* context, const struct destination* to, __u32 record,
-                                 int family) {
+ALWAYS_INLINE int send_by_tunnel(struct xdp_md* context, const struct packet* plain,
+                                 const struct destination* to, __u32 record) {
     int verdict = send_by(to->ifindex);
-    if (verdict == XDP_ABORTED) return NOT_FORWARDED | not_forwarded(REASON_no_egress);
+    if (UNLIKELY(verdict == XDP_ABORTED)) return NOT_FORWARDED | not_forwarded(REASON_no_egress);
     const struct tunnel* tunnel = bpf_map_lookup_elem(&tunnels, &record);
-    if (!tunnel) return NOT_FORWARDED | not_forwarded(REASON_broken_table);
-    int failure = encapsulate(context, to, tunnel, family);
+    if (UNLIKELY(!tunnel)) return NOT_FORWARDED | not_forwarded(REASON_broken_table);
+    int failure = encapsulate(context, plain, to, tunnel);
     return failure ? failure : verdict;
 }
