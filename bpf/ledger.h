@@ -90,10 +90,26 @@ struct attachment {
  *   services MAP PACKETS BYTES   per-CPU array of a service's counters, and the
  *   servers MAP PACKETS BYTES    offsets of the 64-bit words within an element
  *   reasons MAP NAME...          per-CPU array of 64-bit words, in this order
+ *   remembered FORMAT FLOWS YOUNG CONTROL STATES
+ *                                maps of remembered TCP flows, which a successor that
+ *                                has the same format goes on to use (FLOWS_FORMAT)
+ *   tables FORMAT SERVICES TABLE PREVIOUS SLOTS DESTINATIONS COUNTER
+ *                                where a service's flows are: arrays, and the offsets of
+ *                                the words in an element (TABLES_FORMAT)
  */
 struct layout_text {
     char text[4096];
 };
+
+/*
+ * Format 1 of flows: struct flow_bucket, flow_control and flow_state, with what is said
+ * of them in abi.h, the names of hash.h, and how flow.h places a flow in its bucket. A
+ * flow names its service by `counter` of the service's own entry in `members`, and its
+ * server by that of the server's.
+ * Format 1 of tables: table_word(), slots of 16 bits with SLOT_MOVED, blocks of 32.
+ * A change of either is another number, and loses flows in an upgrade.
+ */
+enum { FLOWS_FORMAT = 1, TABLES_FORMAT = 1 };
 
 struct tally {
     __u64 packets;

@@ -11,6 +11,7 @@ import time
 import pytest
 from lab import plan, wait_for
 from lab.director import CALM_CHECK, Director, binary, cluster, director_block
+from lab.system import stretched
 
 RATE = 4000
 WHERE = {"address": plan.SERVICE_V4, "protocol": "udp"}
@@ -165,3 +166,31 @@ def test_drains_and_weights_hold_over_an_upgrade(lab, versions):
             load.stop()
             result = load.finish()
         assert result.failed == 0 and "s1" not in result.counts(), result
+
+
+@pytest.mark.parametrize("take_over", [Machine.kill_and_start, Machine.re_execute],
+                         ids=["kill_9_and_start", "usr2"])
+def test_no_connection_breaks_in_an_upgrade_or_on_the_way_back(lab, versions, take_over):
+    """Those that stand at drained servers, where no table leads any more."""
+    with Machine(lab, versions["today"]) as director:
+        all_up(director)
+        with lab.flows(connections=200, every_ms=200) as flows:
+            service = {"address": plan.SERVICE_V4, "protocol": "tcp"}
+            wait_for("the connections to be open and busy",
+                     lambda: sum(director.packets(**service).values()) > 4000, 60, every=0.2)
+            # The second drain leaves flows of both with memory alone: they are of
+            # another table than the one before the first change names, or the last.
+            for name in ("s1", "s2"):
+                director.command("drain", name)
+            remembered = lambda: director.status()["dataplane"]["flows"]["remembered"]  # noqa: E731
+            wait_for("flows of drained servers to be remembered", lambda: remembered() > 60, 30)
+            for version in ("other", "today", "other", "today"):
+                director.install(versions[version])
+                take_over(director)
+                assert remembered() > 60, version
+                time.sleep(stretched(1))
+            result = flows.stop()
+        assert result["unopened"] == 0 and result["opened"] == 200, result
+        assert result["broken"] == [], result
+        assert result["servers"]["s1"] > 20 and result["servers"]["s2"] > 20, result
+        assert "are lost" not in director.read_log(), director.tail()

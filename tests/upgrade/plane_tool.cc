@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// usage: plane_tool PIN_DIR INTERFACE… [< FORWARDING]
+// usage: plane_tool [--flows MOST] PIN_DIR INTERFACE… [< FORWARDING]
 //        plane_tool --stop PIN_DIR INTERFACE…
 //
 // Starts the XDP plane as a director does, makes it forward what standard input
@@ -65,11 +65,16 @@ void print(dataplane::DataPlane& plane) {
 int run(std::vector<std::string> words) {
     const bool stop = !words.empty() && words.front() == "--stop";
     if (stop) words.erase(words.begin());
+    core::Limits limits{.services = 64, .real_servers = 256, .slots = 65536};
+    if (words.size() > 2 && words.front() == "--flows") {
+        limits.flows = static_cast<std::uint32_t>(std::stoul(words[1]));
+        words.erase(words.begin(), words.begin() + 2);
+    }
     if (words.size() < 2) die("usage: plane_tool [--stop] PIN_DIR INTERFACE... [< FORWARDING]");
     core::DirectorSettings settings;
     settings.interfaces.assign(words.begin() + 1, words.end());
     settings.xdp_mode = core::XdpMode::generic;
-    settings.limits = {.services = 64, .real_servers = 256, .slots = 65536};
+    settings.limits = limits;
     auto made = dataplane::make_xdp(settings, words.front());
     if (!made) die(made.error().message);
     // Never destroyed: it ends as if it was killed.

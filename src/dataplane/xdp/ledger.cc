@@ -57,6 +57,25 @@ void put_hop(abi::member& entry, const Hop& hop) {
     entry.source_bits = static_cast<std::uint8_t>(std::popcount(hop.tunnel->entropy));
 }
 
+/// The number of the format stands first: those of other versions are left out.
+std::optional<Description::Flows> read_flows(std::istream& words) {
+    int format = 0;
+    Description::Flows flows;
+    if (!(words >> format) || format != abi::FLOWS_FORMAT ||
+        !(words >> flows.established >> flows.young >> flows.control >> flows.states))
+        return std::nullopt;
+    return flows;
+}
+std::optional<Description::Tables> read_tables(std::istream& words) {
+    int format = 0;
+    Description::Tables tables;
+    if (!(words >> format) || format != abi::TABLES_FORMAT ||
+        !(words >> tables.services >> tables.table >> tables.previous >> tables.slots >>
+          tables.destinations >> tables.counter))
+        return std::nullopt;
+    return tables;
+}
+
 }  // namespace
 
 std::string own_description() {
@@ -68,7 +87,12 @@ std::string own_description() {
 #define REASON_NAME(name, verdict, words) text += " " #name;
     FOR_EACH_REASON(REASON_NAME)
 #undef REASON_NAME
-    return text + "\n";
+    return text + fmt::format(
+                      "\nremembered {} flows young_flows flow_control flow_states\n"
+                      "tables {} services {} {} slots destinations {}\n",
+                      static_cast<int>(abi::FLOWS_FORMAT), static_cast<int>(abi::TABLES_FORMAT),
+                      offsetof(abi::service, table), offsetof(abi::service, previous),
+                      offsetof(abi::destination, counter));
 }
 
 Result<Description> parse_description(std::string_view text) {
@@ -89,6 +113,10 @@ Result<Description> parse_description(std::string_view text) {
             words >> description.reasons_map;
             while (words >> word)
                 description.reasons.push_back(word);
+        } else if (word == "remembered") {
+            description.flows = read_flows(words);
+        } else if (word == "tables") {
+            description.tables = read_tables(words);
         }
     }
     if (!sound || description.layout == 0 || description.services.map.empty() ||

@@ -46,8 +46,26 @@ struct Description {
     std::uint32_t layout = 0;
     Counters services;
     Counters servers;
+    /// Maps of remembered flows, in the format that this version has, too.
+    struct Flows {
+        std::string established;
+        std::string young;
+        std::string control;
+        std::string states;
+    };
+    /// Maps of tables, likewise, and offsets of the words of one within an element.
+    struct Tables {
+        std::string services;
+        std::uint32_t table = 0;
+        std::uint32_t previous = 0;
+        std::string slots;
+        std::string destinations;
+        std::uint32_t counter = 0;
+    };
     std::string reasons_map;
     std::vector<std::string> reasons;  ///< by index
+    std::optional<Flows> flows;
+    std::optional<Tables> tables;
 };
 
 /// That of this version's layout.

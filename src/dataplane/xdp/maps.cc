@@ -3,10 +3,14 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cstdio>
 #include <cstring>
+#include <string_view>
 
 #include "dataplane/xdp/flows.h"
 #include "dataplane/xdp/ledger.h"
@@ -150,6 +154,7 @@ Result<std::unique_ptr<Maps>> Maps::open(const core::Limits& limits, const std::
         if (!maps->adopted_) (void)maps->unpin();
         return tl::unexpected(ready.error());
     }
+    if (auto described = maps->describe(); !described) return tl::unexpected(described.error());
     if (auto mapped = maps->map_memory(); !mapped) return tl::unexpected(mapped.error());
     auto base = BaseCounts::open(maps->pins_);
     if (!base) return tl::unexpected(base.error());
@@ -268,15 +273,27 @@ Result<void> Maps::create(const core::Limits& limits) {
     return {};
 }
 
-Result<void> Maps::map_memory() {
-    const auto map = [&](MapId id, Mapping& mapping) -> Result<void> {
-        auto memory =
-            map_memory_of(fd(id), std::size_t{capacity(id)} *
-                                      descriptions[static_cast<std::size_t>(id)].value_size);
-        if (!memory) return tl::unexpected(memory.error());
-        mapping = std::move(*memory);
+/// Pins that an earlier version of the same layout made may say less of themselves.
+Result<void> Maps::describe() const {
+    const std::uint32_t first = 0;
+    abi::layout_text layout{};
+    if (bpf_map_lookup_elem(fd(MapId::layout), &first, &layout) == 0 &&
+        std::string_view{layout.text, strnlen(layout.text, sizeof layout.text)} ==
+            own_description())
         return {};
-    };
+    return write_layout(fd(MapId::layout));
+}
+
+Result<void> Maps::map_memory(MapId id, Mapping& mapping) const {
+    auto memory = map_memory_of(
+        fd(id), std::size_t{capacity(id)} * descriptions[static_cast<std::size_t>(id)].value_size);
+    if (!memory) return tl::unexpected(memory.error());
+    mapping = std::move(*memory);
+    return {};
+}
+
+Result<void> Maps::map_memory() {
+    const auto map = [&](MapId id, Mapping& mapping) { return map_memory(id, mapping); };
     if (auto done = map(MapId::directory, directory_); !done) return done;
     if (auto done = map(MapId::services, services_); !done) return done;
     if (auto done = map(MapId::slots, slots_); !done) return done;
@@ -286,6 +303,34 @@ Result<void> Maps::map_memory() {
     if (auto done = map(MapId::flows, flows_); !done) return done;
     if (auto done = map(MapId::young_flows, young_flows_); !done) return done;
     return map(MapId::flow_control, flow_control_);
+}
+
+Result<void> Maps::use_instead(MapId id, const std::string& path) {
+    Fd map{bpf_obj_get(path.c_str())};
+    if (!map) return fail_errno("cannot open the pinned BPF map " + path, errno);
+    const auto info = info_of(map.get(), path);
+    if (!info) return tl::unexpected(info.error());
+    const std::string place = pins_ + "/" + name(id);
+    const std::string beside = place + "_new";
+    unlink(beside.c_str());
+    if (bpf_obj_pin(map.get(), beside.c_str()) != 0 ||
+        std::rename(beside.c_str(), place.c_str()) != 0)
+        return fail_errno("cannot pin a BPF map at " + place, errno);
+    fds_[static_cast<std::size_t>(id)] = std::move(map);
+    capacity_[static_cast<std::size_t>(id)] = info->max_entries;
+    switch (id) {
+        case MapId::flows: return map_memory(id, flows_);
+        case MapId::young_flows: return map_memory(id, young_flows_);
+        case MapId::flow_control: return map_memory(id, flow_control_);
+        default: return {};
+    }
+}
+
+void Maps::forget_flows() const {
+    for (const auto buckets : {flows(), young_flows()})
+        for (abi::flow_bucket& bucket : buckets)
+            for (__u64& flow : bucket.flow)
+                std::atomic_ref<__u64>{flow}.store(0, std::memory_order_relaxed);
 }
 
 Result<void> Maps::lend_to(abi::director& program) const {

@@ -121,6 +121,11 @@ public:
     /// TCP flows are to be remembered.
     [[nodiscard]] bool remembers_flows() const { return remembers_flows_; }
 
+    /// Uses the map that is pinned at `path` in the place of its own, and pins it here, too.
+    /// `id` is one of those below, and no program runs that has the other one.
+    Result<void> use_instead(MapId id, const std::string& path);
+    void forget_flows() const;
+
     /// Lets a program that is being opened use these maps instead of new ones.
     Result<void> lend_to(abi::director& program) const;
 
@@ -151,7 +156,9 @@ private:
     Result<void> drop_what_was_taken_over();
     Result<void> check_sizes(const core::Limits& limits);
     Result<void> create(const core::Limits& limits);
+    Result<void> describe() const;
     Result<void> map_memory();
+    Result<void> map_memory(MapId id, Mapping& mapping) const;
 
     PinLock lock_;
     std::string pin_dir_;

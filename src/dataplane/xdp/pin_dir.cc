@@ -51,6 +51,12 @@ std::vector<std::string> names_in(const std::string& path) {
     return names;
 }
 
+bool holds_links(const std::string& path) {
+    const std::vector<std::string> names = names_in(path);
+    return std::any_of(names.begin(), names.end(),
+                       [](const std::string& name) { return name.starts_with(link_prefix); });
+}
+
 std::uint32_t layout_of_pins(const std::string& path) {
     const std::string name = path.substr(path.rfind('/') + 1);
     std::uint32_t layout = 0;

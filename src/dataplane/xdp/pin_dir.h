@@ -33,6 +33,8 @@ Result<void> remove_set_of_pins(const std::string& path);
 /// How pins of links are called: by interface index, since names may hold dots,
 /// which a bpffs refuses.
 inline constexpr const char* link_prefix = "link_";
+/// Whether a link is among them: a program of this layout forwards.
+[[nodiscard]] bool holds_links(const std::string& path);
 
 /// One director for one pin directory: an exclusive flock(2) on the directory
 /// itself. It ends with the process, also by a crash or an exec.

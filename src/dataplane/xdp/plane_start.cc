@@ -9,6 +9,7 @@
 
 #include "dataplane/xdp/pin_dir.h"
 #include "dataplane/xdp/plane.h"
+#include "dataplane/xdp/shared_flows.h"
 #include "dataplane/xdp/takeover.h"
 
 namespace dnsdirector::dataplane::xdp {
@@ -96,11 +97,7 @@ void Plane::open_too_big() {
 }
 
 void Plane::undo_start() {
-    const std::vector<std::string> names = names_in(maps_->directory_of_pins());
-    const bool forwards = std::any_of(names.begin(), names.end(), [](const std::string& name) {
-        return name.starts_with(link_prefix);
-    });
-    if (!maps_->adopted() && !forwards) (void)maps_->unpin();
+    if (!maps_->adopted() && !holds_links(maps_->directory_of_pins())) (void)maps_->unpin();
     detached_ = true;
 }
 
@@ -156,6 +153,13 @@ Result<std::unique_ptr<DataPlane>> make_xdp(const core::DirectorSettings& settin
     if (!socket) return tl::unexpected(socket.error());
     auto monitor = netlink::Monitor::open();
     if (!monitor) return tl::unexpected(monitor.error());
+    const auto predecessors =
+        xdp::Predecessor::find((*maps)->pin_dir(), (*maps)->directory_of_pins());
+    if (!predecessors) return tl::unexpected(predecessors.error());
+    if (auto shared = xdp::share_flows(*predecessors, **maps); !shared) {
+        if (!(*maps)->adopted()) (void)(*maps)->unpin();
+        return tl::unexpected(shared.error());
+    }
     auto flows = xdp::Flows::open(**maps);
     if (!flows) return tl::unexpected(flows.error());
     auto plane = std::make_unique<xdp::Plane>(settings, std::move(*maps), std::move(*flows),

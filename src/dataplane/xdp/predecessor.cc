@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/xdp/predecessor.h"
 
-#include <algorithm>
-
 #include "dataplane/xdp/base_counts.h"
 #include "dataplane/xdp/layout1.h"
 #include "dataplane/xdp/maps.h"
@@ -85,9 +83,15 @@ Result<void> Predecessor::look() {
 }
 
 bool Predecessor::forwards() const {
-    const std::vector<std::string> names = names_in(directory_);
-    return std::any_of(names.begin(), names.end(),
-                       [](const std::string& name) { return name.starts_with(link_prefix); });
+    return holds_links(directory_);
+}
+
+const Predecessor* source_among(const std::vector<Predecessor>& predecessors) {
+    const Predecessor* source = nullptr;
+    for (const Predecessor& each : predecessors)
+        if (each.whole() && (source == nullptr || each.forwards() || !source->forwards()))
+            source = &each;
+    return source;
 }
 
 Result<Ledger> Predecessor::ledger() const {

@@ -25,6 +25,8 @@ public:
     [[nodiscard]] const std::string& directory() const { return directory_; }
     /// Its description can be read, or is known here (layout 1).
     [[nodiscard]] bool whole() const { return description_.layout != 0; }
+    /// What it says of itself; empty if it is not whole.
+    [[nodiscard]] const Description& description() const { return description_; }
     /// A link of it is pinned: its program forwards.
     [[nodiscard]] bool forwards() const;
 
@@ -45,6 +47,9 @@ private:
     std::uint32_t id_ = 0;
     std::set<std::uint32_t> included_;
 };
+
+/// Who forwards now, as far as the pins say; else who did last; null: nobody.
+[[nodiscard]] const Predecessor* source_among(const std::vector<Predecessor>& predecessors);
 
 /// Of all of them together, each packet once: who has another's counts in its
 /// base already stands for that one too.

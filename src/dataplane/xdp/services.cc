@@ -226,7 +226,7 @@ Result<void> Services::add_service(const core::AddService& change) {
     entry->second.method = change.method;
     entry->second.other_hash = change.other_hash;
     if (!added) return {};
-    auto record = take(service_records_, 1, "services");
+    auto record = take_service_record(key);
     auto ready =
         record ? clear_per_cpu(maps_->fd(MapId::service_states), record->first, words_of_state)
                : tl::unexpected(record.error());
@@ -273,7 +273,7 @@ Result<void> Services::set_destination(const core::ServiceKey& key,
     auto [at, added] = entry->second.members.try_emplace(destination.server);
     Member& member = at->second;
     if (added) {
-        auto counter = take(counters_, 1, "real_servers");
+        auto counter = take_counter(key, destination.server);
         auto ready = counter ? clear_per_cpu(maps_->fd(MapId::server_counters), counter->first,
                                              words_of_count)
                              : tl::unexpected(counter.error());

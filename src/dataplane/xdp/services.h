@@ -17,7 +17,9 @@
 #include "core/table_cache.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/xdp/hop.h"
+#include "dataplane/xdp/ledger.h"
 #include "dataplane/xdp/mirror.h"
+#include "dataplane/xdp/old_tables.h"
 
 namespace dnsdirector::dataplane::xdp {
 
@@ -36,6 +38,15 @@ public:
     /// The ways to these servers may have changed: tables that have other MACs, or
     /// lack them, are made anew.
     Result<void> refresh(std::span<const IpAddress> servers, TimePoint now);
+
+    /// Gives the services of a predecessor that remember flows, and their servers, the indices
+    /// that they have there, since flows name them by these: what is added next gets them.
+    /// False: some can't have them.
+    bool keep_indices(const Ledger& ledger);
+    void end_keeping();
+    /// A flow that is elsewhere than these tables say is to be asked for, or goes by the table
+    /// before a change: marks and that table as they were there. By the same indices.
+    void take_over_moves(const OldTables& old, TimePoint now);
 
     /// Counters of servers that are neither forwarded to nor listed are forgotten
     /// when room for them gets short.
@@ -96,6 +107,10 @@ private:
     void end_previous(MirrorService& service);
     void end_all_previous();
     void adopt_previous(Entry& entry);
+    bool mark_moves_since(const MirrorService& service, const OldTable& old);
+    void set_previous(Entry& entry, const OldTable& old, TimePoint now);
+    Result<Range> take_service_record(const core::ServiceKey& key);
+    Result<Range> take_counter(const core::ServiceKey& key, const Endpoint& server);
     void set_home(const MirrorService& service, const Member& member);
     void give_up(Ranges& owner, Range range);
     void rest(TimePoint now);
@@ -124,6 +139,10 @@ private:
     /// Services with a previous table, and until when; none: adopted, to be set.
     std::map<core::ServiceKey, std::optional<TimePoint>> windows_;
     std::set<core::ServiceKey> just_closed_;  ///< since the last forget_moves()
+
+    /// Reserved by keep_indices(), and not used yet.
+    std::map<core::ServiceKey, std::uint32_t> kept_records_;
+    std::map<std::pair<core::ServiceKey, Endpoint>, std::uint32_t> kept_counters_;
 
     /// Still named by a table in force, but not by the one that follows it.
     std::vector<std::pair<Ranges*, Range>> given_up_;

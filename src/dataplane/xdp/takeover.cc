@@ -3,29 +3,15 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <set>
 #include <thread>
 
+#include "dataplane/xdp/old_tables.h"
 #include "dataplane/xdp/pin_dir.h"
+#include "dataplane/xdp/shared_flows.h"
 
 namespace dnsdirector::dataplane::xdp {
 namespace {
-
-bool holds_links(const std::string& directory) {
-    const std::vector<std::string> names = names_in(directory);
-    return std::any_of(names.begin(), names.end(),
-                       [](const std::string& name) { return name.starts_with(link_prefix); });
-}
-
-/// Who forwards now, as far as the pins say; else who did last.
-const Predecessor* source_among(const std::vector<Predecessor>& predecessors) {
-    const Predecessor* source = nullptr;
-    for (const Predecessor& each : predecessors)
-        if (each.whole() && (source == nullptr || each.forwards() || !source->forwards()))
-            source = &each;
-    return source;
-}
 
 /// From what these tables hold to what the ledger says. Servers that only have
 /// counters come and go again, which leaves them these.
@@ -71,6 +57,22 @@ void find_ways(const Ledger& ledger, NextHops& hops, const std::set<IpAddress>& 
         hops.on_deadline(now);
 }
 
+/// Which flows may be elsewhere than these tables say. Without the same indices the
+/// flows that are remembered would be taken for others'.
+void take_over_moves(const Predecessor& source, const Maps& maps, Services& services,
+                     bool same_indices, TimePoint now) {
+    const auto tables = same_indices
+                            ? OldTables::open(source.directory(), *source.description().tables)
+                            : fail("services or servers stand at other places in its tables");
+    if (tables) {
+        services.take_over_moves(*tables, now);
+        return;
+    }
+    spdlog::warn("TCP flows that {} remembers are lost, and may move: {}", source.directory(),
+                 tables.error().message);
+    maps.forget_flows();
+}
+
 }  // namespace
 
 Result<bool> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
@@ -91,8 +93,13 @@ Result<bool> take_over_tables(const std::vector<Predecessor>& predecessors, cons
     find_ways(*ledger, hops, directors, now);
     const auto held = services.read();
     if (!held) return tl::unexpected(held.error());
-    if (auto done = services.apply(changes_to(*ledger, *held), now); !done)
+    const bool has_flows = has_flows_of(maps, *source);
+    const bool same_indices = has_flows && services.keep_indices(*ledger);
+    const auto done = services.apply(changes_to(*ledger, *held), now);
+    services.end_keeping();
+    if (!done)
         return fail("cannot take over from {}: {}", source->directory(), done.error().message);
+    if (has_flows) take_over_moves(*source, maps, services, same_indices, now);
     spdlog::info("taking over {} services from {}", ledger->size(), source->directory());
     return true;
 }

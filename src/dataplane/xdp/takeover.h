@@ -4,7 +4,8 @@
 // one of a process that is killed; the next start, of any version, goes on from
 // what it finds:
 //
-//   1  Maps makes and pins this layout's tables, the description last
+//   1  Maps makes and pins this layout's tables, the description last; in the place of
+//      its own flows come the predecessor's (shared_flows.h)
 //   2  take_over_tables(): the predecessor's services, weights and ways to servers
 //      are put into them
 //   3  Attachments: this version's programs are loaded; then, interface by

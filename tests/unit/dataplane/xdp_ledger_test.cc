@@ -12,6 +12,7 @@
 #include "dataplane/xdp/base_counts.h"
 #include "dataplane/xdp/layout1.h"
 #include "dataplane/xdp/pin_dir.h"
+#include "hash.h"
 #include "unit/dataplane/xdp_bed.h"
 
 namespace dnsdirector::dataplane::xdp {
@@ -32,6 +33,16 @@ static_assert(offsetof(abi::attachment, gro_was_on) == 4 &&
 static_assert(abi::HOP_UNKNOWN == 0 && abi::HOP_DIRECT == 1 && abi::HOP_TAGGED == 2 &&
               abi::HOP_TUNNEL == 3 && abi::HOP_LOCAL == 4 && abi::BASE_REASON == 0 &&
               abi::BASE_INCLUDED == 1);
+// Format 1 of flows and of tables (bpf/ledger.h).
+static_assert(abi::FLOWS_FORMAT == 1 && abi::TABLES_FORMAT == 1);
+static_assert(sizeof(abi::flow_bucket) == 128 && sizeof(abi::flow_control) == 80 &&
+              sizeof(abi::flow_state) == 64 && offsetof(abi::flow_control, key) == 32 &&
+              offsetof(abi::flow_control, most_learnt) == 12 &&
+              offsetof(abi::flow_state, learnt) == 16 && abi::FLOWS_PER_BUCKET == 16 &&
+              abi::FLOW_PLACES == 8 && abi::FLOW_COUNTER_BITS == 21 && abi::FLOW_EPOCH_BITS == 10 &&
+              abi::FLOW_TAG_SHIFT == 32 && FLOW_ENDING == 1ULL << 31 && abi::FLOW_IDLE_MAX == 300);
+static_assert(abi::SLOT_MOVED == 1 << 15 && abi::SLOTS_PER_BLOCK == 32 &&
+              abi::TABLE_LENGTH_BITS == 21 && abi::TABLE_RECORD_BITS == 21);
 static_assert(abi::VLAN_WAS_ON_CTAG == 1 && abi::VLAN_WAS_ON_STAG == 2);
 static_assert(static_cast<int>(core::Scheduler::wrr) == 0 &&
               static_cast<int>(core::Scheduler::rr) == 1 &&
@@ -55,6 +66,47 @@ TEST(XdpLedger, describes_itself_in_words_that_it_understands) {
     EXPECT_EQ(first->layout, 1U);
     EXPECT_EQ(first->reasons.size(), 8U);
     EXPECT_EQ(first->reasons.at(3), "fragment");
+    EXPECT_FALSE(first->flows || first->tables);
+}
+
+/// A successor must find a flow by the same name, in the same place.
+TEST(XdpLedger, names_flows_as_every_version_of_the_format_does) {
+    const __u64 keys[6] = {0x9b97f4a7c159e377, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb,
+                           0xd6e8feb86659fd93, 0xa0761d6478bd642f, 0xe7037ed1a0b428db};
+    const __u64 name4 = abi::flow_name4(keys, 0x077100cb, 0xa00f, 7);
+    const __u64 name6 = abi::flow_name6(keys, 0x0700b80d0120, 0x0700000000000000, 0xa00f, 7);
+    EXPECT_EQ(name4, 0xc3f35fcb6904f9ef);
+    EXPECT_EQ(name6, 0xf0fa085ba0b0455c);
+    EXPECT_EQ(abi::flow_tag(name4), 0xc3f35fcbU);
+    EXPECT_EQ(abi::flow_spread(name4), 0xf58f025cU);
+}
+
+TEST(XdpLedger, says_where_its_flows_are) {
+    const auto own = parse_description(own_description());
+    ASSERT_TRUE(own && own->flows && own->tables);
+    EXPECT_EQ(own->flows->established, "flows");
+    EXPECT_EQ(own->flows->young, "young_flows");
+    EXPECT_EQ(own->flows->control, "flow_control");
+    EXPECT_EQ(own->flows->states, "flow_states");
+    EXPECT_EQ(own->tables->services, "services");
+    EXPECT_EQ(own->tables->table, offsetof(abi::service, table));
+    EXPECT_EQ(own->tables->previous, offsetof(abi::service, previous));
+    EXPECT_EQ(own->tables->slots, "slots");
+    EXPECT_EQ(own->tables->destinations, "destinations");
+    EXPECT_EQ(own->tables->counter, offsetof(abi::destination, counter));
+}
+
+TEST(XdpLedger, leaves_out_flows_of_a_format_that_it_does_not_know) {
+    const std::string counters = "dnsdirector-layout 9\nservices s 0 8\nservers t 0 8\n";
+    for (const char* lines :
+         {"", "remembered 2 a b c d\ntables 2 a 0 8 b c 0\n",
+          "remembered 1 a b c\ntables 1 a 0 8 b c\n", "remembered\ntables\n",
+          "remembered x a b c d\ntables 1 a x 8 b c 0\n", "remembered 1\ntables 1 a -\n"}) {
+        const auto read = parse_description(counters + lines);
+        ASSERT_TRUE(read.has_value()) << lines;
+        EXPECT_FALSE(read->flows) << lines;
+        EXPECT_FALSE(read->tables) << lines;
+    }
 }
 
 TEST(XdpLedger, skips_what_a_later_version_says_besides) {
