@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A NOTIFY (RFC 1996) to the service IP reaches one server, and the others learn of the
-// change when their SOA refresh is due. So the primary must know each of them.
+// change when their SOA refresh is due. So the primary must know each of them, unless the proxy
+// plane hands it on to all (`to_all notify`).
 #include <fmt/ranges.h>
 
 #include <cstdio>
@@ -16,9 +17,32 @@
 namespace dnsdirector::cli {
 namespace {
 
-struct Secondary {
+struct Party {
     std::string name;
     std::vector<Endpoint> addresses;
+};
+/// In the order in which they came; no address twice.
+class Parties {
+public:
+    void add(const std::string& name, const Endpoint& address) {
+        if (!seen_.insert(address).second) return;
+        const auto [place, fresh] = places_.emplace(name, all_.size());
+        if (fresh) all_.push_back({name, {}});
+        all_[place->second].addresses.push_back(address);
+    }
+    [[nodiscard]] const std::vector<Party>& all() const { return all_; }
+
+private:
+    std::vector<Party> all_;
+    std::map<std::string, std::size_t> places_;
+    std::set<Endpoint> seen_;
+};
+
+/// What the primary must know.
+struct Known {
+    Parties notified;
+    Parties secondaries;  ///< that transfer from it
+    bool each = false;    ///< secondaries are notified themselves
 };
 
 /// The cluster, the group or the service IP that the services are found by.
@@ -27,21 +51,19 @@ bool matches(const core::Service& service, const std::string& what) {
            service.key.address.to_string() == what;
 }
 
-std::vector<Secondary> secondaries_of(const core::Configuration& configuration,
-                                      const std::string& what) {
-    std::vector<Secondary> servers;
-    std::map<std::string, std::size_t> known;
-    std::set<Endpoint> seen;
+Known known_of(const core::Configuration& configuration, const std::string& what) {
+    Known known;
     for (const core::Service& service : configuration.services) {
         if (!matches(service, what)) continue;
+        if (service.to_all.notify) known.notified.add("the director", service.key.endpoint());
         for (const core::RealServer& server : service.real_servers) {
-            if (!seen.insert(server.endpoint).second) continue;
-            const auto [place, fresh] = known.emplace(server.name, servers.size());
-            if (fresh) servers.push_back({server.name, {}});
-            servers[place->second].addresses.push_back(server.endpoint);
+            known.secondaries.add(server.name, server.endpoint);
+            if (service.to_all.notify) continue;
+            known.notified.add(server.name, server.endpoint);
+            known.each = true;
         }
     }
-    return servers;
+    return known;
 }
 
 std::string known_names(const core::Configuration& configuration) {
@@ -55,8 +77,6 @@ std::string known_names(const core::Configuration& configuration) {
 
 // ---- formats ----------------------------------------------------------------------
 
-using Servers = std::vector<Secondary>;
-
 /// "ADDRESS", and what `port_form` makes of a port that is not 53.
 std::string at_port(const Endpoint& endpoint, const char* port_form) {
     const std::string address = endpoint.address.to_string();
@@ -65,63 +85,68 @@ std::string at_port(const Endpoint& endpoint, const char* port_form) {
 }
 
 template <typename Form>
-std::string each_address(const Servers& servers, const Form& form) {
+std::string each_address(const Parties& parties, const Form& form) {
     std::string out;
-    for (const Secondary& server : servers)
-        for (const Endpoint& endpoint : server.addresses)
-            out += form(server, endpoint);
+    for (const Party& party : parties.all())
+        for (const Endpoint& endpoint : party.addresses)
+            out += form(party, endpoint);
     return out;
 }
 
-std::string bind(const std::string&, const Servers& servers) {
-    const auto notify = [](const Secondary& server, const Endpoint& endpoint) {
-        return fmt::format("    {};    // {}\n", at_port(endpoint, " port {}"), server.name);
+std::string bind(const std::string&, const Known& known) {
+    const auto notify = [](const Party& party, const Endpoint& endpoint) {
+        return fmt::format("    {};    // {}\n", at_port(endpoint, " port {}"), party.name);
     };
-    const auto transfer = [](const Secondary&, const Endpoint& endpoint) {
+    const auto transfer = [](const Party&, const Endpoint& endpoint) {
         return fmt::format("    {};\n", endpoint.address.to_string());
     };
     return fmt::format("also-notify {{\n{}}};\nallow-transfer {{\n{}}};\n",
-                       each_address(servers, notify), each_address(servers, transfer));
+                       each_address(known.notified, notify),
+                       each_address(known.secondaries, transfer));
 }
 
-std::string nsd(const std::string& cluster, const Servers& servers) {
+std::string nsd(const std::string& cluster, const Known& known) {
+    const auto notify = [](const Party& party, const Endpoint& endpoint) {
+        return fmt::format("    notify: {} NOKEY    # {}\n", at_port(endpoint, "@{}"), party.name);
+    };
+    const auto transfer = [](const Party&, const Endpoint& endpoint) {
+        return fmt::format("    provide-xfr: {} NOKEY\n", endpoint.address.to_string());
+    };
     return fmt::format("pattern:\n    name: \"{}\"\n", cluster) +
-           each_address(servers, [](const Secondary& server, const Endpoint& endpoint) {
-               return fmt::format("    notify: {} NOKEY    # {}\n    provide-xfr: {} NOKEY\n",
-                                  at_port(endpoint, "@{}"), server.name,
-                                  endpoint.address.to_string());
-           });
+           each_address(known.notified, notify) + each_address(known.secondaries, transfer);
 }
 
-std::string knot(const std::string& cluster, const Servers& servers) {
+std::string knot(const std::string& cluster, const Known& known) {
     std::string remotes;
     std::vector<std::string> ids;
     std::vector<std::string> addresses;
-    for (std::size_t i = 0; i < servers.size(); ++i) {
+    for (const Party& party : known.notified.all()) {
         std::vector<std::string> own;
-        for (const Endpoint& endpoint : servers[i].addresses) {
+        for (const Endpoint& endpoint : party.addresses)
             own.push_back(at_port(endpoint, "@{}"));
-            addresses.push_back(endpoint.address.to_string());
-        }
-        ids.push_back(fmt::format("\"{}-{}\"", cluster, i + 1));
-        remotes += fmt::format("  - id: {}    # {}\n    address: [ {} ]\n", ids.back(),
-                               servers[i].name, fmt::join(own, ", "));
+        ids.push_back(fmt::format("\"{}-{}\"", cluster, ids.size() + 1));
+        remotes += fmt::format("  - id: {}    # {}\n    address: [ {} ]\n", ids.back(), party.name,
+                               fmt::join(own, ", "));
     }
+    for (const Party& secondary : known.secondaries.all())
+        for (const Endpoint& endpoint : secondary.addresses)
+            addresses.push_back(endpoint.address.to_string());
     return fmt::format(
         "remote:\n{0}acl:\n  - id: \"{1}-transfer\"\n    address: [ {2} ]\n    action: transfer\n"
         "template:\n  - id: \"{1}\"\n    notify: [ {3} ]\n    acl: \"{1}-transfer\"\n",
         remotes, cluster, fmt::join(addresses, ", "), fmt::join(ids, ", "));
 }
 
-std::string powerdns(const std::string&, const Servers& servers) {
+std::string powerdns(const std::string&, const Known& known) {
     std::vector<std::string> notify;
     std::vector<std::string> transfer;
-    for (const Secondary& server : servers)
-        for (const Endpoint& endpoint : server.addresses) {
+    for (const Party& party : known.notified.all())
+        for (const Endpoint& endpoint : party.addresses)
             notify.push_back(endpoint.port == 53 ? endpoint.address.to_string()
                                                  : endpoint.to_string());
+    for (const Party& party : known.secondaries.all())
+        for (const Endpoint& endpoint : party.addresses)
             transfer.push_back(endpoint.address.to_string());
-        }
     return fmt::format("also-notify={}\nallow-axfr-ips={}\n", fmt::join(notify, ","),
                        fmt::join(transfer, ","));
 }
@@ -130,7 +155,7 @@ struct Format {
     const char* name;
     const char* comment;  ///< mark
     const char* where;
-    std::string (*print)(const std::string& cluster, const Servers& servers);
+    std::string (*print)(const std::string& cluster, const Known& known);
 };
 
 constexpr Format formats[] = {
@@ -154,8 +179,8 @@ int also_notify(const Options& options) {
         if (message.severity == config::Severity::error)
             fmt::print(stderr, "{}", text_with_caret(message));
     if (!loaded.ok()) return failed;
-    const Servers servers = secondaries_of(*loaded.configuration, options.cluster);
-    if (servers.empty()) {
+    const Known known = known_of(*loaded.configuration, options.cluster);
+    if (known.secondaries.all().empty()) {
         fmt::print(stderr, "dnsdirector: {} has no cluster `{}`; it has {}\n", options.path,
                    options.cluster, known_names(*loaded.configuration));
         return failed;
@@ -163,11 +188,13 @@ int also_notify(const Options& options) {
     bool first = true;
     for (const Format& format : formats) {
         if (!options.format.empty() && options.format != format.name) continue;
-        fmt::print(
-            "{0}{1} {2}.\n{1} Each server by its own address: a NOTIFY to the service IP "
-            "reaches one of them only.\n{3}",
-            first ? "" : "\n", format.comment, format.where,
-            format.print(options.cluster, servers));
+        const char* who = known.each
+                              ? "Each server by its own address: a NOTIFY to the service IP "
+                                "reaches one of them only"
+                              : "The service IP: the director hands a NOTIFY on to every server "
+                                "(to_all notify)";
+        fmt::print("{0}{1} {2}.\n{1} {3}.\n{4}", first ? "" : "\n", format.comment, format.where,
+                   who, format.print(options.cluster, known));
         first = false;
     }
     return ok;
@@ -190,7 +217,9 @@ void add_also_notify(Program program) {
     command->footer(
         "A NOTIFY to the service IP reaches one server only; the others would serve the old\n"
         "zone until their SOA refresh. So the primary notifies each real server, by both\n"
-        "families, and lets each transfer.\n"
+        "families, and lets each transfer. Where the proxy plane hands a NOTIFY on to every "
+        "server\n"
+        "(to_all notify) it names the service IP, and lets each transfer.\n"
         "\n"
         "  dnsdirector also-notify auth -f auth.conf --format bind > also-notify.conf");
     command->callback(

@@ -4,6 +4,7 @@
 
 #include "config/assembly.h"
 #include "config/build_native_check.h"
+#include "config/build_to_all.h"
 #include "config/ipvs_options.h"
 
 namespace dnsdirector::config {
@@ -55,6 +56,7 @@ private:
     std::vector<std::vector<const CheckDraft*>> own_checks_;  ///< of each server
     std::vector<PerFamily<std::optional<CachedChecks>>> server_checks_;
     PerFamily<bool> warned_families_ = {};
+    core::ToAll to_all_;
 };
 
 void ClusterBuilder::resolve_checks() {
@@ -278,6 +280,7 @@ core::Service ClusterBuilder::service_of(const Placed<IpAddress>& service_ip,
     service.omega = cluster_.omega;
     if (cluster_.client_subnet && assembly_.proxy())
         service.client_subnet = cluster_.client_subnet->value;
+    service.to_all = to_all_;
     if (cluster_.quorum_up) service.quorum_up = cluster_.quorum_up->value;
     if (cluster_.quorum_down) service.quorum_down = cluster_.quorum_down->value;
     if (const auto& sorry = cluster_.sorry_server[index(service_ip.value.family())])
@@ -361,6 +364,7 @@ void ClusterBuilder::build() {
     judge_through();
     judge_sorry_servers();
     judge_commands();
+    to_all_ = build_to_all(cluster_, assembly_);
     judge_persistence(cluster_.persistence, true, assembly_);
     if (cluster_.one_packet && !cluster_.one_packet->value && assembly_.xdp())
         diagnostics_.error(cluster_.one_packet->position,

@@ -152,6 +152,10 @@ struct ClusterDraft : Draft {
     std::optional<Placed<bool>> proxy_protocol;  ///< of servers that say nothing themselves
     std::optional<Placed<bool>> transparent;     ///< likewise
     std::optional<Placed<core::ClientSubnet>> client_subnet;
+    std::optional<Position> to_all_at;
+    core::ToAll to_all;  ///< whatever the plane
+    std::optional<Position> to_all_answers_at;
+    std::optional<Position> to_all_from_at;
     bool omega = false;
     CommandDraft quorum_up;
     CommandDraft quorum_down;

@@ -120,6 +120,15 @@ void warn_of_shell(const Call& call) {
                                  call.keyword.name, word);
 }
 
+void add_networks(const Call& call, std::vector<core::Prefix>& list) {
+    for (const Placed<core::Prefix>& network : call.arguments.networks)
+        if (std::find(list.begin(), list.end(), network.value) == list.end())
+            list.push_back(network.value);
+        else
+            call.diagnostics.error(network.position, "{}: {} is given a second time",
+                                   call.keyword.name, network.value.to_string());
+}
+
 Placed<core::Command> command_of(const Call& call) {
     warn_of_shell(call);
     warn_of_group(call);

@@ -219,6 +219,9 @@ struct BlockInfo {
 /// Of Kind::command.
 [[nodiscard]] Placed<core::Command> command_of(const Call& call);
 
+/// Of Kind::networks: adds them to the list; one that is there already is an error.
+void add_networks(const Call& call, std::vector<core::Prefix>& list);
+
 /// Warns of a word that only a shell would understand in a command line.
 void warn_of_shell(const Call& call);
 

@@ -230,6 +230,44 @@ const Keyword keywords[] = {
              c.current.cluster().transparent = {c.arguments.flag, c.arguments.position};
          }},
     {.in = Block::dns_cluster,
+     .name = "to_all",
+     .kind = Kind::some_of,
+     .help = "Under dataplane proxy: messages that go to every server of the cluster, in service "
+             "or not, in the place of one: NOTIFY (RFC 1996), and UPDATE (RFC 2136) where each "
+             "server keeps a copy of its own",
+     .standard = "none",
+     .choices = "notify update",
+     .handle =
+         [](const Call& c) {
+             core::ToAll& to_all = c.current.cluster().to_all;
+             c.current.cluster().to_all_at = c.arguments.position;
+             for (const std::size_t choice : c.arguments.choices)
+                 (choice == 0 ? to_all.notify : to_all.update) = true;
+         }},
+    {.in = Block::dns_cluster,
+     .name = "to_all_answers",
+     .kind = Kind::requirement,
+     .help = "Servers in service that must have answered such a message with NOERROR before its "
+             "sender gets an answer; all, where there are not as many",
+     .standard = "all",
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().to_all_answers_at = c.arguments.argument_at;
+             c.current.cluster().to_all.answers = static_cast<std::uint32_t>(c.arguments.number);
+         }},
+    {.in = Block::dns_cluster,
+     .name = "to_all_from",
+     .kind = Kind::networks,
+     .help = "Whose such messages are taken; others get REFUSED. To the servers they all come "
+             "from the director",
+     .standard = "all",
+     .repeats = true,
+     .handle =
+         [](const Call& c) {
+             c.current.cluster().to_all_from_at = c.arguments.position;
+             add_networks(c, c.current.cluster().to_all.from);
+         }},
+    {.in = Block::dns_cluster,
      .name = "omega",
      .kind = Kind::flag,
      .help = "A clean stop runs notify_down and quorum_down",

@@ -38,15 +38,6 @@ void add_unique(const Call& call, std::vector<Placed<IpAddress>>& list) {
     }
 }
 
-void add_networks(const Call& call, std::vector<core::Prefix>& list) {
-    for (const Placed<core::Prefix>& network : call.arguments.networks)
-        if (std::find(list.begin(), list.end(), network.value) == list.end())
-            list.push_back(network.value);
-        else
-            call.diagnostics.error(network.position, "{}: {} is given a second time",
-                                   call.keyword.name, network.value.to_string());
-}
-
 void set_machine_protocols(const Call& call) {
     machine(call).machine.protocols = {};
     for (const std::size_t choice : call.arguments.choices)

@@ -50,7 +50,7 @@ constexpr Row rows[] = {
     {"remembered TCP flows", "max_flows", &Limits::flows, nullptr},
 };
 
-constexpr Position whole{0, 0, 0, 0};
+constexpr Position whole_file{0, 0, 0, 0};
 
 void check_row(const Row& row, const Wanted& wanted, Diagnostics& diagnostics) {
     const bool xdp = wanted.configuration.director.dataplane == core::DataPlaneKind::xdp;
@@ -58,16 +58,16 @@ void check_row(const Row& row, const Wanted& wanted, Diagnostics& diagnostics) {
     const std::uint64_t most = xdp ? core::xdp_most.*row.room : UINT64_MAX;
     const std::uint64_t have = row.wanted != nullptr ? row.wanted(wanted) : 0;
     if (have > room && have > most)
-        diagnostics.error(whole,
+        diagnostics.error(whole_file,
                           "{} {}, and room for {}; the xdp plane holds at most {}: name fewer, or "
                           "share them among several directors",
                           have, row.what, room, most);
     else if (have > room)
-        diagnostics.error(whole,
+        diagnostics.error(whole_file,
                           "{} {}, and room for {}; raise {} in the director block to {} or more",
                           have, row.what, room, row.keyword, have);
     if (room > most)
-        diagnostics.error(whole, "{} {} is more than the xdp plane holds; write at most {}",
+        diagnostics.error(whole_file, "{} {} is more than the xdp plane holds; write at most {}",
                           row.keyword, room, most);
 }
 

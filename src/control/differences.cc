@@ -225,6 +225,7 @@ constexpr Setting settings[] = {
      [](const core::Service& s) {
          return fmt::format("{} {}", s.client_subnet.ipv4, s.client_subnet.ipv6);
      }},
+    {"to_all", [](const core::Service& s) { return to_string(s.to_all); }},
 };
 
 std::string who(const core::RealServer& server) {

@@ -214,7 +214,7 @@ void Writer::real_server(const RealServer& server) {
 void Writer::service(const Service& service) {
     const auto& [key, cluster, group, scheduler, method, quorum, on_all_down, max_out_percent,
                  slow_start, real_servers, sorry, other_hash, quorum_up, quorum_down, omega, ipvs,
-                 client_subnet] = service;
+                 client_subnet, to_all] = service;
     const auto& [required, hysteresis] = quorum;
     const auto& [one_packet, fallback, persistence_timeout, persistence_prefix] = ipvs;
     const Service standard;
@@ -231,6 +231,7 @@ void Writer::service(const Service& service) {
     parts.add_if(omega, "omega");
     parts.add_if(client_subnet.any(), "client_subnet {} {}", client_subnet.ipv4,
                  client_subnet.ipv6);
+    parts.add_if(to_all != standard.to_all, "to_all {}", to_string(to_all));
     parts.add_if(one_packet, "ops");
     parts.add_if(fallback, "fallback");
     parts.add_if(persistence_timeout != 0, "persistence {} s", persistence_timeout);

@@ -174,6 +174,7 @@ struct Service {
     bool omega = false;
     IpvsOptions ipvs;
     ClientSubnet client_subnet;  ///< proxy plane: put into queries that have none
+    ToAll to_all;                ///< proxy plane
 
     friend bool operator==(const Service&, const Service&) = default;
 };

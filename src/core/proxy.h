@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/time.h"
@@ -37,5 +38,18 @@ struct ProxySettings {
 
     friend bool operator==(const ProxySettings&, const ProxySettings&) = default;
 };
+
+/// Messages that go to every server of a service in the place of one.
+struct ToAll {
+    bool notify = false;        ///< NOTIFY (RFC 1996)
+    bool update = false;        ///< UPDATE (RFC 2136)
+    std::uint32_t answers = 0;  ///< NOERROR of so many in service is the client's; 0: of all
+    std::vector<Prefix> from;   ///< clients that may send them; none: every one
+
+    [[nodiscard]] bool any() const { return notify || update; }
+    friend bool operator==(const ToAll&, const ToAll&) = default;
+};
+/// "notify update, answers 2, from 198.51.100.0/24"; "none".
+[[nodiscard]] std::string to_string(const ToAll& to_all);
 
 }  // namespace dnsdirector::core

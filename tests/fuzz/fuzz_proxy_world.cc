@@ -4,8 +4,8 @@
 // proxy plane: its parts as they are, on sockets in memory (fake_network.h). Held: whatever
 // reaches a client answers what this client has asked, with its ID and question, over what it
 // came by, and once; a server gets what a client asked, byte by byte, and only what may be
-// asked twice goes twice; and when time has passed nothing waits, nothing is counted as on its
-// way, and no connection is open.
+// asked twice goes twice (of what goes to every server, an UPDATE goes to each once); and when
+// time has passed nothing waits, nothing is counted as on its way, and no connection is open.
 //
 // Input: three bytes of settings, then steps (World::step): a byte that says what
 // happens, and what it takes.

@@ -26,6 +26,9 @@ using Asker = std::pair<bool, int>;
 
 class Asked {
 public:
+    /// NOTIFY and UPDATE go to every server.
+    bool to_all = false;
+
     /// A client's message, whole, and as a server is to get it.
     void asks(const Asker& asker, const Octets& message, const Octets& as_sent) {
         const proxy::Query query = proxy::read_query(message);
@@ -54,7 +57,8 @@ public:
         const unsigned questions = proxy::load16(&message[4]);
         const std::uint8_t opcode = proxy::opcode_of(message.data());
         const std::uint8_t rcode = proxy::rcode_of(message.data());
-        if (questions == 0 && rcode != 0 && rcode != 3) return;
+        const bool update = opcode == static_cast<std::uint8_t>(proxy::Opcode::update);
+        if (questions == 0 && (update || (rcode != 0 && rcode != 3))) return;
         require(questions <= 1);
         const std::size_t size = questions == 0 ? 0 : proxy::question_size(message);
         require(questions == 0 || size != 0);
@@ -63,11 +67,19 @@ public:
     }
 
     /// What reaches a server: the ID is the plane's own.
-    void sent(const Octets& message, bool tcp) {
+    void sent(const Octets& message, const Endpoint& server, bool tcp) {
         require(message.size() >= proxy::header_size);
         const auto found = sent_.find(rest_of(message));
         require(found != sent_.end());
         Sent& sent = found->second;
+        const std::uint8_t opcode = proxy::opcode_of(message.data());
+        const bool notify = opcode == static_cast<std::uint8_t>(proxy::Opcode::notify);
+        if (to_all && (notify || opcode == static_cast<std::uint8_t>(proxy::Opcode::update))) {
+            // A NOTIFY five times, over TCP each of them to a connection that may be closed.
+            const unsigned most_to_one = notify ? (tcp ? 10 : 5) : 1;
+            require(++sent.times_to[server] <= sent.asked * most_to_one);
+            return;
+        }
         ++sent.times;
         // Over TCP each of two tries may find its connection closed, and go once more.
         const unsigned most = sent.twice ? (tcp ? 4 : 2) : 1;
@@ -84,6 +96,7 @@ private:
     struct Sent {
         unsigned asked = 0;
         unsigned times = 0;
+        std::map<Endpoint, unsigned> times_to;
         bool twice = false;
     };
 

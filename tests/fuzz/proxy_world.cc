@@ -98,7 +98,7 @@ World::World(Input& input) : net_(Network::instance()) {
 void World::settle(std::uint8_t choice, std::uint8_t more) {
     static constexpr std::array<std::uint32_t, 4> percents = {0, 20, 100, 50};
     core::ProxySettings& settings = context_.settings;
-    scheduler_ = schedulers[choice % schedulers.size()];
+    scheduler_ = schedulers[(choice & 63) % schedulers.size()];
     settings.upstream_sockets = 2;
     settings.retry_percent = percents[more & 3];
     settings.retry_after = (more & 4) != 0 ? Nanoseconds{Milliseconds{100}} : Nanoseconds{0};
@@ -109,6 +109,8 @@ void World::settle(std::uint8_t choice, std::uint8_t more) {
     settings.tcp_to_server = (more & 32) != 0 ? 1 : 2;
     if ((more & 64) != 0) subnet_ = {24, 56};
     if ((more & 128) != 0) settings.proxy_protocol_from = {{balancer, 32}};
+    asked_.to_all = (choice & 64) != 0;
+    answers_to_all_ = (choice & 128) != 0 ? 1 : 0;
 }
 
 std::shared_ptr<const proxy::Service> World::service(Protocol protocol, Scheduler scheduler,
@@ -137,7 +139,23 @@ std::shared_ptr<const proxy::Service> World::service(Protocol protocol, Schedule
     made->slots = known != slots.end()
                       ? known->second
                       : slots[{scheduler, servers}] = proxy::build_slots(made->forwarding);
+    if (asked_.to_all) made->to_all = to_all(*made);
     services_.push_back(made);
+    return made;
+}
+
+/// Servers that are out of service have it, too; some clients may not send it.
+std::shared_ptr<const proxy::ToAll> World::to_all(const proxy::Service& service) const {
+    auto made = std::make_shared<proxy::ToAll>();
+    made->what = {.notify = true,
+                  .update = true,
+                  .answers = answers_to_all_,
+                  .from = {{IpAddress::from_v4({198, 51, 100, 10}), 31}}};
+    const bool tcp = service.forwarding.key.protocol == Protocol::tcp;
+    for (std::size_t i = 0; i < server_count; ++i)
+        made->members.push_back(
+            {{upstreams_[i + (tcp ? server_count : 0)], std::make_shared<proxy::Tally>(1), 1}});
+    proxy::judge_members(made->members, service.forwarding);
     return made;
 }
 
@@ -395,6 +413,7 @@ void World::network_changes(Input& input) {
             const Scheduler scheduler = schedulers[(how >> 2) % schedulers.size()];
             udp_front_.service = service(Protocol::udp, scheduler, servers);
             tcp_front_.service = service(Protocol::tcp, scheduler, servers);
+            queries_->on_table();
         }
     }
 }
@@ -413,7 +432,7 @@ void World::on_datagram(int socket, const SocketAddress& to, const Octets& bytes
     require(bytes.size() >= header);
     if (header != 0) check_header(bytes.data(), false);
     const Octets message(bytes.begin() + static_cast<long>(header), bytes.end());
-    asked_.sent(message, false);
+    asked_.sent(message, to.endpoint(), false);
     udp_asked_.push_back({socket, to, header, message});
     constexpr std::size_t most = 64;
     if (udp_asked_.size() > most) udp_asked_.erase(udp_asked_.begin());
@@ -445,7 +464,7 @@ void World::on_bytes(int socket, const std::uint8_t* bytes, std::size_t size) {
         size -= taken;
     }
     stream.feed(bytes, size, [&](const Octets& message) {
-        asked_.sent(message, true);
+        asked_.sent(message, net_.find(socket)->peer.endpoint(), true);
         tcp_asked_[socket].push_back(message);
     });
 }

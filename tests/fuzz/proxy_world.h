@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "dataplane/proxy/tcp_path.h"
+#include "dataplane/proxy/to_all.h"
 #include "dataplane/proxy/udp_path.h"
 #include "fuzz/fuzz_input.h"
 #include "fuzz/proxy_asked.h"
@@ -31,6 +32,7 @@ private:
     void settle(std::uint8_t choice, std::uint8_t more);
     std::shared_ptr<const proxy::Service> service(Protocol protocol, core::Scheduler scheduler,
                                                   std::size_t servers);
+    [[nodiscard]] std::shared_ptr<const proxy::ToAll> to_all(const proxy::Service& service) const;
     void turn();
     bool deliver_events();
 
@@ -66,6 +68,7 @@ private:
     std::vector<std::size_t> backs_;
     core::Scheduler scheduler_ = core::Scheduler::wrr;
     core::ClientSubnet subnet_;
+    std::uint32_t answers_to_all_ = 0;
 
     std::vector<Asking> udp_asked_;
     std::map<int, std::vector<Octets>> tcp_asked_;  ///< by connection to a server

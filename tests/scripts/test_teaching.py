@@ -187,6 +187,24 @@ def test_all_formats_are_printed_unless_one_is_named(tmp_path):
         assert word in done.stdout
 
 
+@pytest.mark.parametrize("form, notified, transfers", [
+    ("bind", "    192.0.2.53;", "    203.0.113.11;"),
+    ("nsd", "    notify: 192.0.2.53 NOKEY", "    provide-xfr: 203.0.113.11 NOKEY"),
+    ("knot", "    address: [ 192.0.2.53, 2001:db8::53 ]", "    address: [ 203.0.113.11,"),
+    ("powerdns", "also-notify=192.0.2.53,2001:db8::53\n", "allow-axfr-ips=203.0.113.11,")])
+def test_where_the_director_hands_a_notify_on_the_service_ip_is_notified(tmp_path, form, notified,
+                                                                         transfers):
+    text = AUTHORITATIVE.replace("interface eth0", "dataplane proxy").replace(
+        "    check {", "    to_all notify\n    to_all_from 198.51.100.10\n    check {")
+    done = run("also-notify", "auth", "-f", written(tmp_path, text), "--format", form)
+    assert done.returncode == 0, done.stderr
+    assert "to_all notify" in done.stdout.splitlines()[1]
+    assert notified in done.stdout, done.stdout
+    assert transfers in done.stdout, done.stdout
+    for address in ADDRESSES:
+        assert done.stdout.count(address) == 1, done.stdout
+
+
 def test_an_unknown_cluster_is_refused_with_those_that_there_are(tmp_path):
     done = run("also-notify", "nobody", "-f", written(tmp_path, AUTHORITATIVE))
     assert done.returncode == 1

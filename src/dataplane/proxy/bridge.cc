@@ -64,7 +64,8 @@ bool Plane::fork_bridges(int pipe) {
 std::optional<KeptOverExec> Plane::prepare_handover() {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-    Handover handover{forwarding_, proxy_protocol_, transparent_, client_subnets_, {}, ends[1]};
+    Handover handover{forwarding_, proxy_protocol_, transparent_, client_subnets_, to_all_,
+                      {},          ends[1]};
     for (const auto& [key, held] : held_)
         for (const int socket : held.listener->sockets())
             handover.sockets.push_back(socket);
@@ -104,6 +105,7 @@ void Plane::adopt(Handover handover) {
     proxy_protocol_ = std::move(handover.proxy_protocol);
     transparent_ = std::move(handover.transparent);
     client_subnets_ = std::move(handover.client_subnets);
+    to_all_ = std::move(handover.to_all);
     std::map<core::ServiceKey, std::vector<int>> sockets;
     for (const int socket : handover.sockets)
         sockets[service_of_socket(socket)].push_back(socket);

@@ -88,6 +88,46 @@ bool read_server(std::istringstream& words, Handover& handover, core::ServiceFor
     return true;
 }
 
+/// Of the service before: what goes to all, …
+bool read_to_all(std::istringstream& words, Handover& handover, core::ServiceForwarding* service) {
+    if (service == nullptr) return false;
+    core::ToAll& what = handover.to_all[service->key].what;
+    return static_cast<bool>(words >> what.notify >> what.update >> what.answers);
+}
+
+/// … from whom …
+bool read_to_all_from(std::istringstream& words, Handover& handover,
+                      core::ServiceForwarding* service) {
+    std::string address;
+    core::Prefix network;
+    if (service == nullptr || !(words >> address >> network.length)) return false;
+    const auto parsed = IpAddress::parse(address);
+    if (!parsed || network.length > parsed->host_prefix_length()) return false;
+    network.address = *parsed;
+    handover.to_all[service->key].what.from.push_back(network);
+    return true;
+}
+
+/// … and to whom.
+bool read_to_all_server(std::istringstream& words, Handover& handover,
+                        core::ServiceForwarding* service) {
+    std::string endpoint;
+    if (service == nullptr || !(words >> endpoint)) return false;
+    const auto server = Endpoint::parse(endpoint);
+    if (server) handover.to_all[service->key].servers.push_back(*server);
+    return server.has_value();
+}
+
+std::string text_of(const ToAllWish& wish) {
+    std::string text =
+        fmt::format("to-all {:d} {:d} {}\n", wish.what.notify, wish.what.update, wish.what.answers);
+    for (const core::Prefix& network : wish.what.from)
+        text += fmt::format("to-all-from {} {}\n", network.address.to_string(), network.length);
+    for (const Endpoint& server : wish.servers)
+        text += fmt::format("to-all-server {}\n", server.to_string());
+    return text;
+}
+
 }  // namespace
 
 std::string to_text(const Handover& handover) {
@@ -109,6 +149,8 @@ std::string to_text(const Handover& handover) {
             text +=
                 fmt::format("server {} {} {} {:d}\n", each.server.to_string(), each.weight,
                             to_string(each.method), handover.proxy_protocol.contains(each.server));
+        if (const auto wish = handover.to_all.find(key); wish != handover.to_all.end())
+            text += text_of(wish->second);
     }
     return text + fmt::format("{}\n", tail);
 }
@@ -141,6 +183,12 @@ Result<Handover> handover_of(const std::string& text) {
             good = read_client_subnet(words, handover, service);
         else if (what == "server")
             good = read_server(words, handover, service);
+        else if (what == "to-all")
+            good = read_to_all(words, handover, service);
+        else if (what == "to-all-from")
+            good = read_to_all_from(words, handover, service);
+        else if (what == "to-all-server")
+            good = read_to_all_server(words, handover, service);
         else
             good = false;
         if (!good) return fail("what the program before left of its proxy reads `{}`", line);
@@ -148,6 +196,8 @@ Result<Handover> handover_of(const std::string& text) {
     if (!whole) return fail("what the program before left of its proxy is not whole");
     for (auto& [key, each] : handover.forwarding)
         std::sort(each.destinations.begin(), each.destinations.end());
+    for (auto& [key, wish] : handover.to_all)
+        std::sort(wish.servers.begin(), wish.servers.end());
     return handover;
 }
 

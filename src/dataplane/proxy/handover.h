@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "core/forwarding.h"
 #include "core/proxy.h"
+#include "dataplane/proxy/to_all.h"
 
 namespace dnsdirector::dataplane::proxy {
 
@@ -22,6 +23,7 @@ struct Handover {
     std::set<Endpoint> proxy_protocol;  ///< servers that want the header
     std::set<Endpoint> transparent;     ///< servers that are asked from clients' addresses
     std::map<core::ServiceKey, core::ClientSubnet> client_subnets;
+    ToAllWishes to_all;        ///< of services in `forwarding`
     std::vector<int> sockets;  ///< that listen
     int bridge = -1;           ///< the pipe's end to close; -1: none
 

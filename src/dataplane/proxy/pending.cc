@@ -31,7 +31,8 @@ PendingIndex PendingPool::take(TimePoint now) {
     Pending& pending = places_[index];
     pending.tcp = pending.answered = pending.may_try_again = pending.servfail_seen = false;
     pending.added = Added::nothing;
-    pending.tries = 0;
+    pending.tries = pending.sends = 0;
+    pending.fan_out = no_fan_out;
     pending.failure = Charge::none;
     pending.attempts = {};
     pending.whole = nullptr;

@@ -16,6 +16,7 @@ namespace dnsdirector::dataplane::proxy {
 
 using PendingIndex = std::uint32_t;
 inline constexpr PendingIndex no_pending = UINT32_MAX;
+inline constexpr std::uint32_t no_fan_out = UINT32_MAX;
 
 /// Of a query that a balancer in front of us brought: the balancer, to which the answer goes, and
 /// whom the client asked there.
@@ -58,12 +59,20 @@ struct Pending {
     TimePoint started;
     TimePoint due;  ///< of the timer
     std::array<Attempt, 2> attempts;
+    // One of the copies of a message that goes to every server (fan_out.h); only the first
+    // attempt is used, and it is answered to no client.
+    std::uint32_t fan_out = no_fan_out;
+    std::uint32_t copy_number = 0;
+    bool counts = false;     ///< its answer does
+    bool repeats = false;    ///< it may be sent again, and to the same server
+    std::uint8_t sends = 0;  ///< so far
     /// The query, or of one that is longer its beginning. `whole` is where it stands until it
     /// is sent.
     std::uint8_t* whole = nullptr;
     std::array<std::uint8_t, kept_bytes + most_added> bytes;
     Brought how;
 
+    [[nodiscard]] bool is_copy() const { return fan_out != no_fan_out; }
     [[nodiscard]] Bytes question() const { return {bytes.data() + header_size, question_size}; }
     /// Over UDP: whom the answer goes to.
     [[nodiscard]] const SocketAddress& peer() const { return brought ? how.by : client; }

@@ -98,6 +98,8 @@ void Plane::expect(const core::Configuration& next) {
             if (server.transparent) transparent_.insert(server.endpoint);
         }
     std::set<core::ServiceKey> changed = expect_subnets(next);
+    changed.merge(differing(to_all_, to_all_of(next)));
+    to_all_ = to_all_of(next);
     for (const auto& [key, upstream] : upstreams_)
         if (upstream->proxy_protocol != proxy_protocol_.contains(key.first) ||
             upstream->transparent != transparent_.contains(key.first))
@@ -185,6 +187,7 @@ std::shared_ptr<const Service> Plane::build(const core::ServiceForwarding& forwa
     service->tally = held.tally;
     service->slots = build_slots(forwarding);
     service->client_subnet = client_subnet_of(forwarding.key);
+    service->to_all = to_all_for(forwarding);
     for (const core::Destination& destination : forwarding.destinations)
         if (destination.weight != 0)
             service->targets.push_back(
@@ -192,6 +195,18 @@ std::shared_ptr<const Service> Plane::build(const core::ServiceForwarding& forwa
                  tally_for({forwarding.key, destination.server}),
                  counts_equally(forwarding.scheduler) ? 1 : destination.weight});
     return service;
+}
+
+std::shared_ptr<const ToAll> Plane::to_all_for(const core::ServiceForwarding& forwarding) {
+    const auto wish = to_all_.find(forwarding.key);
+    if (wish == to_all_.end()) return nullptr;
+    auto to_all = std::make_shared<ToAll>();
+    to_all->what = wish->second.what;
+    for (const Endpoint& server : wish->second.servers)
+        to_all->members.push_back({{upstream_for(server, forwarding.key.protocol),
+                                    tally_for({forwarding.key, server}), 1}});
+    judge_members(to_all->members, forwarding);
+    return to_all;
 }
 
 std::shared_ptr<Upstream> Plane::upstream_for(const Endpoint& server, Protocol protocol) {

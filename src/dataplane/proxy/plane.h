@@ -10,6 +10,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/proxy/handover.h"
 #include "dataplane/proxy/suspicions.h"
+#include "dataplane/proxy/to_all.h"
 #include "dataplane/proxy/worker.h"
 
 namespace dnsdirector::dataplane::proxy {
@@ -67,6 +68,7 @@ private:
                                                        const Held& held);
     std::shared_ptr<Upstream> upstream_for(const Endpoint& server, Protocol protocol);
     std::shared_ptr<Tally> tally_for(const Member& member);
+    std::shared_ptr<const ToAll> to_all_for(const core::ServiceForwarding& forwarding);
     Result<std::shared_ptr<Listener>> listener_for(const core::ServiceKey& key);
     void forget_unused();
     [[nodiscard]] bool may_suspect(const Endpoint& server) const;
@@ -92,6 +94,7 @@ private:
     std::set<Endpoint> proxy_protocol_;  ///< servers that want it
     std::set<Endpoint> transparent_;     ///< servers that are asked from clients' addresses
     std::map<core::ServiceKey, core::ClientSubnet> client_subnets_;  ///< of services that tell it
+    ToAllWishes to_all_;
     Suspicions suspicions_;
     int bridge_ = -1;  ///< closed, it ends those that serve in our place
     bool parked_ = false;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dataplane/proxy/fan_out.h"
+
 namespace dnsdirector::dataplane::proxy {
 namespace {
 
@@ -15,8 +17,17 @@ constexpr double tokens_each_second = 10;
 constexpr Nanoseconds servfail_waits = std::chrono::seconds{1};
 // How often the oldest queries are looked at.
 constexpr int look_every_ms = 100;
+// Of the places: what copies for every server may take. A flood of these leaves room for queries.
+constexpr std::uint32_t part_for_copies = 4;
 
 }  // namespace
+
+Queries::Queries(Context& context, std::uint32_t places)
+    : context_(context),
+      pool_(places),
+      fan_outs_(std::make_unique<FanOuts>(context, *this, places / part_for_copies)) {}
+
+Queries::~Queries() = default;
 
 Pending* Queries::begin(const From& from, std::uint8_t* message, std::size_t size,
                         Refusal& refusal) {
@@ -37,6 +48,10 @@ Pending* Queries::begin(const From& from, std::uint8_t* message, std::size_t siz
         refusal.size = make_answer(bytes, 0, Rcode::formerr, refusal.bytes.data());
         return nullptr;
     }
+    if (service.to_all && service.to_all->takes(query.opcode)) {
+        fan_outs_->begin(from, query, message, size, refusal);
+        return nullptr;
+    }
     const Bytes question = bytes.subspan(header_size, query.question_size);
     const Target* target = service.choose(
         {from.client, question, context_.worker, context_.now, context_.random.next32()},
@@ -55,28 +70,8 @@ Pending* Queries::begin(const From& from, std::uint8_t* message, std::size_t siz
                 *target->upstream,
                 {from.client, question, context_.worker, context_.now, context_.random.next32()}))
             target = other;
-    PendingIndex index = pool_.take(context_.now);
-    if (index == no_pending) {
-        context_.drop(Drop::overload);
-        abandon(pool_.at(pool_.oldest()));
-        index = pool_.take(context_.now);
-    }
-    Pending& pending = pool_.at(index);
-    pending.front = &from.front;
-    pending.tcp = from.tcp;
-    pending.client = from.client;
-    pending.brought = from.brought != nullptr;
-    if (pending.brought) pending.how = *from.brought;
-    pending.client_connection = from.connection;
-    pending.client_generation = from.generation;
-    pending.client_id = load16(message);
-    pending.opcode = query.opcode;
-    pending.type = query.type;
-    pending.question_size = query.question_size;
-    pending.size = static_cast<std::uint32_t>(size);
+    Pending& pending = place(from, query, message, size);
     pending.may_try_again = query.may_be_asked_twice() && size <= Pending::kept_bytes;
-    std::memcpy(pending.bytes.data(), message, std::min(size, Pending::kept_bytes));
-    pending.whole = size <= Pending::kept_bytes ? pending.bytes.data() : message;
     // Of the others there is none longer than that but UPDATE, and padded beyond all custom.
     if (service.client_subnet.any() && pending.may_try_again)
         pending.added = add_client_subnet(pending.bytes.data(), pending.size, from.client,
@@ -93,6 +88,37 @@ Pending* Queries::begin(const From& from, std::uint8_t* message, std::size_t siz
         }
     }
     return &pending;
+}
+
+void Queries::fill(Pending& pending, const From& from, const Query& query, std::uint8_t* message,
+                   std::size_t size) {
+    pending.front = &from.front;
+    pending.tcp = from.tcp;
+    pending.client = from.client;
+    pending.brought = from.brought != nullptr;
+    if (pending.brought) pending.how = *from.brought;
+    pending.client_connection = from.connection;
+    pending.client_generation = from.generation;
+    pending.client_id = load16(message);
+    pending.opcode = query.opcode;
+    pending.type = query.type;
+    pending.question_size = query.question_size;
+    pending.size = static_cast<std::uint32_t>(size);
+    std::memcpy(pending.bytes.data(), message, std::min(size, Pending::kept_bytes));
+    pending.whole = size <= Pending::kept_bytes ? pending.bytes.data() : message;
+}
+
+/// In the pool; the oldest makes room where none is.
+Pending& Queries::place(const From& from, const Query& query, std::uint8_t* message,
+                        std::size_t size) {
+    PendingIndex index = pool_.take(context_.now);
+    if (index == no_pending) {
+        context_.drop(Drop::overload);
+        abandon(pool_.at(pool_.oldest()));
+        index = pool_.take(context_.now);
+    }
+    fill(pool_.at(index), from, query, message, size);
+    return pool_.at(index);
 }
 
 bool Queries::attempt(Pending& pending, const Target& target) {
@@ -180,6 +206,10 @@ Queries::Answer Queries::on_answer(Pending& pending, std::size_t which, std::uin
     Attempt& attempt = pending.attempts[which];
     const bool servfail = rcode_of(message) == static_cast<std::uint8_t>(Rcode::servfail);
     close(pending, which);
+    if (pending.is_copy()) {
+        fan_outs_->on_answer(pending, message, size);
+        return Answer::kept;
+    }
     attempt.upstream->parts[context_.worker].answered(context_.now - attempt.sent, context_.now,
                                                       !servfail);
     if (pending.answered) {
@@ -212,6 +242,7 @@ Queries::Answer Queries::on_answer(Pending& pending, std::size_t which, std::uin
 void Queries::on_refused(Pending& pending, std::size_t which) {
     Attempt& attempt = pending.attempts[which];
     if (!attempt.open) return;
+    if (pending.is_copy()) return fan_outs_->on_refused(pending);
     close(pending, which);
     charge(*attempt.upstream, Charge::refuses, false);
     if (pending.answered) return release(pending);
@@ -221,6 +252,7 @@ void Queries::on_refused(Pending& pending, std::size_t which) {
 }
 
 void Queries::on_silence(Pending& pending) {
+    if (pending.is_copy()) return fan_outs_->on_timer(pending);
     if (pending.tries == 1) {
         (void)try_again(pending, Charge::silent);
         return;
@@ -249,6 +281,7 @@ void Queries::finish(Pending& pending) {
 }
 
 void Queries::abandon(Pending& pending) {
+    if (pending.is_copy()) return fan_outs_->give_up(pending);
     if (!pending.answered) transport(pending).given_up(pending);
     close(pending, 0);
     close(pending, 1);
@@ -267,9 +300,13 @@ void Queries::on_time() {
     while (pool_.oldest() != no_pending) {
         Pending& oldest = pool_.at(pool_.oldest());
         if (context_.now - oldest.started < context_.settings.query_timeout) break;
-        if (!oldest.answered) context_.drop(Drop::unanswered);
+        if (!oldest.answered && !oldest.is_copy()) context_.drop(Drop::unanswered);
         abandon(oldest);
     }
+}
+
+void Queries::on_table() {
+    fan_outs_->on_table();
 }
 
 int Queries::patience() const {

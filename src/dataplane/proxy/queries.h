@@ -8,6 +8,8 @@
 
 namespace dnsdirector::dataplane::proxy {
 
+class FanOuts;
+
 /// UDP or TCP.
 class Transport {
 public:
@@ -15,6 +17,8 @@ public:
     /// Sends the query to attempts[which].upstream, with an ID of its own in attempts[which].id.
     /// False: there was no way to; nothing is awaited then.
     virtual bool send(Pending& pending, std::size_t which) = 0;
+    /// The same, which was sent and is awaited, once more, with the same ID (UDP).
+    virtual void send_again(Pending& pending, std::size_t which) = 0;
     /// The answer that waited is not awaited any more.
     virtual void forget(Pending& pending, std::size_t which) = 0;
     /// A whole message with the client's ID. `lasts`: it stays where it is until the transport's
@@ -27,7 +31,10 @@ public:
 
 class Queries {
 public:
-    Queries(Context& context, std::uint32_t places) : context_(context), pool_(places) {}
+    Queries(Context& context, std::uint32_t places);
+    ~Queries();
+    Queries(const Queries&) = delete;
+    Queries& operator=(const Queries&) = delete;
     void set_transports(Transport& udp, Transport& tcp) {
         udp_ = &udp;
         tcp_ = &tcp;
@@ -39,7 +46,7 @@ public:
     struct Refusal {
         std::array<std::uint8_t, header_size + largest_question> bytes;
         std::size_t size = 0;
-        bool answered = false;  ///< by deliver() already
+        bool answered = false;  ///< by deliver() already, or later
     };
     struct From {
         Front& front;
@@ -64,6 +71,8 @@ public:
     void abandon(Pending& pending);
     /// Time has passed.
     void on_time();
+    /// The fronts have another table.
+    void on_table();
 
     [[nodiscard]] PendingPool& pool() { return pool_; }
     /// Whose clients have no answer yet.
@@ -72,9 +81,13 @@ public:
     [[nodiscard]] int patience() const;
 
 private:
+    friend class FanOuts;
     [[nodiscard]] Transport& transport(const Pending& pending) const {
         return pending.tcp ? *tcp_ : *udp_;
     }
+    void fill(Pending& pending, const From& from, const Query& query, std::uint8_t* message,
+              std::size_t size);
+    Pending& place(const From& from, const Query& query, std::uint8_t* message, std::size_t size);
     bool attempt(Pending& pending, const Target& target);
     bool try_again(Pending& pending, Charge how);
     [[nodiscard]] bool may_spend(Front& front);
@@ -88,6 +101,7 @@ private:
 
     Context& context_;
     PendingPool pool_;
+    std::unique_ptr<FanOuts> fan_outs_;
     std::uint32_t answered_ = 0;  ///< of those in the pool
     Transport* udp_ = nullptr;
     Transport* tcp_ = nullptr;

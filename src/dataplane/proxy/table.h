@@ -17,6 +17,8 @@
 
 namespace dnsdirector::dataplane::proxy {
 
+struct ToAll;
+
 /// A server with work in one service.
 struct Target {
     std::shared_ptr<Upstream> upstream;
@@ -40,6 +42,8 @@ struct Service {
     std::vector<Target> targets;       ///< weights above 0
     std::vector<std::uint32_t> slots;  ///< positions in `targets`
     core::ClientSubnet client_subnet;
+    /// What goes to every server instead of one; null: nothing does.
+    std::shared_ptr<const ToAll> to_all;
 
     /// Null where nobody has work. `cursor` is the worker's own, of this service.
     [[nodiscard]] const Target* choose(const Asker& asker, std::uint32_t& cursor) const;

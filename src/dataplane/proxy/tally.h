@@ -52,26 +52,35 @@ enum class Drop : std::uint8_t {
     tcp_limit,     ///< a connection too many
     client_gone,   ///< an answer to a connection that is closed
     proxy_header,  ///< from a balancer in front of us, without a PROXY header or with a bad one
+    not_allowed,   ///< of a client that may not send to all servers: answered with REFUSED
+    to_all_limit,  ///< for all servers, and too many copies wait
 };
-inline constexpr std::array<std::string_view, 12> drop_names = {
-    "not-a-query", "malformed",    "no-server",    "overload",  "unanswered",  "send-failed",
-    "late-answer", "stray-answer", "wrong-answer", "tcp-limit", "client-gone", "proxy-header"};
+inline constexpr std::array<std::string_view, 14> drop_names = {
+    "not-a-query", "malformed",    "no-server",    "overload",     "unanswered",
+    "send-failed", "late-answer",  "stray-answer", "wrong-answer", "tcp-limit",
+    "client-gone", "proxy-header", "not-allowed",  "to-all-limit"};
 
 /// What else happened.
 enum class Event : std::uint8_t {
-    retry_refused,   ///< asked another server, since the first refused (ICMP, reset)
-    retry_silent,    ///< since it was silent
-    retry_servfail,  ///< since it answered SERVFAIL
-    budget_spent,    ///< would have asked another server
-    rescued,         ///< another server's answer was the client's
-    servfail_sent,   ///< answered SERVFAIL in the place of servers that did not answer
-    tcp_accepted,    ///< connections of clients
-    tcp_connected,   ///< connections to servers
-    tcp_reused,      ///< queries that found one to be used
+    retry_refused,      ///< asked another server, since the first refused (ICMP, reset)
+    retry_silent,       ///< since it was silent
+    retry_servfail,     ///< since it answered SERVFAIL
+    budget_spent,       ///< would have asked another server
+    rescued,            ///< another server's answer was the client's
+    servfail_sent,      ///< answered SERVFAIL in the place of servers that did not answer
+    tcp_accepted,       ///< connections of clients
+    tcp_connected,      ///< connections to servers
+    tcp_reused,         ///< queries that found one to be used
+    to_all,             ///< NOTIFY and UPDATE that went to every server
+    to_all_again,       ///< a NOTIFY to one of them, again
+    to_all_unanswered,  ///< one of them did not answer
+    to_all_failed,      ///< the client could not be answered NOERROR
+    to_all_repeated,    ///< the client asked again meanwhile
 };
-inline constexpr std::array<std::string_view, 9> event_names = {
-    "retry-refused", "retry-silent", "retry-servfail", "retry-budget-spent", "rescued",
-    "servfail-sent", "tcp-accepted", "tcp-connected",  "tcp-reused"};
+inline constexpr std::array<std::string_view, 14> event_names = {
+    "retry-refused", "retry-silent",      "retry-servfail", "retry-budget-spent", "rescued",
+    "servfail-sent", "tcp-accepted",      "tcp-connected",  "tcp-reused",         "to-all",
+    "to-all-again",  "to-all-unanswered", "to-all-failed",  "to-all-repeated"};
 
 /// Of one worker.
 struct alignas(64) Happenings {

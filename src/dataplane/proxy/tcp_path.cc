@@ -66,8 +66,12 @@ bool TcpPath::all_written() const {
 // ---- as a transport -------------------------------------------------------------
 
 bool TcpPath::send(Pending& pending, std::size_t which) {
+    Upstream& upstream = *pending.attempts[which].upstream;
+    // An UPDATE for several servers must not meet a connection that one of them is just closing:
+    // it cannot be sent again. And where each client has its own connection, a copy's outlives it.
+    const bool own = pending.is_copy() && (upstream.proxy_protocol || !pending.repeats);
     const std::uint32_t connection =
-        connection_for(*pending.attempts[which].upstream, pending, false);
+        own ? connect_to(upstream, pending, false) : connection_for(upstream, pending, false);
     return connection != nobody && send_over(connection, pending, which);
 }
 

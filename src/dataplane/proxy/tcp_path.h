@@ -46,6 +46,7 @@ public:
     void close_all();
 
     bool send(Pending& pending, std::size_t which) override;
+    void send_again(Pending& /*pending*/, std::size_t /*which*/) override {}  // TCP does
     void forget(Pending& pending, std::size_t which) override;
     void deliver(Pending& pending, const std::uint8_t* message, std::size_t size,
                  bool lasts) override;

@@ -40,7 +40,7 @@ void hurry(int socket) {
 }
 
 bool is_transfer(const Pending& pending) {
-    return pending.type == 251 || pending.type == 252;
+    return !pending.is_copy() && (pending.type == 251 || pending.type == 252);
 }
 
 }  // namespace
@@ -286,7 +286,7 @@ void TcpPath::close_server(std::uint32_t index, bool failed) {
             continue;
         }
         Attempt& attempt = pending.attempts[which];
-        if (server.answers != 0 && !attempt.resent && pending.may_try_again) {
+        if (server.answers != 0 && !attempt.resent && (pending.may_try_again || pending.repeats)) {
             attempt.resent = true;
             const std::uint32_t other = connection_for(*server.upstream, pending, true);
             if (other != nobody && send_over(other, pending, which)) continue;

@@ -155,6 +155,12 @@ bool UdpPath::send(Pending& pending, std::size_t which) {
     return false;
 }
 
+void UdpPath::send_again(Pending& pending, std::size_t which) {
+    const Attempt& attempt = pending.attempts[which];
+    outgoing_.push_back({queries_.pool().index_of(pending), static_cast<std::uint8_t>(which),
+                         attempt.channel, attempt.id});
+}
+
 void UdpPath::forget(Pending& pending, std::size_t which) {
     const Attempt& attempt = pending.attempts[which];
     backs_[attempt.channel].waiting[attempt.id] = nobody;
@@ -198,7 +204,6 @@ void UdpPath::send_run(std::size_t first, std::size_t last) {
         Pending* pending = still_waits(outgoing);
         if (pending == nullptr) continue;
         const Upstream& upstream = *pending->attempts[outgoing.which].upstream;
-        store16(pending->whole, outgoing.id);
         msghdr& header = out_headers_[count].msg_hdr;
         auto& vectors = out_vectors_[count];
         header = {};
@@ -212,7 +217,15 @@ void UdpPath::send_run(std::size_t first, std::size_t last) {
                 write_proxy_header(bytes.data(), pending->client, pending->asked(), false)};
         }
         if (pending->leaves_as_client(upstream)) sources_[count].put_into(header, pending->client);
-        vectors[header.msg_iovlen++] = {pending->whole, pending->size};
+        if (pending->whole == pending->bytes.data()) {
+            store16(pending->whole, outgoing.id);
+            vectors[header.msg_iovlen++] = {pending->whole, pending->size};
+        } else {
+            // Copies for several servers (fan_out.h) share it, but for the ID.
+            store16(out_ids_[count].data(), outgoing.id);
+            vectors[header.msg_iovlen++] = {out_ids_[count].data(), 2};
+            vectors[header.msg_iovlen++] = {pending->whole + 2, pending->size - 2};
+        }
         run[count++] = outgoing;
     }
     const int socket = backs_[outgoing_[first].channel].socket;

@@ -44,6 +44,7 @@ public:
     void flush();
 
     bool send(Pending& pending, std::size_t which) override;
+    void send_again(Pending& pending, std::size_t which) override;
     void forget(Pending& pending, std::size_t which) override;
     void deliver(Pending& pending, const std::uint8_t* message, std::size_t size,
                  bool lasts) override;
@@ -108,7 +109,8 @@ private:
     std::vector<Answer> answers_;
     // Of the calls that send.
     std::array<mmsghdr, batch> out_headers_{};
-    std::array<std::array<iovec, 2>, batch> out_vectors_{};
+    std::array<std::array<iovec, 3>, batch> out_vectors_{};
+    std::array<std::array<std::uint8_t, 2>, batch> out_ids_{};
     std::array<std::array<std::uint8_t, largest_proxy_header>, batch> proxy_headers_{};
     std::array<SourceAddress, batch> sources_{};
 };

@@ -49,8 +49,9 @@ bool answers(Bytes reply, Bytes question, std::uint8_t opcode) {
     const std::uint16_t questions = load16(&reply[4]);
     if (questions == 0) {
         const std::uint8_t rcode = rcode_of(reply.data());
-        return question.empty() || (rcode != static_cast<std::uint8_t>(Rcode::noerror) &&
-                                    rcode != static_cast<std::uint8_t>(Rcode::nxdomain));
+        return question.empty() || opcode == static_cast<std::uint8_t>(Opcode::update) ||
+               (rcode != static_cast<std::uint8_t>(Rcode::noerror) &&
+                rcode != static_cast<std::uint8_t>(Rcode::nxdomain));
     }
     if (questions != 1 || question.empty()) return false;
     return reply.size() >= header_size + question.size() &&

@@ -27,7 +27,13 @@ constexpr void store16(std::uint8_t* at, std::uint16_t value) {
 }
 
 enum class Opcode : std::uint8_t { query = 0, notify = 4, update = 5 };
-enum class Rcode : std::uint8_t { noerror = 0, formerr = 1, servfail = 2, nxdomain = 3 };
+enum class Rcode : std::uint8_t {
+    noerror = 0,
+    formerr = 1,
+    servfail = 2,
+    nxdomain = 3,
+    refused = 5
+};
 
 [[nodiscard]] constexpr std::uint8_t opcode_of(const std::uint8_t* message) {
     return (message[2] >> 3) & 0xf;
@@ -65,7 +71,8 @@ struct Query {
 
 /// Whether a server's message is the answer to a question that was sent with this opcode;
 /// `question` is compared byte by byte, so that the case of letters counts (DNS 0x20). An
-/// error may come without a question (RFC 1035 says nothing of FORMERR; servers do so).
+/// error may come without a question (RFC 1035 says nothing of FORMERR; servers do so), and so may
+/// any answer to an UPDATE (RFC 2136, section 3.8).
 /// The ID has been looked at already.
 [[nodiscard]] bool answers(Bytes reply, Bytes question, std::uint8_t opcode);
 

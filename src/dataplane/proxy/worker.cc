@@ -10,6 +10,7 @@
 #include <chrono>
 
 #include "dataplane/proxy/tag.h"
+#include "dataplane/proxy/to_all.h"
 
 namespace dnsdirector::dataplane::proxy {
 namespace {
@@ -231,17 +232,23 @@ void Worker::adopt() {
         old.fronts.push_back(std::move(front));
     }
     old_.push_back(std::move(old));
+    queries_.on_table();
     adopted_.store(version_, std::memory_order_release);
 }
 
 void Worker::open_backs(const Service& service) {
     if (service.forwarding.key.protocol == Protocol::tcp) return;
-    for (const Target& target : service.targets) {
+    const auto open_for = [&](const Target& target) {
         const Upstream& upstream = *target.upstream;
         const Family family = upstream.endpoint.address.family();
         open_backs(family, false);
         if (upstream.transparent) open_backs(family, true);
-    }
+    };
+    for (const Target& target : service.targets)
+        open_for(target);
+    if (service.to_all)
+        for (const ToAll::Member& member : service.to_all->members)
+            open_for(member.target);
 }
 
 void Worker::open_backs(Family family, bool transparent) {

@@ -5,6 +5,7 @@ A system is one machine's /etc, /run and /var, in mount namespaces, so that conf
 name the packages' paths can be used as they are, by several processes that share those paths.
 """
 
+import itertools
 import os
 import re
 import shlex
@@ -50,10 +51,10 @@ class Page:
     def table(self, first: str) -> dict:
         """{first cell: {heading: cell}} of the table whose first heading this is."""
         rows = [[cell.strip(" *") for cell in line.strip("|").split("|")]
-                for line in self.lines if line.startswith("|")]
-        headings = next(row for row in rows if row[0] == first)
-        body = rows[rows.index(headings) + 2:]
-        return {row[0]: dict(zip(headings, row)) for row in body if len(row) == len(headings)}
+                if line.startswith("|") else [] for line in self.lines]
+        at = next(number for number, row in enumerate(rows) if row[:1] == [first])
+        body = itertools.takewhile(bool, rows[at + 2:])
+        return {row[0]: dict(zip(rows[at], row)) for row in body}
 
 
 class System:

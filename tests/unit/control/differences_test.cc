@@ -114,6 +114,14 @@ TEST(Differences, CommandsSorryServerAndInhibitionAreNamed) {
               "192.0.2.53:53/udp: quorum_up 'none' -> '/bin/a b as c'");
     EXPECT_EQ(line([](core::Service& s) { s.omega = true; }),
               "192.0.2.53:53/udp: omega 'off' -> 'on'");
+    EXPECT_EQ(line([](core::Service& s) {
+                  s.to_all = {.notify = true,
+                              .update = true,
+                              .answers = 2,
+                              .from = {{*IpAddress::parse("198.51.100.0"), 24}}};
+              }),
+              "192.0.2.53:53/udp: to_all 'none' -> 'notify update, answers 2, from "
+              "198.51.100.0/24'");
     EXPECT_EQ(line([](core::Service& s) { s.real_servers[0].inhibit_on_failure = true; }),
               "192.0.2.53:53/udp: real server ns1 203.0.113.11:53 inhibit_on_failure 'off' -> "
               "'on'");

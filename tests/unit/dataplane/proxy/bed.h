@@ -63,6 +63,25 @@ public:
         plane->expect(configuration);
     }
 
+    /// As a configuration that sends what `what` says to all of these; some take the header.
+    void to_all(const core::ToAll& what, const std::vector<Member>& members,
+                const std::vector<Member>& with_header = {}) const {
+        core::Configuration configuration;
+        for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+            core::Service& added = configuration.services.emplace_back();
+            added.key = key(protocol);
+            added.to_all = what;
+            for (const Member& each : members) {
+                core::RealServer& server = added.real_servers.emplace_back();
+                server.endpoint = each.server;
+                server.proxy_protocol =
+                    std::any_of(with_header.begin(), with_header.end(),
+                                [&](const Member& one) { return one.server == each.server; });
+            }
+        }
+        plane->expect(configuration);
+    }
+
     [[nodiscard]] core::ServiceKey key(Protocol protocol) const {
         return {service.address, service.port, protocol};
     }

@@ -117,6 +117,13 @@ Handover some_handover() {
                                        {endpoint("203.0.113.12:53"), 0}};
             handover.forwarding.emplace(key, forwarding);
             if (protocol == Protocol::udp) handover.client_subnets[key] = {24, 56};
+            if (protocol == Protocol::udp)
+                handover.to_all[key] = {
+                    {.notify = true,
+                     .update = false,
+                     .answers = 2,
+                     .from = {{*IpAddress::parse("198.51.100.0"), 24}, {{}, 0}}},
+                    {endpoint("203.0.113.11:53"), endpoint("203.0.113.13:53")}};
         }
     handover.proxy_protocol.insert(endpoint("203.0.113.12:53"));
     handover.transparent.insert(endpoint("[2001:db8:1::11]:53"));

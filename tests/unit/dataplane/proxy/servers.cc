@@ -46,6 +46,15 @@ std::uint16_t port_of(int socket) {
     return ntohs(address.sin_port);
 }
 
+/// False where it is not whole, or none.
+bool strip_header(Octets& bytes) {
+    constexpr std::ptrdiff_t size = 16 + 12;
+    if (bytes.size() < size || bytes[0] != 0x0D || bytes[12] != 0x21 || bytes[15] != 12)
+        return false;
+    bytes.erase(bytes.begin(), bytes.begin() + size);
+    return true;
+}
+
 thread_local Endpoint peer_of_query;
 
 bool readable(int socket, int timeout_ms) {
@@ -156,6 +165,7 @@ void FakeServer::serve_udp() {
                                  reinterpret_cast<sockaddr*>(&peer), &size);
     if (got < 0) return;
     query.resize(static_cast<std::size_t>(got));
+    if (header_ && !strip_header(query)) return;
     ++asked_;
     std::array<std::uint8_t, 4> address{};
     std::memcpy(address.data(), &peer.sin_addr, address.size());
@@ -169,6 +179,8 @@ bool FakeServer::serve_tcp(Connection& connection) {
     const ssize_t got = recv(connection.socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (got <= 0) return false;
     connection.bytes.insert(connection.bytes.end(), buffer.begin(), buffer.begin() + got);
+    if (header_ && !connection.headed && !(connection.headed = strip_header(connection.bytes)))
+        return true;
     std::vector<Octets> answers;
     while (connection.bytes.size() >= 2) {
         const std::size_t size =

@@ -30,6 +30,8 @@ public:
     [[nodiscard]] int connections() const { return connections_; }
     /// Every TCP connection is closed after so many answers; 0: never.
     void close_after(int answers) { close_after_ = answers; }
+    /// A header of the PROXY protocol (28 bytes, IPv4) comes first, or nothing is answered.
+    void take_header() { header_ = true; }
     /// Answers of one read are written in reverse order.
     void reverse() { reverse_ = true; }
 
@@ -38,6 +40,7 @@ private:
         int socket;
         Octets bytes;
         int answers = 0;
+        bool headed = false;  ///< its header has come
     };
     void run();
     void serve_udp();
@@ -52,6 +55,7 @@ private:
     std::atomic<int> connections_{0};
     std::atomic<int> close_after_{0};
     std::atomic<bool> reverse_{false};
+    std::atomic<bool> header_{false};
     std::vector<Connection> open_;
     std::thread thread_;
 };

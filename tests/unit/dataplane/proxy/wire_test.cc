@@ -85,7 +85,7 @@ TEST(ProxyWire, AnAnswerRepeatsTheQuestionByteByByte) {
                          question, 0));
 }
 
-TEST(ProxyWire, OnlyAnErrorMayComeWithoutAQuestion) {
+TEST(ProxyWire, OnlyAnErrorOrTheAnswerToAnUpdateMayComeWithoutAQuestion) {
     const Octets query = message({});
     const Bytes question = view(query).subspan(header_size);
     for (const auto& [rcode, accepted] : {std::pair{0, false}, {3, false}, {1, true}, {2, true}}) {
@@ -93,6 +93,8 @@ TEST(ProxyWire, OnlyAnErrorMayComeWithoutAQuestion) {
         reply[2] = 0x80;
         reply[3] = static_cast<std::uint8_t>(rcode);
         EXPECT_EQ(answers(view(reply), question, 0), accepted) << rcode;
+        reply[2] |= 5 << 3;
+        EXPECT_TRUE(answers(view(reply), question, 5)) << rcode << ": RFC 2136, section 3.8";
     }
 }
 
