@@ -162,6 +162,20 @@ def test_what_is_left_out_is_named_and_no_failure(tree, name, body, said):
     assert status == 0
 
 
+def test_the_reasons_of_skipped_tests_are_counted(tree):
+    tree.program("bin/ctest", f"echo '{CTEST_SKIPPED}'")
+    tree.file("build/release/Testing/Temporary/LastTest.log",
+              "a.cc:1: Skipped\nneeds root\n\nb.cc:2: Skipped\nkdig is missing\n\n"
+              "c.cc:3: Skipped\nneeds root\n")
+    tree.file("tests/scripts/test_it.py",
+              "import pytest\n@pytest.mark.parametrize('n', [1, 2, 3])\n"
+              "def test_scripts(n): n == 3 or pytest.skip('no bird: at all')")
+    _, summary = tree.run("--unit")
+    assert "LEFT OUT  scripts: some tests were skipped: 2 skipped" in summary
+    assert "          2  needs root\n          1  kdig is missing\n" in summary
+    assert "          2  no bird: at all\n" in summary
+
+
 @pytest.mark.parametrize("name, body, said", LEFT_OUT)
 def test_strict_makes_what_is_left_out_a_failure(tree, name, body, said):
     tree.program(name, body)
