@@ -345,6 +345,7 @@ void RunningDirector::begin_stop() {
     if (restart_is_queued()) {
         spdlog::info("ending for a restart: {} stays in place",
                      parts_.keeper ? "the real server" : "forwarding");
+        parts_.plane->leave();
         return io_.stop();
     }
     engine_.say_farewell();

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "control/event_driver.h"
 #include "control/make_plane.h"
@@ -11,6 +12,31 @@
 #include "control/systemd.h"
 
 namespace dnsdirector::control {
+namespace {
+
+/// What systemd and a predecessor left: the announcements' interface, and what is a plane's.
+std::pair<std::vector<int>, dataplane::Inheritance> inherit(const RunDir& run_dir) {
+    std::vector<int> announcements;
+    dataplane::Inheritance inheritance{
+        .descriptors = {},
+        .store = {.room =
+                      [] {
+                          const std::size_t size = store_size();
+                          return size == 0 ? 0 : size - 1;  // one is the announcements'
+                      },
+                  .keep = store_more,
+                  .forget = forget_descriptor},
+        .journal = run_dir.file("proxy")};
+    for (dataplane::NamedDescriptor& each : take_descriptors()) {
+        if (each.name == announcements_name || each.name == kept_name)
+            announcements.push_back(each.descriptor);
+        else
+            inheritance.descriptors.push_back(std::move(each));
+    }
+    return {std::move(announcements), std::move(inheritance)};
+}
+
+}  // namespace
 
 Result<Parts> make_parts(const DirectorOptions& options, const core::Configuration& configuration,
                          const RunDir& run_dir) {
@@ -39,7 +65,9 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
     auto hooks = Hooks::create({.script_user = configuration.director.script_user});
     if (!hooks) return tl::unexpected(hooks.error());
     parts.hooks = std::move(*hooks);
-    auto plane = make_plane(configuration.director, options.pin_dir, run_dir.file("ipvs"));
+    auto [announcements, inheritance] = inherit(run_dir);
+    auto plane = make_plane(configuration.director, options.pin_dir, run_dir.file("ipvs"),
+                            std::move(inheritance));
     if (!plane) return tl::unexpected(plane.error());
     parts.plane = std::move(*plane);
 
@@ -49,7 +77,7 @@ Result<Parts> make_parts(const DirectorOptions& options, const core::Configurati
         parts.keeper = std::move(*keeper);
     }
 
-    auto routes = announce::Routes::open(take_descriptors(announcements_name));
+    auto routes = announce::Routes::open(std::move(announcements));
     if (!routes) return tl::unexpected(routes.error());
     parts.routes = std::move(*routes);
     auto sessions =

@@ -18,8 +18,8 @@ namespace dnsdirector::control {
 /// Second step: this process becomes that binary. The kernel goes on forwarding
 /// meanwhile, and the new program adopts what it finds. Returns only when the
 /// binary cannot be executed; then nothing has changed but a line in the log.
-/// `kept`: a descriptor that the new program finds by take_descriptors(); or -1. `of_plane`:
-/// what the data plane's next one finds by itself.
+/// `kept`: a descriptor that the new program finds by take_descriptors() as kept_name; or -1.
+/// `of_plane`: what the data plane's next one finds by itself.
 void reexec(const DirectorOptions& options, int kept,
             const std::optional<dataplane::KeptOverExec>& of_plane);
 

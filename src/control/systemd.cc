@@ -6,7 +6,9 @@
 #include <systemd/sd-login.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 
 #include "control/reexec.h"
@@ -90,6 +92,18 @@ std::string job_type(sd_bus* bus, const std::string& job) {
     return type;
 }
 
+/// Asks by the first way on which systemd knows us; false where there is none.
+bool with_own_unit(const std::function<bool(sd_bus*, const std::string& unit)>& ask) {
+    for (const auto open : {open_private_socket, open_message_bus}) {
+        const Bus bus = open();
+        if (!bus) continue;
+        sd_bus_set_method_call_timeout(bus.get(), bus_patience_us);
+        const std::string unit = own_unit_path(bus.get());
+        if (!unit.empty()) return ask(bus.get(), unit);
+    }
+    return false;
+}
+
 }  // namespace
 
 void notify_systemd(const std::string& state) {
@@ -106,22 +120,43 @@ void forget_descriptor(const std::string& name) {
     notify_systemd("FDSTOREREMOVE=1\nFDNAME=" + name);
 }
 
-std::vector<int> take_descriptors(const std::string& name) {
-    std::vector<int> taken;
+void store_more(const std::string& name, std::span<const int> descriptors) {
+    // The kernel passes at most 253 with one message (SCM_MAX_FD).
+    constexpr std::size_t at_once = 250;
+    const std::string state = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name;
+    for (std::size_t first = 0; first < descriptors.size(); first += at_once) {
+        const auto some = descriptors.subspan(first, std::min(at_once, descriptors.size() - first));
+        sd_pid_notify_with_fds(0, /*unset_environment=*/0, state.c_str(), some.data(),
+                               static_cast<unsigned>(some.size()));
+    }
+}
+
+std::size_t store_size() {
+    if (std::getenv("NOTIFY_SOCKET") == nullptr) return 0;
+    // systemd 254 and later say it by themselves.
+    if (const char* said = std::getenv("FDSTORE"); said != nullptr)
+        return std::strtoul(said, nullptr, 10);
+    std::uint32_t most = 0;
+    with_own_unit([&](sd_bus* bus, const std::string& unit) {
+        return sd_bus_get_property_trivial(bus, systemd, unit.c_str(),
+                                           "org.freedesktop.systemd1.Service",
+                                           "FileDescriptorStoreMax", nullptr, 'u', &most) >= 0;
+    });
+    return most;
+}
+
+std::vector<dataplane::NamedDescriptor> take_descriptors() {
+    std::vector<dataplane::NamedDescriptor> taken;
     char** names = nullptr;
     const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
     for (int i = 0; i < count; ++i) {
         const Text owned(names[i]);
-        const int descriptor = SD_LISTEN_FDS_START + i;
-        if (name == names[i])
-            taken.push_back(descriptor);
-        else
-            ::close(descriptor);
+        taken.push_back({names[i], SD_LISTEN_FDS_START + i});
     }
     const std::unique_ptr<char*, FreeNames> list(names);
     if (const char* kept = std::getenv(kept_descriptor_variable); kept != nullptr) {
         if (const int descriptor = std::atoi(kept); descriptor >= SD_LISTEN_FDS_START)
-            taken.push_back(descriptor);
+            taken.push_back({kept_name, descriptor});
         unsetenv(kept_descriptor_variable);
     }
     return taken;
@@ -135,16 +170,10 @@ std::optional<Nanoseconds> watchdog_interval() {
 
 bool restart_is_queued() {
     if (std::getenv("NOTIFY_SOCKET") == nullptr) return false;
-    for (const auto open : {open_private_socket, open_message_bus}) {
-        const Bus bus = open();
-        if (!bus) continue;
-        sd_bus_set_method_call_timeout(bus.get(), bus_patience_us);
-        const std::string unit = own_unit_path(bus.get());
-        if (unit.empty()) continue;
-        const std::string job = job_path(bus.get(), unit);
-        return !job.empty() && job_type(bus.get(), job) == "restart";
-    }
-    return false;
+    return with_own_unit([](sd_bus* bus, const std::string& unit) {
+        const std::string job = job_path(bus, unit);
+        return !job.empty() && job_type(bus, job) == "restart";
+    });
 }
 
 }  // namespace dnsdirector::control

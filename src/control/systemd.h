@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/time.h"
+#include "dataplane/descriptors.h"
 
 namespace dnsdirector::control {
 
@@ -18,9 +21,19 @@ void notify_systemd(const std::string& state);
 void store_descriptor(const std::string& name, int descriptor);
 void forget_descriptor(const std::string& name);
 
-/// Those that were stored under the name, or kept over a re-execution (reexec.h); ours now.
-/// To be called once: others that were handed to us are closed.
-[[nodiscard]] std::vector<int> take_descriptors(const std::string& name);
+/// As store_descriptor(), beside those that have the name already, and without systemd watching
+/// them (FDPOLL=0): a hang-up would end its copy.
+void store_more(const std::string& name, std::span<const int> descriptors);
+/// How many descriptors the store takes in all (FileDescriptorStoreMax= of the unit); 0: none,
+/// or systemd does not say.
+[[nodiscard]] std::size_t store_size();
+
+/// Of the one that was kept over a re-execution (reexec.h), in what take_descriptors() returns.
+inline constexpr const char* kept_name = "kept";
+
+/// What was handed to us by the store or by a socket unit (sd_listen_fds(3)), or kept over a
+/// re-execution; ours now. To be called once.
+[[nodiscard]] std::vector<dataplane::NamedDescriptor> take_descriptors();
 
 /// Half of WATCHDOG_USEC, or nothing when systemd does not watch.
 [[nodiscard]] std::optional<Nanoseconds> watchdog_interval();

@@ -182,6 +182,10 @@ public:
     /// It could not be executed: as before.
     virtual void resume() {}
 
+    /// The process ends and systemd starts another at once (a restart). A plane whose forwarding
+    /// is not the kernel's finishes what is in flight, which takes a moment at most.
+    virtual void leave() {}
+
     /// Forwarding ends and every trace goes (a clean stop). Not called on a
     /// crash, kill -9 or re-execution: then the kernel goes on forwarding.
     virtual Result<void> detach() = 0;

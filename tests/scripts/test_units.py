@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""systemd itself finds nothing to say of the units in packaging/systemd/."""
+"""systemd itself finds nothing to say of the units in packaging/systemd/ and examples/."""
 
 import re
 import shutil
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-UNITS = sorted((Path(__file__).resolve().parents[2] / "packaging/systemd").glob("*.service"))
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = sorted((ROOT / "packaging/systemd").glob("*.service"))
 VERIFY = shutil.which("systemd-analyze")
 
 pytestmark = pytest.mark.skipif(VERIFY is None, reason="systemd-analyze is missing")
@@ -31,6 +32,16 @@ def test_there_are_units():
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_systemd_has_nothing_to_say(path, tmp_path):
     assert complaints(tmp_path, path.name, path.read_text(encoding="utf-8")) == ""
+
+
+def test_nothing_to_say_of_the_example_with_a_socket_unit(tmp_path):
+    socket = (ROOT / "examples/dnsdirector.socket").read_text(encoding="utf-8")
+    service = (ROOT / "examples/dnsdirector-unprivileged.service").read_text(encoding="utf-8")
+    (tmp_path / "dnsdirector.socket").write_text(socket, encoding="utf-8")
+    assert complaints(tmp_path, "dnsdirector.service", service) == ""
+    (tmp_path / "dnsdirector.socket").write_text(socket.replace("ReusePort", "ReuseSport"),
+                                                 encoding="utf-8")
+    assert "Unknown key" in complaints(tmp_path, "dnsdirector.service", service)
 
 
 @pytest.mark.parametrize("right, wrong, said", [

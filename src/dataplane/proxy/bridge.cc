@@ -61,14 +61,27 @@ bool Plane::fork_bridges(int pipe) {
     return true;
 }
 
+/// What a successor goes on with before it has read its configuration; without the sockets.
+Handover Plane::as_served() const {
+    Handover handover;
+    handover.forwarding = forwarding_;
+    handover.proxy_protocol = proxy_protocol_;
+    handover.transparent = transparent_;
+    handover.client_subnets = client_subnets_;
+    handover.to_all = to_all_;
+    return handover;
+}
+
 std::optional<KeptOverExec> Plane::prepare_handover() {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-    Handover handover{forwarding_, proxy_protocol_, transparent_, client_subnets_, to_all_,
-                      {},          ends[1]};
+    Handover handover = as_served();
+    handover.bridge = ends[1];
     for (const auto& [key, held] : held_)
-        for (const int socket : held.listener->sockets())
+        for (const int socket : held.listener->own())
             handover.sockets.push_back(socket);
+    for (const auto& [key, sockets] : lent_)
+        handover.lent.insert(handover.lent.end(), sockets.begin(), sockets.end());
     const int file = write_handover(handover);
     if (file < 0) {
         ::close(ends[0]);
@@ -85,6 +98,7 @@ std::optional<KeptOverExec> Plane::prepare_handover() {
     ::close(ends[0]);
     KeptOverExec kept{.variable = handover_variable, .descriptor = file, .others = {}};
     kept.others = handover.sockets;
+    kept.others.insert(kept.others.end(), handover.lent.begin(), handover.lent.end());
     if (bridge_ >= 0) kept.others.push_back(bridge_);
     return kept;
 }
@@ -98,37 +112,6 @@ void Plane::resume() {
 
 void Plane::end_bridge() {
     if (bridge_ >= 0) ::close(std::exchange(bridge_, -1));
-}
-
-/// Goes on with what the program before served, as it served it.
-void Plane::adopt(Handover handover) {
-    proxy_protocol_ = std::move(handover.proxy_protocol);
-    transparent_ = std::move(handover.transparent);
-    client_subnets_ = std::move(handover.client_subnets);
-    to_all_ = std::move(handover.to_all);
-    std::map<core::ServiceKey, std::vector<int>> sockets;
-    for (const int socket : handover.sockets)
-        sockets[service_of_socket(socket)].push_back(socket);
-    std::set<core::ServiceKey> changed;
-    for (const auto& [key, forwarding] : handover.forwarding) {
-        auto found = sockets.extract(key);
-        if (!found || found.mapped().empty()) continue;
-        std::shared_ptr<Tally>& tally = service_tallies_[key];
-        tally = std::make_shared<Tally>(worker_count_);
-        auto listener = Listener::adopt(key, std::move(found.mapped()), worker_count_);
-        if (!listener) continue;
-        held_[key] = {std::move(*listener), tally, nullptr};
-        forwarding_.emplace(key, forwarding);
-        changed.insert(key);
-    }
-    for (const auto& [key, rest] : sockets)
-        for (const int socket : rest)
-            ::close(socket);
-    publish(changed);
-    for (const auto& worker : workers_)
-        worker->wait_adopted(publisher_.version());
-    bridge_ = handover.bridge;
-    end_bridge();
 }
 
 }  // namespace dnsdirector::dataplane::proxy

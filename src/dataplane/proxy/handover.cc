@@ -2,6 +2,7 @@
 #include "dataplane/proxy/handover.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,7 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "dataplane/proxy/socket_address.h"
@@ -128,12 +132,33 @@ std::string text_of(const ToAllWish& wish) {
     return text;
 }
 
+bool read_query(std::istringstream& words, Handover& handover) {
+    std::string service;
+    std::string client;
+    std::string digits;
+    if (!(words >> service >> client >> digits) || digits.size() % 2 != 0) return false;
+    const auto where = Endpoint::parse(service);
+    const auto whose = Endpoint::parse(client);
+    if (!where || !whose) return false;
+    LeftQuery query{{where->address, where->port, Protocol::udp}, *whose, {}};
+    for (std::size_t at = 0; at < digits.size(); at += 2) {
+        std::uint8_t byte = 0;
+        const char* end = digits.data() + at + 2;
+        if (std::from_chars(digits.data() + at, end, byte, 16).ptr != end) return false;
+        query.message.push_back(byte);
+    }
+    handover.queries.push_back(std::move(query));
+    return true;
+}
+
 }  // namespace
 
 std::string to_text(const Handover& handover) {
     std::string text = fmt::format("{}\n", head);
     for (const int socket : handover.sockets)
         text += fmt::format("socket {}\n", socket);
+    for (const int socket : handover.lent)
+        text += fmt::format("lent {}\n", socket);
     if (handover.bridge >= 0) text += fmt::format("bridge {}\n", handover.bridge);
     for (const Endpoint& server : handover.transparent)
         text += fmt::format("transparent {}\n", server.to_string());
@@ -152,6 +177,9 @@ std::string to_text(const Handover& handover) {
         if (const auto wish = handover.to_all.find(key); wish != handover.to_all.end())
             text += text_of(wish->second);
     }
+    for (const LeftQuery& query : handover.queries)
+        text += fmt::format("query {} {} {:02x}\n", query.service.endpoint().to_string(),
+                            query.client.to_string(), fmt::join(query.message, ""));
     return text + fmt::format("{}\n", tail);
 }
 
@@ -173,6 +201,8 @@ Result<Handover> handover_of(const std::string& text) {
             whole = true;
         else if (what == "socket" && words >> number)
             handover.sockets.push_back(number);
+        else if (what == "lent" && words >> number)
+            handover.lent.push_back(number);
         else if (what == "bridge" && words >> number)
             handover.bridge = number;
         else if (what == "service")
@@ -189,6 +219,8 @@ Result<Handover> handover_of(const std::string& text) {
             good = read_to_all_from(words, handover, service);
         else if (what == "to-all-server")
             good = read_to_all_server(words, handover, service);
+        else if (what == "query")
+            good = read_query(words, handover);
         else
             good = false;
         if (!good) return fail("what the program before left of its proxy reads `{}`", line);
@@ -230,9 +262,32 @@ Result<Handover> take_handover() {
     ::close(file);
     auto handover = handover_of(text);
     if (!handover) return handover;
-    for (const int socket : handover->sockets)
-        (void)fcntl(socket, F_SETFD, FD_CLOEXEC);
+    for (const auto* sockets : {&handover->sockets, &handover->lent})
+        for (const int socket : *sockets)
+            (void)fcntl(socket, F_SETFD, FD_CLOEXEC);
     if (handover->bridge >= 0) (void)fcntl(handover->bridge, F_SETFD, FD_CLOEXEC);
+    return handover;
+}
+
+Result<void> write_journal(const std::string& path, const Handover& handover) {
+    const std::string temporary = path + ".new";
+    std::ofstream file(temporary, std::ios::trunc);
+    file << to_text(handover);
+    file.close();
+    if (!file) return fail_errno("cannot write " + temporary, errno);
+    std::error_code error;
+    std::filesystem::rename(temporary, path, error);
+    if (error) return fail_errno("cannot rename " + temporary + " to " + path, error.value());
+    return {};
+}
+
+Result<Handover> read_journal(const std::string& path) {
+    std::ifstream file(path);
+    if (!file) return Handover{};
+    std::ostringstream text;
+    text << file.rdbuf();
+    auto handover = handover_of(text.str());
+    if (!handover) return fail("{}: {}", path, handover.error().message);
     return handover;
 }
 
@@ -241,8 +296,13 @@ core::ServiceKey service_of_socket(int socket) {
     socklen_t size = sizeof address;
     int type = 0;
     socklen_t type_size = sizeof type;
+    int listens = 0;
+    socklen_t listens_size = sizeof listens;
     if (getsockname(socket, &address.any, &size) != 0 ||
-        getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
+        (address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6) ||
+        getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0 ||
+        getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size) != 0 ||
+        (type == SOCK_STREAM ? listens == 0 : type != SOCK_DGRAM))
         return {.address = {}, .port = 0};
     const Endpoint endpoint = address.endpoint();
     return {endpoint.address, endpoint.port, type == SOCK_STREAM ? Protocol::tcp : Protocol::udp};

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a program to the one that takes its place (USR2): the listening sockets, what is
-// forwarded by them, and a pipe. While the successor starts, children of the old program (one
-// for each worker, forked with all that it knows) go on serving clients; when the successor
-// serves, it closes the pipe: then they take nothing new, finish what waits, and end.
+// From a program to the one that takes its place. Re-executed (USR2) it gets the listening
+// sockets, what is forwarded by them, and a pipe. While it starts, children of the old program
+// (one for each worker, forked with all that it knows) go on serving clients; when it serves, it
+// closes the pipe: then they take nothing new, finish what waits, and end. Started by systemd
+// (a restart, after a crash) it has the sockets from there, and from a file in the run directory
+// what was forwarded, and which queries had no answer yet.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -18,6 +21,15 @@
 
 namespace dnsdirector::dataplane::proxy {
 
+/// A query over UDP that its client still waits for, as it was sent.
+struct LeftQuery {
+    core::ServiceKey service;
+    Endpoint client;
+    std::vector<std::uint8_t> message;
+
+    friend bool operator==(const LeftQuery&, const LeftQuery&) = default;
+};
+
 struct Handover {
     core::Forwarding forwarding;
     std::set<Endpoint> proxy_protocol;  ///< servers that want the header
@@ -25,7 +37,9 @@ struct Handover {
     std::map<core::ServiceKey, core::ClientSubnet> client_subnets;
     ToAllWishes to_all;        ///< of services in `forwarding`
     std::vector<int> sockets;  ///< that listen
+    std::vector<int> lent;     ///< … those of a socket unit of systemd's
     int bridge = -1;           ///< the pipe's end to close; -1: none
+    std::vector<LeftQuery> queries;
 
     friend bool operator==(const Handover&, const Handover&) = default;
 };
@@ -41,6 +55,11 @@ inline constexpr const char* handover_variable = "DNSDIRECTOR_PROXY_HANDOVER";
 [[nodiscard]] int write_handover(const Handover& handover);
 /// What a predecessor left, which is then forgotten; an empty one where there was none.
 [[nodiscard]] Result<Handover> take_handover();
+
+/// As a file that takes another's place at one stroke. Errors: the file system's.
+[[nodiscard]] Result<void> write_journal(const std::string& path, const Handover& handover);
+/// Nothing where there is none. Errors: as handover_of().
+[[nodiscard]] Result<Handover> read_journal(const std::string& path);
 
 /// Which service a listening socket belongs to; a key with port 0 where it is none.
 [[nodiscard]] core::ServiceKey service_of_socket(int socket);

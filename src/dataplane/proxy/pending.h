@@ -103,6 +103,7 @@ public:
     PendingIndex take(TimePoint now);
     void give_back(PendingIndex index);
     [[nodiscard]] PendingIndex oldest() const { return oldest_; }
+    [[nodiscard]] PendingIndex after(PendingIndex index) const { return places_[index].newer; }
     [[nodiscard]] Pending& at(PendingIndex index) { return places_[index]; }
     [[nodiscard]] PendingIndex index_of(const Pending& pending) const {
         return static_cast<PendingIndex>(&pending - places_);

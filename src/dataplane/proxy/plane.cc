@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/proxy/plane.h"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 
 #include "dataplane/proxy/proxy.h"
 #include "dataplane/proxy/transparent.h"
@@ -17,10 +19,6 @@ namespace {
 
 // How long a clean stop waits for the answers to what clients have asked.
 constexpr Nanoseconds stop_patience = Seconds{2};
-
-TimePoint now_on_clock() {
-    return TimePoint{std::chrono::steady_clock::now().time_since_epoch()};
-}
 
 /// A socket a worker and service, a few to the servers, one a TCP connection: as many as the
 /// system allows us.
@@ -37,24 +35,38 @@ bool counts_equally(core::Scheduler scheduler) {
 
 }  // namespace
 
-Plane::Plane(const core::ProxySettings& settings)
+Plane::Plane(const core::ProxySettings& settings, Inheritance inheritance)
     : settings_(settings),
       worker_count_(settings.workers != 0 ? settings.workers
                                           : std::max(1U, std::thread::hardware_concurrency())),
-      clients_(settings.tcp_clients, settings.tcp_per_address) {}
+      clients_(settings.tcp_clients, settings.tcp_per_address),
+      kept_(std::move(inheritance.store)),
+      journal_(std::move(inheritance.journal)) {}
+
+TimePoint Plane::now_on_clock() {
+    return TimePoint{std::chrono::steady_clock::now().time_since_epoch()};
+}
 
 Plane::~Plane() {
     workers_.clear();
     if (charges_ >= 0) ::close(charges_);
+    for (const auto* some : {&found_, &lent_})
+        for (const auto& [key, sockets] : *some)
+            for (const int socket : sockets)
+                ::close(socket);
 }
 
-Result<std::unique_ptr<Plane>> Plane::make(const core::ProxySettings& settings) {
-    std::unique_ptr<Plane> plane(new Plane(settings));
+Result<std::unique_ptr<Plane>> Plane::make(const core::ProxySettings& settings,
+                                           Inheritance inheritance) {
+    std::vector<NamedDescriptor> descriptors = std::move(inheritance.descriptors);
+    std::unique_ptr<Plane> plane(new Plane(settings, std::move(inheritance)));
     if (auto started = plane->start(); !started) return tl::unexpected(started.error());
-    if (auto handover = take_handover(); !handover)
+    auto handover = take_handover();
+    if (!handover)
         plane->complaint_ = handover.error().message;
-    else if (!handover->sockets.empty())
-        plane->adopt(std::move(*handover));
+    else if (handover->sockets.empty() && handover->lent.empty())
+        handover = plane->inherit(std::move(descriptors));
+    if (handover) plane->adopt(std::move(*handover));
     return plane;
 }
 
@@ -163,7 +175,15 @@ Result<void> Plane::apply_one(const core::Change& change) {
 Result<std::shared_ptr<Listener>> Plane::listener_for(const core::ServiceKey& key) {
     if (const auto left = leaving_.extract(key))
         if (auto listener = left.mapped().lock()) return listener;
-    return Listener::open(key, worker_count_);
+    std::vector<int> sockets;
+    if (const auto lent = lent_.find(key); lent != lent_.end())
+        for (const int socket : lent->second)
+            if (const int copy = fcntl(socket, F_DUPFD_CLOEXEC, 3); copy >= 0)
+                sockets.push_back(copy);
+    const std::size_t lent = sockets.size();
+    if (const auto found = found_.extract(key))
+        sockets.insert(sockets.end(), found.mapped().begin(), found.mapped().end());
+    return Listener::adopt(key, std::move(sockets), worker_count_, lent);
 }
 
 void Plane::publish(const std::set<core::ServiceKey>& changed) {
@@ -177,6 +197,7 @@ void Plane::publish(const std::set<core::ServiceKey>& changed) {
     publisher_.publish(std::move(table));
     for (const auto& worker : workers_)
         worker->wake();
+    keep_for_successor();
 }
 
 std::shared_ptr<const Service> Plane::build(const core::ServiceForwarding& forwarding,
@@ -295,12 +316,14 @@ bool Plane::may_suspect(const Endpoint& server) const {
 }
 
 std::optional<TimePoint> Plane::deadline() const {
-    return suspicions_.next_end();
+    const auto next = suspicions_.next_end();
+    return next && journal_due_ ? std::min(*next, *journal_due_) : next ? next : journal_due_;
 }
 
 void Plane::on_deadline(TimePoint now) {
     const std::vector<Endpoint> ended = suspicions_.end(now);
     tell(ended);
+    if (journal_due_ && *journal_due_ <= now) write_down({});
 }
 
 void Plane::tell(std::span<const Endpoint> servers) {
@@ -374,7 +397,8 @@ Result<Choice> Plane::choose(const Flow& flow) const {
 
 std::vector<std::string> Plane::warnings() const {
     std::set<std::string> unique;
-    if (!complaint_.empty()) unique.insert(complaint_);
+    for (const std::string* each : {&complaint_, &kept_.complaint(), &journal_complaint_})
+        if (!each->empty()) unique.insert(*each);
     for (const auto& worker : workers_)
         if (std::string complaint = worker->complaint(); !complaint.empty())
             unique.insert(std::move(complaint));
@@ -382,6 +406,8 @@ std::vector<std::string> Plane::warnings() const {
 }
 
 Result<void> Plane::detach() {
+    kept_.forget_all();
+    if (!journal_.empty()) (void)std::remove(journal_.c_str());
     for (const auto& worker : workers_)
         worker->stop(stop_patience);
     for (const auto& worker : workers_)
@@ -395,8 +421,9 @@ Result<void> Plane::detach() {
 
 namespace dnsdirector::dataplane {
 
-Result<std::unique_ptr<DataPlane>> make_proxy(const core::DirectorSettings& settings) {
-    auto plane = proxy::Plane::make(settings.proxy);
+Result<std::unique_ptr<DataPlane>> make_proxy(const core::DirectorSettings& settings,
+                                              Inheritance inheritance) {
+    auto plane = proxy::Plane::make(settings.proxy, std::move(inheritance));
     if (!plane) return tl::unexpected(plane.error());
     return std::unique_ptr<DataPlane>(std::move(*plane));
 }

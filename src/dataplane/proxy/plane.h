@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/descriptors.h"
 #include "dataplane/proxy/handover.h"
+#include "dataplane/proxy/kept_sockets.h"
 #include "dataplane/proxy/suspicions.h"
 #include "dataplane/proxy/to_all.h"
 #include "dataplane/proxy/worker.h"
@@ -17,7 +19,8 @@ namespace dnsdirector::dataplane::proxy {
 
 class Plane final : public DataPlane {
 public:
-    static Result<std::unique_ptr<Plane>> make(const core::ProxySettings& settings);
+    static Result<std::unique_ptr<Plane>> make(const core::ProxySettings& settings,
+                                               Inheritance inheritance = {});
     ~Plane() override;
 
     [[nodiscard]] int descriptor() const override { return charges_; }
@@ -27,6 +30,7 @@ public:
 
     Result<void> check(const core::Configuration& next) override;
     void expect(const core::Configuration& next) override;
+    void accept() override;
     Result<core::Forwarding> read() override { return forwarding_; }
     Result<void> apply(std::span<const core::Change> changes) override;
     Result<Counters> counters() override;
@@ -43,15 +47,24 @@ public:
     }
     [[nodiscard]] std::optional<KeptOverExec> prepare_handover() override;
     void resume() override;
+    void leave() override;
     Result<void> detach() override;
 
 private:
-    explicit Plane(const core::ProxySettings& settings);
+    Plane(const core::ProxySettings& settings, Inheritance inheritance);
+    [[nodiscard]] static TimePoint now_on_clock();
     Result<void> start();
     // bridge.cc
-    void adopt(Handover handover);
+    [[nodiscard]] Handover as_served() const;
     bool fork_bridges(int pipe);
     void end_bridge();
+    // successor.cc
+    Handover inherit(std::vector<NamedDescriptor> descriptors);
+    void adopt(Handover handover);
+    void sort_sockets(const Handover& handover);
+    void keep_for_successor();
+    [[nodiscard]] bool may_have_successor() const { return kept_.usable() || !lent_.empty(); }
+    void write_down(std::vector<LeftQuery> queries);
 
     using Member = std::pair<core::ServiceKey, Endpoint>;
     struct Held {
@@ -87,6 +100,13 @@ private:
     /// UDP sockets of services that went, while workers still hold them: a second one beside
     /// would get half of the packets.
     std::map<core::ServiceKey, std::weak_ptr<Listener>> leaving_;
+    std::map<core::ServiceKey, std::vector<int>> found_;  ///< a predecessor's, not used so far
+    std::map<core::ServiceKey, std::vector<int>> lent_;   ///< a socket unit's; copies are used
+    KeptSockets kept_;
+    std::string journal_;
+    std::string journal_complaint_;
+    Nanoseconds journal_cost_{0};           ///< of writing it
+    std::optional<TimePoint> journal_due_;  ///< it tells of a table before the present one
     std::map<std::pair<Endpoint, Protocol>, std::shared_ptr<Upstream>> upstreams_;
     std::map<Member, std::shared_ptr<Tally>> tallies_;
     std::map<core::ServiceKey, std::shared_ptr<Tally>> service_tallies_;

@@ -9,10 +9,13 @@
 #include <memory>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/descriptors.h"
 
 namespace dnsdirector::dataplane {
 
-/// Starts the workers. Errors: no threads or descriptors to be had.
-[[nodiscard]] Result<std::unique_ptr<DataPlane>> make_proxy(const core::DirectorSettings& settings);
+/// Starts the workers, and goes on by what a predecessor left. Errors: no threads or descriptors
+/// to be had.
+[[nodiscard]] Result<std::unique_ptr<DataPlane>> make_proxy(const core::DirectorSettings& settings,
+                                                            Inheritance inheritance);
 
 }  // namespace dnsdirector::dataplane

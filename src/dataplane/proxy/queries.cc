@@ -309,6 +309,20 @@ void Queries::on_table() {
     fan_outs_->on_table();
 }
 
+void Queries::add_unanswered(std::vector<LeftQuery>& to) {
+    for (PendingIndex i = pool_.oldest(); i != no_pending; i = pool_.after(i)) {
+        const Pending& pending = pool_.at(i);
+        if (pending.tcp || pending.answered || !pending.may_try_again) continue;
+        const auto* begin = pending.bytes.data();
+        LeftQuery& query = to.emplace_back(
+            LeftQuery{pending.front->service->forwarding.key, pending.peer().endpoint(),
+                      std::vector<std::uint8_t>(begin, begin + pending.size)});
+        store16(query.message.data(), pending.client_id);
+        query.message.resize(
+            take_out_client_subnet(query.message.data(), query.message.size(), pending.added));
+    }
+}
+
 int Queries::patience() const {
     if (pool_.taken() == 0) return -1;
     const int timer = pool_.until_next(context_.now);

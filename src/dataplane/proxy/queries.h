@@ -4,6 +4,7 @@
 // second one, and what the client gets in the end.
 #pragma once
 
+#include "dataplane/proxy/handover.h"
 #include "dataplane/proxy/pending.h"
 
 namespace dnsdirector::dataplane::proxy {
@@ -77,6 +78,8 @@ public:
     [[nodiscard]] PendingPool& pool() { return pool_; }
     /// Whose clients have no answer yet.
     [[nodiscard]] std::uint32_t waiting() const { return pool_.taken() - answered_; }
+    /// Those over UDP that a successor may ask once more, the oldest first, as clients sent them.
+    void add_unanswered(std::vector<LeftQuery>& to);
     /// Until on_time() has something to do, in milliseconds; -1: nothing waits.
     [[nodiscard]] int patience() const;
 

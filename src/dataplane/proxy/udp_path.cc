@@ -97,6 +97,12 @@ void UdpPath::read_front(Front& front) {
     flush();
 }
 
+void UdpPath::ask(Front& front, const SocketAddress& client, std::vector<std::uint8_t>& message) {
+    present_.fill(UINT16_MAX);
+    begin({.front = front, .client = client}, message.data(), message.size(), client);
+    flush();
+}
+
 void UdpPath::take_query(Front& front, std::size_t at) {
     const SocketAddress& peer = inbox_.peers[at];
     const auto& balancers = context_.settings.proxy_protocol_from;

@@ -36,6 +36,8 @@ public:
 
     /// What clients sent to a service: one batch.
     void read_front(Front& front);
+    /// A query that a predecessor took and left.
+    void ask(Front& front, const SocketAddress& client, std::vector<std::uint8_t>& message);
     /// What servers answered: one batch.
     void read_back(std::size_t back);
     /// ICMP errors about what was sent.

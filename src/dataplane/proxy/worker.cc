@@ -131,11 +131,14 @@ void Worker::run_as_bridge(int pipe) {
 
 std::vector<int> Worker::descriptors() const {
     std::vector<int> all = {epoll_, wake_};
-    for (const auto& [listener, front] : fronts_)
-        all.push_back(front->socket);
+    const auto add = [&](const Table& table) {
+        for (const auto& service : table.services)
+            for (const int socket : service->listener->sockets_of(context_.worker))
+                all.push_back(socket);
+    };
+    if (table_) add(*table_);
     for (const Old& old : old_)
-        for (const auto& service : old.table ? old.table->services : decltype(Table::services){})
-            all.push_back(service->listener->socket(context_.worker));
+        if (old.table) add(*old.table);
     udp_.add_descriptors(all);
     tcp_.add_descriptors(all);
     return all;
@@ -174,6 +177,10 @@ void Worker::turn() {
     tcp_.on_time();
     if (!old_.empty()) forget_old();
     if (stopping_.load(std::memory_order_acquire) && !left_fronts_) leave_fronts();
+    // Answers to clients leave by these sockets.
+    if (is_bridge_ && left_fronts_ &&
+        (queries_.waiting() == 0 || context_.now - left_at_ > context_.settings.query_timeout))
+        close_fronts();
 }
 
 void Worker::on_event(std::uint64_t tag, std::uint32_t events) {
@@ -212,28 +219,50 @@ void Worker::on_event(std::uint64_t tag, std::uint32_t events) {
 void Worker::adopt() {
     auto [table, version] = publisher_.current();
     Old old{context_.now, std::move(table_), {}};
-    std::map<const Listener*, std::unique_ptr<Front>> before = std::move(fronts_);
+    auto before = std::move(fronts_);
     fronts_.clear();
     table_ = std::move(table);
     version_ = version;
     for (const auto& service : table_->services) {
         open_backs(*service);
-        const auto known = before.find(service->listener.get());
-        if (known == before.end()) {
-            add_front(service);
-            continue;
+        for (const int socket : service->listener->sockets_of(context_.worker)) {
+            const auto known = before.find({service->listener.get(), socket});
+            if (known == before.end()) {
+                add_front(service, socket);
+                continue;
+            }
+            known->second->service = service;
+            fronts_.emplace(known->first, std::move(known->second));
+            before.erase(known);
         }
-        known->second->service = service;
-        fronts_.emplace(known->first, std::move(known->second));
-        before.erase(known);
     }
-    for (auto& [listener, front] : before) {
+    for (auto& [key, front] : before) {
         take_out(*front);
         old.fronts.push_back(std::move(front));
     }
     old_.push_back(std::move(old));
     queries_.on_table();
+    if (!fronts_.empty()) ask_left_queries();
     adopted_.store(version_, std::memory_order_release);
+}
+
+void Worker::ask_first(std::vector<LeftQuery> queries) {
+    const std::lock_guard lock(left_mutex_);
+    left_queries_ = std::move(queries);
+}
+
+void Worker::ask_left_queries() {
+    std::vector<LeftQuery> queries;
+    {
+        const std::lock_guard lock(left_mutex_);
+        queries.swap(left_queries_);
+    }
+    for (LeftQuery& query : queries)
+        for (const auto& [key, front] : fronts_)
+            if (front->service->forwarding.key == query.service) {
+                udp_.ask(*front, SocketAddress(query.client), query.message);
+                break;
+            }
 }
 
 void Worker::open_backs(const Service& service) {
@@ -258,20 +287,21 @@ void Worker::open_backs(Family family, bool transparent) {
         watch(epoll_, udp_.socket(back), EPOLLIN, make_tag(Watched::udp_back, back));
 }
 
-void Worker::add_front(const std::shared_ptr<const Service>& service) {
+void Worker::add_front(const std::shared_ptr<const Service>& service, int socket) {
     auto front = std::make_unique<Front>();
     front->service = service;
-    front->socket = service->listener->socket(context_.worker);
+    front->socket = socket;
     front->cursor = context_.random.next32() & 0xffffU;
     front->tokens = 100;
     front->tokens_at = context_.now;
     if (!service->slots.empty()) front->cursor %= service->slots.size();
     const bool tcp = service->forwarding.key.protocol == Protocol::tcp;
     if (!left_fronts_)
-        watch(epoll_, front->socket, EPOLLIN,
+        // Of workers that share a socket one is woken, not all of them.
+        watch(epoll_, front->socket, EPOLLIN | static_cast<std::uint32_t>(EPOLLEXCLUSIVE),
               make_tag(tcp ? Watched::tcp_front : Watched::udp_front,
                        reinterpret_cast<std::uint64_t>(front.get())));
-    fronts_.emplace(service->listener.get(), std::move(front));
+    fronts_.emplace(std::pair{service->listener.get(), socket}, std::move(front));
 }
 
 void Worker::take_out(Front& front) {
@@ -295,9 +325,19 @@ void Worker::forget_old() {
 /// What comes from now on is a successor's, or nobody's.
 void Worker::leave_fronts() {
     left_fronts_ = true;
-    for (auto& [listener, front] : fronts_)
+    left_at_ = context_.now;
+    for (auto& [key, front] : fronts_)
         (void)epoll_ctl(epoll_, EPOLL_CTL_DEL, front->socket, nullptr);
     if (!is_bridge_) tcp_.stop_reading();
+}
+
+/// A bridge's copies are its own. Left open and unread they would take their part of the queries
+/// of a service that the successor has given up, and of what it opens there again.
+void Worker::close_fronts() {
+    if (fronts_closed_) return;
+    fronts_closed_ = true;
+    for (auto& [key, front] : fronts_)
+        ::close(front->socket);
 }
 
 }  // namespace dnsdirector::dataplane::proxy

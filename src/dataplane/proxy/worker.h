@@ -58,6 +58,10 @@ public:
     Result<void> start();
     /// A new table is there. Called by other threads, as the rest below.
     void wake() const;
+    /// Queries that a predecessor left, to be asked with the first table that has services.
+    void ask_first(std::vector<LeftQuery> queries);
+    /// After join(): what a successor is to ask.
+    void add_unanswered(std::vector<LeftQuery>& to) { queries_.add_unanswered(to); }
     /// Takes nothing new from clients, and ends when all that waits is answered, or `patience`
     /// is over. join() waits for that.
     void stop(Nanoseconds patience);
@@ -81,12 +85,14 @@ private:
     void turn();
     void on_event(std::uint64_t tag, std::uint32_t events);
     void adopt();
-    void add_front(const std::shared_ptr<const Service>& service);
+    void add_front(const std::shared_ptr<const Service>& service, int socket);
     void open_backs(const Service& service);
     void open_backs(Family family, bool transparent);
     void take_out(Front& front);
     void forget_old();
+    void ask_left_queries();
     void leave_fronts();
+    void close_fronts();
     void stand_still();
     [[nodiscard]] bool is_done() const;
     [[nodiscard]] int wait_time() const;
@@ -105,17 +111,22 @@ private:
     std::shared_ptr<const Table> table_;
     std::uint64_t version_ = UINT64_MAX;
     std::atomic<std::uint64_t> adopted_{0};
-    std::map<const Listener*, std::unique_ptr<Front>> fronts_;
+    /// By socket; a listener may have several for this worker.
+    std::map<std::pair<const Listener*, int>, std::unique_ptr<Front>> fronts_;
     struct Old {
         TimePoint since;
         std::shared_ptr<const Table> table;
         std::vector<std::unique_ptr<Front>> fronts;
     };
     std::vector<Old> old_;
+    std::mutex left_mutex_;
+    std::vector<LeftQuery> left_queries_;
 
     std::atomic<bool> stopping_{false};
     std::atomic<std::int64_t> stop_by_{0};  ///< nanoseconds of the monotonic clock
     bool left_fronts_ = false;
+    bool fronts_closed_ = false;
+    TimePoint left_at_;
     bool is_bridge_ = false;
     std::mutex park_mutex_;
     std::condition_variable park_changed_;

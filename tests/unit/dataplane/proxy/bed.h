@@ -14,9 +14,13 @@ namespace dnsdirector::dataplane::proxy::testing {
 /// A proxy plane with one service over UDP and one over TCP at a free port of 127.0.0.1.
 class Bed {
 public:
-    explicit Bed(core::ProxySettings settings = {}) {
+    explicit Bed(core::ProxySettings settings = {})
+        : Bed(settings, {}, {*IpAddress::parse("127.0.0.1"), free_port()}) {}
+    /// With what a predecessor left, which served there.
+    Bed(core::ProxySettings settings, Inheritance inheritance, const Endpoint& where)
+        : service(where) {
         if (settings.workers == 0) settings.workers = 1;
-        plane = std::move(*Plane::make(settings));
+        plane = std::move(*Plane::make(settings, std::move(inheritance)));
     }
 
     struct Member {
@@ -92,7 +96,7 @@ public:
         return plane->counters()->events.at(what);
     }
 
-    const Endpoint service{*IpAddress::parse("127.0.0.1"), free_port()};
+    const Endpoint service;
     std::unique_ptr<Plane> plane;
     core::Forwarding wish;
 };

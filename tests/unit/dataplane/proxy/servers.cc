@@ -30,7 +30,8 @@ sockaddr_in of(const Endpoint& endpoint) {
 int open_socket(int type, std::uint16_t port) {
     const int socket = ::socket(AF_INET, type | SOCK_CLOEXEC, 0);
     const int on = 1;
-    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    // Over UDP two clients might get the same port by it.
+    if (type == SOCK_STREAM) setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     const sockaddr_in address = loopback(port);
     if (bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         close(socket);
