@@ -90,7 +90,7 @@ class Load:
     even: each query at its own time, not those due within a millisecond in a burst.
     in_flight: so many wait for answers all the time, whatever the rate. zipf: of a name
     with an asterisk so many are asked for, some often and most seldom. kept: so many TCP
-    connections carry all of them.
+    connections carry all of them. again: what waits on one that is closed is asked again.
     """
 
     def __init__(self, host, tool: str, target=plan.SERVICE_V4, rate: float = 5000,
@@ -98,7 +98,7 @@ class Load:
                  names=(plan.WWW_NAME,), timeout_ms: int = 1000, sockets: int = 64,
                  tcp: bool = False, port: int = 53, rdtype: str = "A", own_rate: float = None,
                  even: bool = False, in_flight: int = None, zipf: int = None,
-                 kept: int = None):
+                 kept: int = None, again: bool = False):
         self.host = host
         self.rate = rate = own_rate or rate_here(rate)
         self.count = count if count is not None else int(rate * stretched(seconds))
@@ -123,6 +123,8 @@ class Load:
             self.argv += ["--zipf", zipf]
         if kept:
             self.argv += ["--kept", kept]
+        if again:
+            self.argv.append("--again")
         self.result = None
         self.process = None
 

@@ -173,6 +173,7 @@ class Unit(Director):
     def __init__(self, lab, config: str, bus: bool = True, **changes):
         super().__init__(lab, config)
         self.manager = Manager(self.host, self.directory, bus)
+        self.beside = {}  # units that are to be there, by name
         command = (f"{self.program} run -f {self.config} --run-dir {self.run_dir} "
                    f"--pin-dir {self.pin_dir}")
         self.unit = derived(NAME, self.log, {
@@ -181,6 +182,8 @@ class Unit(Director):
 
     def start(self, wait: bool = True, timeout: float = 15.0) -> "Unit":
         self.manager.start()
+        for name, text in self.beside.items():
+            self.manager.write(name, text)
         self.manager.install(NAME, self.unit)
         try:
             self.systemctl("start", timeout=timeout)

@@ -5,7 +5,7 @@
 //
 //   dnsload --target ADDRESS… [--port 53] --rate N --count N [--timeout MS]
 //           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--gap MS]
-//           [--tcp] [--kept N] [--even] [--in-flight N] [--zipf N]
+//           [--tcp] [--kept N] [--again] [--even] [--in-flight N] [--zipf N]
 //
 // Of several targets the sockets have one each, in turn. Queries that are due are looked
 // for once a millisecond, and whenever replies come; --even: each is sent at its own time;
@@ -15,9 +15,11 @@
 // question, rcode NOERROR and, where --expect is given, one of the addresses.
 // Who answered is taken from NSID, which every query asks for. Over TCP each
 // query has a connection of its own; --kept: so many connections are opened before the first
-// query, and used in turn, without waiting for an answer before the next query. With a name that
-// starts with "*.", the asterisk becomes the query's number; with --zipf a number from 1 to N by
-// chance (the same in every run), the k-th with a probability in proportion to 1/k. Times in the
+// query, and used in turn, without waiting for an answer before the next query. --again: where a
+// connection is closed (not refused), another is opened, and what waits on it is asked again by
+// that (as RFC 7766 wants, section 6.2.4), with the patience that it had, and counted. With a name
+// that starts with "*.", the asterisk becomes the query's number; with --zipf a number from 1 to N
+// by chance (the same in every run), the k-th with a probability in proportion to 1/k. Times in the
 // output are milliseconds since the first query, of the moment when a query was sent; started_ns is
 // CLOCK_MONOTONIC. A server's spans are the times in which it gave right answers; it
 // was out where it gave none to as many queries as are due in --gap (50), so that a
@@ -80,6 +82,7 @@ struct Options {
     std::uint64_t in_flight = 0;
     std::uint64_t zipf = 0;
     unsigned kept = 0;
+    bool again = false;
 };
 
 enum class State : std::uint8_t { unsent, waiting, right, wrong, refused, lost };
@@ -137,8 +140,9 @@ public:
         if (!o_.tcp)
             for (unsigned i = 0; i < o_.sockets; ++i)
                 open_udp();
+        kept_.resize(o_.kept);
         for (unsigned i = 0; i < o_.kept; ++i)
-            open_kept();
+            open_kept(i);
     }
 
     void run() {
@@ -247,10 +251,15 @@ private:
     }
 
     std::uint64_t send_tcp(std::uint64_t number) {
+        sent(number, now());
+        open_tcp(number);
+        return number + 1;
+    }
+
+    void open_tcp(std::uint64_t number) {
         const Address& target = targets_[number % targets_.size()];
         const int fd = socket(target.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0) fail("socket");
-        sent(number, now());
         connections_[fd] = {number, false, {}};
         epoll_event event{};
         event.events = EPOLLIN | EPOLLOUT;
@@ -258,11 +267,21 @@ private:
         epoll_ctl(poll_, EPOLL_CTL_ADD, fd, &event);
         if (connect(fd, target.get(), target.length) != 0 && errno != EINPROGRESS)
             finish_tcp(fd, State::refused);
-        return number + 1;
     }
 
-    void open_kept() {
-        const Address& target = targets_[kept_.size() % targets_.size()];
+    /// It ended before its answer: nobody is there, or who was there closed it.
+    void closed_tcp(int fd, int error) {
+        const std::uint64_t number = connections_[fd].query;
+        if (!o_.again || error == ECONNREFUSED || queries_[number].state != State::waiting)
+            return finish_tcp(fd, State::refused);
+        connections_.erase(fd);
+        close(fd);
+        ++asked_again_;
+        open_tcp(number);
+    }
+
+    void open_kept(std::size_t which) {
+        const Address& target = targets_[which % targets_.size()];
         const int fd = socket(target.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (connect(fd, target.get(), target.length) != 0) fail("connect");
         const int on = 1;
@@ -271,24 +290,50 @@ private:
         event.events = EPOLLIN;
         event.data.fd = fd;
         epoll_ctl(poll_, EPOLL_CTL_ADD, fd, &event);
-        kept_.push_back(fd);
+        kept_[which] = fd;
     }
 
-    std::uint64_t send_kept(std::uint64_t number) {
+    bool write_kept(std::uint64_t number) {
         const Bytes query = make_query(number);
         Bytes framed;
         dnswire::put16(framed, unsigned(query.size()));
         framed.insert(framed.end(), query.begin(), query.end());
+        return send(kept_[number % kept_.size()], framed.data(), framed.size(), MSG_NOSIGNAL) >= 0;
+    }
+
+    std::uint64_t send_kept(std::uint64_t number) {
         sent(number, now());
-        const int fd = kept_[number % kept_.size()];
-        if (send(fd, framed.data(), framed.size(), MSG_NOSIGNAL) < 0) fail("send");
+        if (!write_kept(number)) {
+            if (!o_.again) fail("send");
+            renew_kept(number % kept_.size());
+        }
         return number + 1;
+    }
+
+    /// What waited is asked again; where that connection ends at once, by the next one.
+    void renew_kept(std::size_t which) {
+        connections_.erase(kept_[which]);
+        close(kept_[which]);
+        open_kept(which);
+        ++reconnects_;
+        for (std::uint64_t number = oldest_; number < sent_; ++number) {
+            if (number % kept_.size() != which || queries_[number].state != State::waiting)
+                continue;
+            if (!write_kept(number)) return;
+            ++asked_again_;
+        }
     }
 
     void receive_kept(int fd) {
         std::uint8_t buffer[65536];
         const ssize_t got = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
-        if (got == 0) fail("a connection was closed");
+        if (got == 0 || (got < 0 && errno != EAGAIN)) {
+            if (!o_.again) fail("a connection was closed");
+            // An event of one that was renewed meanwhile may be left over.
+            const auto which = std::find(kept_.begin(), kept_.end(), fd);
+            if (which != kept_.end()) renew_kept(std::size_t(which - kept_.begin()));
+            return;
+        }
         if (got < 0) return;
         Bytes& in = connections_[fd].in;
         in.insert(in.end(), buffer, buffer + got);
@@ -369,10 +414,8 @@ private:
             Bytes framed;
             dnswire::put16(framed, unsigned(query.size()));
             framed.insert(framed.end(), query.begin(), query.end());
-            if (send(fd, framed.data(), framed.size(), MSG_NOSIGNAL) < 0) {
-                finish_tcp(fd, State::refused);
-                return;
-            }
+            if (send(fd, framed.data(), framed.size(), MSG_NOSIGNAL) < 0)
+                return closed_tcp(fd, errno);
             c.asked = true;
             epoll_event event{};
             event.events = EPOLLIN;
@@ -383,7 +426,7 @@ private:
         std::uint8_t buffer[4096];
         const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
         if (got <= 0) {
-            if (got == 0 || errno != EAGAIN) finish_tcp(fd, State::refused);
+            if (got == 0 || errno != EAGAIN) closed_tcp(fd, got == 0 ? 0 : errno);
             return;
         }
         c.in.insert(c.in.end(), buffer, buffer + got);
@@ -480,6 +523,7 @@ private:
     int poll_ = -1;
     std::vector<int> udp_;
     std::vector<int> kept_;
+    std::uint64_t reconnects_ = 0, asked_again_ = 0;
     std::size_t next_socket_ = 0;
     std::unordered_map<int, Connection> connections_;
     std::vector<std::string> servers_{""};
@@ -507,10 +551,11 @@ void Load::print() const {
     std::printf(
         "{\"sent\": %llu, \"right\": %llu, \"wrong\": %llu, \"refused\": %llu, \"lost\": %llu, "
         "\"icmp_errors\": %llu, \"strays\": %llu, \"started_ns\": %lld, \"sending_ms\": %.3f, "
-        "\"latest_ms\": %.3f, ",
+        "\"latest_ms\": %.3f, \"reconnects\": %llu, \"asked_again\": %llu, ",
         (unsigned long long)sent_, of(State::right), of(State::wrong), of(State::refused),
         of(State::lost), (unsigned long long)errors_, (unsigned long long)strays_,
-        (long long)start_, since_start_ms(queries_.back().sent), double(latest_start_) / 1e6);
+        (long long)start_, since_start_ms(queries_.back().sent), double(latest_start_) / 1e6,
+        (unsigned long long)reconnects_, (unsigned long long)asked_again_);
     std::printf(
         "\"rtt_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": "
         "%.1f}, ",
@@ -590,8 +635,8 @@ Options parse(int argc, char** argv) {
     Options o;
     for (int i = 1; i < argc; ++i) {
         const std::string option = argv[i];
-        if (option == "--tcp" || option == "--even") {
-            (option == "--tcp" ? o.tcp : o.even) = true;
+        if (option == "--tcp" || option == "--even" || option == "--again") {
+            (option == "--tcp" ? o.tcp : option == "--even" ? o.even : o.again) = true;
             continue;
         }
         if (i + 1 == argc) break;
