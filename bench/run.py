@@ -41,7 +41,7 @@ class Part:
 
 PARTS = [
     Part("xdp", "the forwarding program, by BPF_PROG_TEST_RUN", "xdp_bench", 600,
-         quick=("--rounds", "15")),
+         quick=("--rounds", "5", "--loads", "1")),
     Part("checks", "what a check costs, next to a dig by fork", "checks_bench", 300,
          json=(), quick=("3", "2000", "20"), writes="stdout"),
     Part("verdict", "from a check's verdict to the table in the kernel", "verdict_bench", 180),

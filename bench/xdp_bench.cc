@@ -49,7 +49,7 @@ constexpr std::array<std::uint8_t, 6> other_mac{2, 0, 0, 0, 0, 2};
 constexpr std::array<std::uint8_t, 6> client_mac{2, 0, 0, 0, 0, 7};
 constexpr std::uint32_t most_servers = 1000;
 constexpr std::uint32_t most_slots = 1 << 20;
-constexpr std::uint32_t default_rounds = 15;
+constexpr std::uint32_t default_rounds = 7;
 constexpr std::uint32_t default_loads = 5;
 /// As many as the default of max_flows gives (src/dataplane/xdp/flows.h).
 constexpr std::uint32_t flow_buckets = 262144 / 8;
