@@ -79,7 +79,8 @@ struct Pending {
     /// Whether this try leaves from the client's own address. (A balancer may bring a client of
     /// another family than the server's.)
     [[nodiscard]] bool leaves_as_client(const Upstream& upstream) const {
-        return upstream.transparent && client.is_v4() == upstream.address.is_v4();
+        return upstream.transparent && client.is_v4() == upstream.address.is_v4() &&
+               !client.is_link_local();
     }
     /// Whom the client asked, as it saw it.
     [[nodiscard]] SocketAddress asked() const {

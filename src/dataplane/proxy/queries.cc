@@ -239,12 +239,12 @@ Queries::Answer Queries::on_answer(Pending& pending, std::size_t which, std::uin
     return Answer::delivered;
 }
 
-void Queries::on_refused(Pending& pending, std::size_t which) {
+void Queries::on_refused(Pending& pending, std::size_t which, bool blames) {
     Attempt& attempt = pending.attempts[which];
     if (!attempt.open) return;
     if (pending.is_copy()) return fan_outs_->on_refused(pending);
     close(pending, which);
-    charge(*attempt.upstream, Charge::refuses, false);
+    if (blames) charge(*attempt.upstream, Charge::refuses, false);
     if (pending.answered) return release(pending);
     if (try_again(pending, Charge::refuses)) return;
     if (pending.attempts[0].open || pending.attempts[1].open) return;

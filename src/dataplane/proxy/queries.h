@@ -66,8 +66,9 @@ public:
     };
     /// A server's message with the ID of this attempt.
     Answer on_answer(Pending& pending, std::size_t which, std::uint8_t* message, std::size_t size);
-    /// ICMP said that nobody is there, or the connection went.
-    void on_refused(Pending& pending, std::size_t which);
+    /// ICMP said that nobody is there, or the connection went. `blames`: the server is to be
+    /// held to it.
+    void on_refused(Pending& pending, std::size_t which, bool blames = true);
     /// Nobody waits for the answer any more.
     void abandon(Pending& pending);
     /// Time has passed.

@@ -52,6 +52,10 @@ union SocketAddress {
         return const_cast<std::uint8_t*>(std::as_const(*this).address_bytes());
     }
     [[nodiscard]] std::size_t address_size() const { return is_v4() ? 4 : 16; }
+    /// Means nothing beyond its link (RFC 4291, section 2.5.6).
+    [[nodiscard]] bool is_link_local() const {
+        return !is_v4() && address_bytes()[0] == 0xfe && (address_bytes()[1] & 0xc0U) == 0x80;
+    }
     /// In network order.
     [[nodiscard]] std::uint16_t port() const { return is_v4() ? v4.sin_port : v6.sin6_port; }
 

@@ -255,8 +255,11 @@ void UdpPath::failed(const Outgoing& outgoing, int error) {
     context_.drop(Drop::send_failed);
     // Congestion is our own: as if the network had lost it, the timer tries elsewhere.
     if (is_congestion(error)) return;
-    if (Pending* pending = still_waits(outgoing); pending != nullptr)
-        queries_.on_refused(*pending, outgoing.which);
+    Pending* pending = still_waits(outgoing);
+    if (pending == nullptr) return;
+    // A client may have an address that nothing can be sent from, and no server is to blame.
+    const Upstream& upstream = *pending->attempts[outgoing.which].upstream;
+    queries_.on_refused(*pending, outgoing.which, !pending->leaves_as_client(upstream));
 }
 
 // ---- from servers ---------------------------------------------------------------

@@ -42,10 +42,12 @@ protected:
         bytes.insert(bytes.end(), query.begin(), query.end());
         return bytes;
     }
-    static void expect(const Bed& bed, const Endpoint& server, bool transparent) {
+    static void expect(const Bed& bed, const std::vector<Endpoint>& servers, bool transparent) {
         core::Configuration configuration;
-        configuration.services.emplace_back().real_servers.push_back(
-            {.name = "", .endpoint = server, .checks = {}, .transparent = transparent});
+        core::Service& service = configuration.services.emplace_back();
+        for (const Endpoint& server : servers)
+            service.real_servers.push_back(
+                {.name = "", .endpoint = server, .checks = {}, .transparent = transparent});
         ASSERT_TRUE(bed.plane->check(configuration));
         bed.plane->expect(configuration);
     }
@@ -68,15 +70,36 @@ TEST_F(ProxyTransparent, QueriesLeaveFromTheClientsAddress) {
         return peer;
     };
     EXPECT_EQ(seen("127.1.2.3:4242", "192.0.2.53:53"), "127.0.0.1");
-    expect(bed, server.endpoint(), true);
+    expect(bed, {server.endpoint()}, true);
     ASSERT_TRUE(testing::eventually(
         [&] { return seen("127.1.2.3:4242", "192.0.2.53:53") == "127.1.2.3"; }));
     EXPECT_EQ(seen("127.9.8.7:53", "192.0.2.53:53"), "127.9.8.7");
     EXPECT_EQ(seen("[2001:db8::1]:4242", "[2001:db8::53]:53"), "127.0.0.1")
         << "no address of the server's family";
-    expect(bed, server.endpoint(), false);
+    expect(bed, {server.endpoint()}, false);
     EXPECT_TRUE(testing::eventually(
         [&] { return seen("127.1.2.3:4242", "192.0.2.53:53") == "127.0.0.1"; }));
+}
+
+TEST_F(ProxyTransparent, NoServerIsToBlameForAClientWhomNothingCanBeSentFrom) {
+    FakeServer one(testing::answers_with(0));
+    FakeServer two(testing::answers_with(0));
+    Bed bed(behind_a_balancer());
+    expect(bed, {one.endpoint(), two.endpoint()}, true);
+    bed.serve({member(one), member(two)});
+    testing::UdpClient balancer(bed.service);
+    for (int i = 0; i < 5; ++i) {
+        const auto answer = balancer.ask(brought("224.0.0.1:4242", "192.0.2.53:53", message({})));
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(rcode_of(answer->data()), 2);
+    }
+    EXPECT_EQ(bed.drops("send-failed"), 10U) << "two tries each";
+    EXPECT_EQ(balancer.ask(brought("127.1.2.3:4242", "192.0.2.53:53", message({}))),
+              answer_to(message({})));
+    bed.plane->on_readable();
+    EXPECT_EQ(bed.events("accused"), 0U);
+    EXPECT_TRUE(SocketAddress(*Endpoint::parse("[fe80::1]:53")).is_link_local());
+    EXPECT_FALSE(SocketAddress(*Endpoint::parse("[2001:db8::1]:53")).is_link_local());
 }
 
 TEST_F(ProxyTransparent, OverTcpEachClientHasAConnectionOfItsOwn) {
@@ -87,7 +110,7 @@ TEST_F(ProxyTransparent, OverTcpEachClientHasAConnectionOfItsOwn) {
     ASSERT_EQ(listen(listener, 8), 0);
     ASSERT_EQ(getsockname(listener, &address.any, &size), 0);
     Bed bed(behind_a_balancer());
-    expect(bed, address.endpoint(), true);
+    expect(bed, {address.endpoint()}, true);
     bed.serve({{address.endpoint()}});
     for (const char* client : {"127.1.2.3", "127.1.2.4"}) {
         testing::TcpClient balancer(bed.service);
