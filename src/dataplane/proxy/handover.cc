@@ -199,11 +199,11 @@ Result<Handover> handover_of(const std::string& text) {
         int number = -1;
         if (what == tail)
             whole = true;
-        else if (what == "socket" && words >> number)
+        else if (what == "socket" && words >> number && number >= 0)
             handover.sockets.push_back(number);
-        else if (what == "lent" && words >> number)
+        else if (what == "lent" && words >> number && number >= 0)
             handover.lent.push_back(number);
-        else if (what == "bridge" && words >> number)
+        else if (what == "bridge" && words >> number && number >= 0)
             handover.bridge = number;
         else if (what == "service")
             good = read_service(words, handover, service);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From a program to the one that takes its place. Re-executed (USR2) it gets the listening
-// sockets, what is forwarded by them, and a pipe. While it starts, children of the old program
-// (one for each worker, forked with all that it knows) go on serving clients; when it serves, it
-// closes the pipe: then they take nothing new, finish what waits, and end. Started by systemd
-// (a restart, after a crash) it has the sockets from there, and from a file in the run directory
-// what was forwarded, and which queries had no answer yet.
+// sockets, what is forwarded by them, and one end of a pair. While it starts, children of the old
+// program (one for each worker, forked with all that it knows) go on serving clients; when it
+// serves, it shuts its end: then they take nothing new, finish what waits, and end. Started by
+// systemd (a restart, after a crash) it has the sockets from there, and from a file in the run
+// directory what was forwarded, and which queries had no answer yet.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ struct Handover {
     ToAllWishes to_all;        ///< of services in `forwarding`
     std::vector<int> sockets;  ///< that listen
     std::vector<int> lent;     ///< … those of a socket unit of systemd's
-    int bridge = -1;           ///< the pipe's end to close; -1: none
+    int bridge = -1;           ///< what ends the children; -1: there are none
     std::vector<LeftQuery> queries;
 
     friend bool operator==(const Handover&, const Handover&) = default;

@@ -106,6 +106,7 @@ public:
     [[nodiscard]] PendingIndex oldest() const { return oldest_; }
     [[nodiscard]] PendingIndex after(PendingIndex index) const { return places_[index].newer; }
     [[nodiscard]] Pending& at(PendingIndex index) { return places_[index]; }
+    [[nodiscard]] const Pending& at(PendingIndex index) const { return places_[index]; }
     [[nodiscard]] PendingIndex index_of(const Pending& pending) const {
         return static_cast<PendingIndex>(&pending - places_);
     }

@@ -49,7 +49,8 @@ TimePoint Plane::now_on_clock() {
 
 Plane::~Plane() {
     workers_.clear();
-    if (charges_ >= 0) ::close(charges_);
+    for (const int each : {charges_, ended_bridge_})
+        if (each >= 0) ::close(each);
     for (const auto* some : {&found_, &lent_})
         for (const auto& [key, sockets] : *some)
             for (const int socket : sockets)

@@ -56,8 +56,9 @@ private:
     Result<void> start();
     // bridge.cc
     [[nodiscard]] Handover as_served() const;
-    bool fork_bridges(int pipe);
+    void fork_bridges(int end);
     void end_bridge();
+    void wait_for_bridges(Nanoseconds patience) const;
     // successor.cc
     Handover inherit(std::vector<NamedDescriptor> descriptors);
     void adopt(Handover handover);
@@ -116,7 +117,8 @@ private:
     std::map<core::ServiceKey, core::ClientSubnet> client_subnets_;  ///< of services that tell it
     ToAllWishes to_all_;
     Suspicions suspicions_;
-    int bridge_ = -1;  ///< closed, it ends those that serve in our place
+    int bridge_ = -1;        ///< shut for writing or closed, it ends those that serve in our place
+    int ended_bridge_ = -1;  ///< shut: readable when none of them has clients' queries over UDP
     bool parked_ = false;
     std::string complaint_;
 };

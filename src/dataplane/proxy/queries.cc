@@ -309,6 +309,12 @@ void Queries::on_table() {
     fan_outs_->on_table();
 }
 
+bool Queries::any_over_udp() const {
+    for (PendingIndex i = pool_.oldest(); i != no_pending; i = pool_.after(i))
+        if (!pool_.at(i).tcp && !pool_.at(i).answered) return true;
+    return false;
+}
+
 void Queries::add_unanswered(std::vector<LeftQuery>& to) {
     for (PendingIndex i = pool_.oldest(); i != no_pending; i = pool_.after(i)) {
         const Pending& pending = pool_.at(i);

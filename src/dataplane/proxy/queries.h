@@ -79,6 +79,8 @@ public:
     [[nodiscard]] PendingPool& pool() { return pool_; }
     /// Whose clients have no answer yet.
     [[nodiscard]] std::uint32_t waiting() const { return pool_.taken() - answered_; }
+    /// As waiting(), over UDP.
+    [[nodiscard]] bool any_over_udp() const;
     /// Those over UDP that a successor may ask once more, the oldest first, as clients sent them.
     void add_unanswered(std::vector<LeftQuery>& to);
     /// Until on_time() has something to do, in milliseconds; -1: nothing waits.

@@ -167,6 +167,7 @@ void Plane::leave() {
         worker->join();
         worker->add_unanswered(queries);
     }
+    wait_for_bridges(leave_patience);
     if (!queries.empty())
         spdlog::info("{} queries have no answer yet: the next process asks them again",
                      queries.size());

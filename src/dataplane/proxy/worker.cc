@@ -120,11 +120,11 @@ void Worker::unpark() {
     park_changed_.notify_all();
 }
 
-void Worker::run_as_bridge(int pipe) {
+void Worker::run_as_bridge(int end) {
     is_bridge_ = true;
     park_wanted_.store(false);
     context_.raise_charge = [] {};
-    watch(epoll_, pipe, EPOLLIN, make_tag(Watched::bridge_end, static_cast<std::uint64_t>(pipe)));
+    watch(epoll_, end, EPOLLIN, make_tag(Watched::bridge_end, static_cast<std::uint64_t>(end)));
     while (!is_done())
         turn();
 }
@@ -178,8 +178,8 @@ void Worker::turn() {
     if (!old_.empty()) forget_old();
     if (stopping_.load(std::memory_order_acquire) && !left_fronts_) leave_fronts();
     // Answers to clients leave by these sockets.
-    if (is_bridge_ && left_fronts_ &&
-        (queries_.waiting() == 0 || context_.now - left_at_ > context_.settings.query_timeout))
+    if (is_bridge_ && left_fronts_ && !fronts_closed_ &&
+        (!queries_.any_over_udp() || context_.now - left_at_ > context_.settings.query_timeout))
         close_fronts();
 }
 
@@ -208,7 +208,8 @@ void Worker::on_event(std::uint64_t tag, std::uint32_t events) {
         case Watched::tcp_client: return tcp_.on_client(value, events);
         case Watched::tcp_server: return tcp_.on_server(value, events);
         case Watched::bridge_end:
-            (void)epoll_ctl(epoll_, EPOLL_CTL_DEL, static_cast<int>(value), nullptr);
+            bridge_end_ = static_cast<int>(value);
+            (void)epoll_ctl(epoll_, EPOLL_CTL_DEL, bridge_end_, nullptr);
             stop(bridge_patience);
             return;
     }
@@ -332,12 +333,12 @@ void Worker::leave_fronts() {
 }
 
 /// A bridge's copies are its own. Left open and unread they would take their part of the queries
-/// of a service that the successor has given up, and of what it opens there again.
+/// of a service that the successor has given up, and of what it opens there again. It hears of it.
 void Worker::close_fronts() {
-    if (fronts_closed_) return;
     fronts_closed_ = true;
     for (auto& [key, front] : fronts_)
         ::close(front->socket);
+    ::close(bridge_end_);
 }
 
 }  // namespace dnsdirector::dataplane::proxy

@@ -69,9 +69,9 @@ public:
     /// Stands still, all its state in memory that a fork copies; unpark() lets it go on.
     void park();
     void unpark();
-    /// In a child: goes on in the place of the thread until `pipe` ends; then as after stop(),
-    /// but for the connections of clients, which stay for as long as they are used.
-    void run_as_bridge(int pipe);
+    /// In a child: goes on in the place of the thread until `end` reads of an end; then as after
+    /// stop(), but for the connections of clients, which stay for as long as they are used.
+    void run_as_bridge(int end);
     [[nodiscard]] std::vector<int> descriptors() const;
     void wait_adopted(std::uint64_t version);
     /// The table that it goes by: all before this version are out of use.
@@ -128,6 +128,7 @@ private:
     bool fronts_closed_ = false;
     TimePoint left_at_;
     bool is_bridge_ = false;
+    int bridge_end_ = -1;
     std::mutex park_mutex_;
     std::condition_variable park_changed_;
     std::atomic<bool> park_wanted_{false};
