@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
@@ -22,6 +23,11 @@ std::pair<std::vector<int>, dataplane::Inheritance> inherit(const RunDir& run_di
         .store = {.room =
                       [] {
                           const std::size_t size = store_size();
+                          if (size < 2 && std::getenv("NOTIFY_SOCKET") != nullptr)
+                              spdlog::info(
+                                  "systemd keeps no listening sockets for us "
+                                  "(FileDescriptorStoreMax= in the unit): a restart "
+                                  "interrupts, but for those of a socket unit");
                           return size == 0 ? 0 : size - 1;  // one is the announcements'
                       },
                   .keep = store_more,

@@ -4,8 +4,8 @@
 // over TCP the rest is a stream that comes in pieces. Held: reading ends and reads nothing
 // outside; what counts as an answer has the question at its place; what the proxy answers
 // itself is an answer to the query; a stream yields the same messages however it is cut; of a
-// PROXY header every beginning is a part of one; and a client subnet that was put into a query
-// comes out again, with nothing else.
+// PROXY header every beginning is a part of one; a client subnet that was put into a query comes
+// out again, with nothing else; and what a predecessor left is read as it was written.
 #include <cstdlib>
 #include <vector>
 
@@ -101,6 +101,11 @@ void with_subnet(const Octets& bytes) {
     require(changed == query);
 }
 
+void from_predecessor(const std::string& text) {
+    const auto handover = handover_of(text);
+    if (handover) require(*handover_of(to_text(*handover)) == *handover);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -113,7 +118,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         case 2: require(messages_of(bytes, 1 + data[1]) == messages_of(bytes, SIZE_MAX / 2)); break;
         case 4: from_balancer(bytes); break;
         case 5: with_subnet(bytes); break;
-        default: (void)handover_of(std::string(bytes.begin(), bytes.end()));
+        default: from_predecessor(std::string(bytes.begin(), bytes.end()));
     }
     return 0;
 }

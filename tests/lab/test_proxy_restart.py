@@ -40,6 +40,7 @@ class Loads:
             "UDP, IPv6": lab.load(plan.SERVICE_V6, rate=200, seconds=seconds, **PATIENCE),
             "TCP": lab.load(rate=50, seconds=seconds, tcp=True, again=True, **PATIENCE),
             "TCP, kept": lab.load(rate=200, seconds=seconds, kept=8, again=True, **PATIENCE)}
+        self.events = []    # (when, what) of time.monotonic()
 
     def __enter__(self):
         for load in self.loads.values():
@@ -55,6 +56,19 @@ class Loads:
     def sleep(seconds: float):
         time.sleep(seconds)
 
+    def during(self, what, do, *arguments):
+        """Does it and remembers when."""
+        self.events.append((time.monotonic(), what))
+        do(*arguments)
+        self.events.append((time.monotonic(), f"{what} is done"))
+
+    def near(self, result) -> str:
+        """What was done around the losses of a result."""
+        if not result.lost_at:
+            return ""
+        return "; ".join(f"{what} at {result.at(when):.0f} ms" for when, what in self.events
+                         if result.lost_at[0] - 3000 < result.at(when) < result.lost_at[-1] + 3000)
+
     def finish(self) -> dict:
         self.sleep(0.5)
         assert all(load.running() for load in self.loads.values())
@@ -63,9 +77,9 @@ class Loads:
         return {name: load.finish() for name, load in self.loads.items()}
 
 
-def nothing_lost(results: dict):
+def nothing_lost(loads, results: dict):
     assert all(each.failed == 0 and each.sent > 0 for each in results.values()), \
-        "\n".join(f"{name}: {each}" for name, each in results.items())
+        "\n".join(f"{name}: {each}; {loads.near(each)}" for name, each in results.items())
 
 
 def note(what: str, results: dict):
@@ -111,14 +125,14 @@ def test_restarts_and_upgrades_in_turn_lose_no_query(lab, turns):
         assert kept(director) == 2 * 2 * 2  # addresses, protocols, workers
         with Loads(lab, seconds=60 + 6 * turns) as loads:
             for _ in range(turns):
-                restart(director)
+                loads.during("restart", restart, director)
                 loads.sleep(0.3)
-                upgrade(director)
+                loads.during("upgrade", upgrade, director)
                 loads.sleep(0.3)
                 assert set(director.states().values()) == {"up"}
             results = loads.finish()
         note(f"{turns} restarts and {turns} upgrades in turn", results)
-        nothing_lost(results)
+        nothing_lost(loads, results)
         assert kept(director) == 2 * 2 * 2
         assert director.read_log().count("ending for a restart") == turns
         wait_for("the bridges to end", lambda: bridges(director) == [], 20)
@@ -144,13 +158,13 @@ def test_another_number_of_workers_reads_all_that_waits(lab):
         with Loads(lab) as loads:
             for workers in (4, 1, 3):
                 director.write(configuration(workers))
-                restart(director)
+                loads.during("restart", restart, director)
                 loads.sleep(0.5)
             director.write(configuration(1))
-            upgrade(director)
+            loads.during("upgrade", upgrade, director)
             loads.sleep(0.5)
             results = loads.finish()
-        nothing_lost(results)
+        nothing_lost(loads, results)
         assert kept(director) == 2 * 2 * 4  # none is closed that has clients
 
 
@@ -205,12 +219,12 @@ def test_a_socket_unit_gives_port_53_to_a_service_without_any_right(lab):
             assert kept(director) == 0  # systemd has them anyhow
             with Loads(lab) as loads:
                 for _ in range(3):
-                    restart(director)
+                    loads.during("restart", restart, director)
                     loads.sleep(0.3)
-                    upgrade(director)
+                    loads.during("upgrade", upgrade, director)
                     loads.sleep(0.3)
                 results = loads.finish()
-            nothing_lost(results)
+            nothing_lost(loads, results)
     finally:
         for address in (plan.SERVICE_V4, plan.SERVICE_V6):
             host.run("ip", "address", "del", address, "dev", "lo", check=False)
