@@ -59,14 +59,14 @@ Plane::~Plane() {
 
 Result<std::unique_ptr<Plane>> Plane::make(const core::ProxySettings& settings,
                                            Inheritance inheritance) {
-    std::vector<NamedDescriptor> descriptors = std::move(inheritance.descriptors);
+    const std::vector<NamedDescriptor> descriptors = std::move(inheritance.descriptors);
     std::unique_ptr<Plane> plane(new Plane(settings, std::move(inheritance)));
     if (auto started = plane->start(); !started) return tl::unexpected(started.error());
     auto handover = take_handover();
     if (!handover)
         plane->complaint_ = handover.error().message;
     else if (handover->sockets.empty() && handover->lent.empty())
-        handover = plane->inherit(std::move(descriptors));
+        handover = plane->inherit(descriptors);
     if (handover) plane->adopt(std::move(*handover));
     return plane;
 }

@@ -60,7 +60,7 @@ private:
     void end_bridge();
     void wait_for_bridges(Nanoseconds patience) const;
     // successor.cc
-    Handover inherit(std::vector<NamedDescriptor> descriptors);
+    Handover inherit(const std::vector<NamedDescriptor>& descriptors);
     void adopt(Handover handover);
     void sort_sockets(const Handover& handover);
     void keep_for_successor();

@@ -32,7 +32,7 @@ bool is_of_store(const std::string& name) {
 }  // namespace
 
 /// What systemd has for us. Sockets of the store have our names; others are a socket unit's.
-Handover Plane::inherit(std::vector<NamedDescriptor> descriptors) {
+Handover Plane::inherit(const std::vector<NamedDescriptor>& descriptors) {
     Handover handover;
     for (const NamedDescriptor& each : descriptors) {
         const core::ServiceKey key = service_of_socket(each.descriptor);
