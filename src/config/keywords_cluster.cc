@@ -235,7 +235,6 @@ const Keyword keywords[] = {
      .help = "Under dataplane proxy: messages that go to every server of the cluster, in service "
              "or not, in the place of one: NOTIFY (RFC 1996), and UPDATE (RFC 2136) where each "
              "server keeps a copy of its own",
-     .standard = "none",
      .choices = "notify update",
      .handle =
          [](const Call& c) {
