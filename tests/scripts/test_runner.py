@@ -31,6 +31,7 @@ class Tree:
             self.copy(name)
         self.program("scripts/install-deps", "true")
         self.program("scripts/build", "true")
+        self.program("scripts/lint", "echo '==> lint passed'")
         self.program("scripts/lab-vm", LAB_VM)
         self.program("bin/ctest", f"echo '{CTEST_FINE}'")
         self.program("bin/id", "echo 0")
@@ -86,6 +87,16 @@ def test_a_part_can_be_run_alone(tree, options, absent):
     status, summary = tree.run(*options)
     assert status == 0
     assert absent not in summary.split("\n", 1)[1]
+
+
+@pytest.mark.parametrize("options", [["--lint"], ["--lint", "--lab"]])
+def test_lint_is_one_of_the_runners_when_asked_for(tree, options):
+    status, summary = tree.run(*options)
+    assert status == 0 and "passed    lint\n==> lint passed" in summary
+    tree.program("scripts/lint", "echo 'a finding'; echo '==> lint FAILED: text'; exit 1")
+    status, summary = tree.run(*options)
+    assert status == 1 and "FAILED    lint" in summary and "lint FAILED: text" in summary
+    assert "lint" not in tree.run("--unit")[1]
 
 
 @pytest.mark.parametrize("name, body", [
