@@ -72,7 +72,11 @@ ALWAYS_INLINE __u32 recall(__u64 name, __u32 service, __u32 tcp) {
     if (UNLIKELY(record == 0)) return 0;
     __u64 same = (flow ^ (__u64)flow_control.epoch << FLOW_COUNTER_BITS) & FLOW_TOUCHED;
     /* Once in an epoch there is something to write, and at the end. */
-    if (UNLIKELY(same || tcp & (TCP_FIN | TCP_RST))) *at = touched(flow, tcp);
+    if (UNLIKELY(same || tcp & (TCP_FIN | TCP_RST))) {
+        __u64 now = touched(flow, tcp);
+        /* Else a flow that another CPU has just put there would go. */
+        if (now != flow) *at = now;
+    }
     return record;
 }
 

@@ -121,11 +121,11 @@ std::shared_ptr<const proxy::Service> World::service(Protocol protocol, Schedule
     made->forwarding.scheduler = scheduler;
     const auto& present = tcp ? tcp_front_.service : udp_front_.service;
     made->listener =
-        present
-            ? present->listener
-            : std::make_shared<proxy::Listener>(
-                  made->forwarding.key,
-                  std::vector{net_.open(tcp ? Socket::Kind::listener : Socket::Kind::datagram)});
+        present ? present->listener
+                : std::make_shared<proxy::Listener>(
+                      made->forwarding.key,
+                      std::vector{net_.open(tcp ? Socket::Kind::listener : Socket::Kind::datagram)},
+                      1, 0);
     made->tally = std::make_shared<proxy::Tally>(1);
     made->client_subnet = subnet_;
     for (std::size_t i = 0; i < servers; ++i) {

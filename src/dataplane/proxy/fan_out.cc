@@ -41,6 +41,8 @@ void FanOuts::begin(const Queries::From& from, const Query& query, std::uint8_t*
         return refuse(Drop::not_allowed, Rcode::refused);
     if (FanOut* before = from.tcp ? nullptr : running(from, message, size)) {
         context_.note(Event::to_all_repeated);
+        // A balancer may bring it another way than the first time.
+        if (from.brought != nullptr) before->client.how = *from.brought;
         if (before->answered) answer(*before);
         return;
     }
@@ -70,7 +72,7 @@ FanOuts::FanOut* FanOuts::running(const Queries::From& from, const std::uint8_t*
     for (const auto& each : fan_outs_)
         if (each->used && !each->client.tcp && each->client.client_id == id &&
             each->client.front == &from.front && each->client.client == from.client &&
-            each->message.size() == size &&
+            each->client.brought == (from.brought != nullptr) && each->message.size() == size &&
             std::equal(message + 2, message + size, each->message.begin() + 2))
             return each.get();
     return nullptr;

@@ -116,19 +116,23 @@ bool read_to_all_from(std::istringstream& words, Handover& handover,
 bool read_to_all_server(std::istringstream& words, Handover& handover,
                         core::ServiceForwarding* service) {
     std::string endpoint;
-    if (service == nullptr || !(words >> endpoint)) return false;
+    bool header = false;
+    if (service == nullptr || !(words >> endpoint >> header)) return false;
     const auto server = Endpoint::parse(endpoint);
-    if (server) handover.to_all[service->key].servers.push_back(*server);
-    return server.has_value();
+    if (!server) return false;
+    handover.to_all[service->key].servers.push_back(*server);
+    if (header) handover.proxy_protocol.insert(*server);
+    return true;
 }
 
-std::string text_of(const ToAllWish& wish) {
+std::string text_of(const ToAllWish& wish, const std::set<Endpoint>& with_header) {
     std::string text =
         fmt::format("to-all {:d} {:d} {}\n", wish.what.notify, wish.what.update, wish.what.answers);
     for (const core::Prefix& network : wish.what.from)
         text += fmt::format("to-all-from {} {}\n", network.address.to_string(), network.length);
     for (const Endpoint& server : wish.servers)
-        text += fmt::format("to-all-server {}\n", server.to_string());
+        text += fmt::format("to-all-server {} {:d}\n", server.to_string(),
+                            with_header.contains(server));
     return text;
 }
 
@@ -175,7 +179,7 @@ std::string to_text(const Handover& handover) {
                 fmt::format("server {} {} {} {:d}\n", each.server.to_string(), each.weight,
                             to_string(each.method), handover.proxy_protocol.contains(each.server));
         if (const auto wish = handover.to_all.find(key); wish != handover.to_all.end())
-            text += text_of(wish->second);
+            text += text_of(wish->second, handover.proxy_protocol);
     }
     for (const LeftQuery& query : handover.queries)
         text += fmt::format("query {} {} {:02x}\n", query.service.endpoint().to_string(),

@@ -30,6 +30,7 @@ PendingIndex PendingPool::take(TimePoint now) {
     }
     Pending& pending = places_[index];
     pending.tcp = pending.answered = pending.may_try_again = pending.servfail_seen = false;
+    pending.brought = pending.counts = pending.repeats = false;
     pending.added = Added::nothing;
     pending.tries = pending.sends = 0;
     pending.fan_out = no_fan_out;

@@ -65,7 +65,7 @@ Result<std::unique_ptr<Plane>> Plane::make(const core::ProxySettings& settings,
     auto handover = take_handover();
     if (!handover)
         plane->complaint_ = handover.error().message;
-    else if (handover->sockets.empty() && handover->lent.empty())
+    else if (handover->sockets.empty() && handover->lent.empty() && handover->bridge < 0)
         handover = plane->inherit(descriptors);
     if (handover) plane->adopt(std::move(*handover));
     return plane;

@@ -300,7 +300,11 @@ void Queries::on_time() {
     while (pool_.oldest() != no_pending) {
         Pending& oldest = pool_.at(pool_.oldest());
         if (context_.now - oldest.started < context_.settings.query_timeout) break;
-        if (!oldest.answered && !oldest.is_copy()) context_.drop(Drop::unanswered);
+        // Better the one's SERVFAIL than to wait for the other any longer.
+        if (!oldest.answered && oldest.servfail_seen)
+            give_servfail(oldest);
+        else if (!oldest.answered && !oldest.is_copy())
+            context_.drop(Drop::unanswered);
         abandon(oldest);
     }
 }
@@ -319,9 +323,11 @@ void Queries::add_unanswered(std::vector<LeftQuery>& to) {
     for (PendingIndex i = pool_.oldest(); i != no_pending; i = pool_.after(i)) {
         const Pending& pending = pool_.at(i);
         if (pending.tcp || pending.answered || !pending.may_try_again) continue;
+        // Whom a balancer brought the text does not say, nor an interface: they ask again.
+        if (pending.brought || pending.client.is_link_local()) continue;
         const auto* begin = pending.bytes.data();
         LeftQuery& query = to.emplace_back(
-            LeftQuery{pending.front->service->forwarding.key, pending.peer().endpoint(),
+            LeftQuery{pending.front->service->forwarding.key, pending.client.endpoint(),
                       std::vector<std::uint8_t>(begin, begin + pending.size)});
         store16(query.message.data(), pending.client_id);
         query.message.resize(

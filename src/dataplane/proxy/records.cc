@@ -26,6 +26,9 @@ constexpr NamesWithin names_within[] = {
     {26, 2, 2}, {30, 0, 1}, {33, 6, 1},                           // PX NXT SRV
 };
 
+// Its name may be compressed too, behind three strings: messages with it stay as they are.
+constexpr std::uint16_t type_naptr = 35;
+
 /// What becomes of places in a message: those from `from` on move, and what is between `gone`
 /// and `from` is no more.
 struct Move {
@@ -53,6 +56,7 @@ struct Move {
     }
 
     [[nodiscard]] bool data(const Record& record) const {
+        if (record.type == type_naptr) return false;
         const auto* within =
             std::find_if(std::begin(names_within), std::end(names_within),
                          [&](const NamesWithin& each) { return each.type == record.type; });

@@ -69,7 +69,8 @@ bool TcpPath::send(Pending& pending, std::size_t which) {
     Upstream& upstream = *pending.attempts[which].upstream;
     // An UPDATE for several servers must not meet a connection that one of them is just closing:
     // it cannot be sent again. And where each client has its own connection, a copy's outlives it.
-    const bool own = pending.is_copy() && (upstream.proxy_protocol || !pending.repeats);
+    const bool own =
+        pending.is_copy() && (upstream.proxy_protocol || upstream.transparent || !pending.repeats);
     const std::uint32_t connection =
         own ? connect_to(upstream, pending, false) : connection_for(upstream, pending, false);
     return connection != nobody && send_over(connection, pending, which);

@@ -288,10 +288,14 @@ void TcpPath::close_server(std::uint32_t index, bool failed) {
         Attempt& attempt = pending.attempts[which];
         if (server.answers != 0 && !attempt.resent && (pending.may_try_again || pending.repeats)) {
             attempt.resent = true;
-            const std::uint32_t other = connection_for(*server.upstream, pending, true);
+            const std::uint32_t other = pending.is_copy()
+                                            ? connect_to(*server.upstream, pending, false)
+                                            : connection_for(*server.upstream, pending, true);
             if (other != nobody && send_over(other, pending, which)) continue;
         }
-        queries_.on_refused(pending, which);
+        // Nobody may let clients' addresses through, and the server be well.
+        const bool by_source = server.connecting && pending.leaves_as_client(*server.upstream);
+        queries_.on_refused(pending, which, !by_source);
     }
     server.in = {};
     server.out = {};

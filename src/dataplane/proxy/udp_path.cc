@@ -59,6 +59,8 @@ Result<std::vector<std::size_t>> UdpPath::open(Family family, bool transparent) 
     if (!group.empty()) return opened;
     for (std::uint32_t i = 0; i < context_.settings.upstream_sockets; ++i) {
         Back back{open_udp(family), std::make_unique<std::uint32_t[]>(1U << 16)};
+        // Those that there are will do.
+        if (back.socket < 0 && !opened.empty()) return opened;
         if (back.socket < 0)
             return fail_errno("cannot open a socket to ask the servers from", errno);
         if (transparent && !make_transparent(back.socket, family)) {
@@ -78,6 +80,7 @@ Result<std::vector<std::size_t>> UdpPath::open(Family family, bool transparent) 
         if (bind(back.socket, &any.any, any.size()) != 0) {
             const int error = errno;
             ::close(back.socket);
+            if (!opened.empty()) return opened;
             return fail_errno("cannot get a port to ask the servers from", error);
         }
         group.push_back(static_cast<std::uint16_t>(backs_.size()));
@@ -322,7 +325,11 @@ bool UdpPath::read_error(std::uint16_t channel) {
         Pending& pending = queries_.pool().at(waits >> 1);
         const Upstream& upstream = *pending.attempts[waits & 1U].upstream;
         if (upstream.proxy_protocol != (before != 0) || !(upstream.address == server)) continue;
-        queries_.on_refused(pending, waits & 1U);
+        // That nobody listens there is the server's own word; else somebody on the way may not
+        // let clients' addresses through.
+        const bool by_source =
+            pending.leaves_as_client(upstream) && error->ee_errno != ECONNREFUSED;
+        queries_.on_refused(pending, waits & 1U, !by_source);
         break;
     }
     return true;

@@ -30,6 +30,19 @@ TEST(ProxyPending, TheOldestIsTheOneThatWasTakenFirstAndIsStillThere) {
     EXPECT_EQ(pool.oldest(), c);
 }
 
+TEST(ProxyPending, APlaceKeepsNothingOfWhoHadItBefore) {
+    PendingPool pool(1);
+    Pending& copy = pool.at(pool.take(at_ms(1)));
+    copy.tcp = copy.brought = copy.counts = copy.repeats = copy.may_try_again = true;
+    copy.fan_out = 0;
+    copy.added = Added::opt;
+    pool.give_back(0);
+    const Pending& query = pool.at(pool.take(at_ms(2)));
+    EXPECT_FALSE(query.tcp || query.brought || query.counts || query.repeats || query.is_copy() ||
+                 query.may_try_again || query.servfail_seen || query.answered);
+    EXPECT_EQ(query.added, Added::nothing);
+}
+
 /// Every timer comes once, not before its time, and soon after it.
 RC_GTEST_PROP(ProxyPendingProperty, TimersComeOnceAndInTime, ()) {
     PendingPool pool(64);

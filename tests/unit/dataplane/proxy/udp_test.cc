@@ -242,6 +242,22 @@ TEST(ProxyUdp, TheFirstServersServfailIsGivenWhereTheSecondIsSilent) {
     }
 }
 
+TEST(ProxyUdp, TheServfailIsGivenBeforeTheQueryIsGivenUp) {
+    FakeServer failing(answers_with(2));
+    FakeServer silent(silence);
+    core::ProxySettings settings = impatient();
+    settings.query_timeout = Milliseconds{300};
+    Bed bed(settings);
+    bed.serve({member(failing), member(silent)});
+    UdpClient client(bed.service);
+    for (int i = 0; i < 2; ++i) {
+        const auto answer = client.ask(message({}));
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(rcode_of(answer->data()), 2);
+    }
+    EXPECT_EQ(bed.drops("unanswered"), 0U);
+}
+
 TEST(ProxyUdp, AServerThatIsSlowIsHeardWhereTheOtherFails) {
     FakeServer slow([](const Octets& query) -> std::vector<Octets> {
         std::this_thread::sleep_for(std::chrono::milliseconds(200));
