@@ -53,8 +53,9 @@ bool read_service(std::istringstream& words, Handover& handover, core::ServiceFo
     service.key = {where->address, where->port, protocol == "tcp" ? Protocol::tcp : Protocol::udp};
     service.scheduler = *by;
     service.method = *how;
-    last = &handover.forwarding.insert_or_assign(service.key, service).first->second;
-    return true;
+    const auto [added, is_new] = handover.forwarding.emplace(service.key, service);
+    last = &added->second;
+    return is_new;
 }
 
 bool read_transparent(std::istringstream& words, Handover& handover) {
