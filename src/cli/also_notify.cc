@@ -122,6 +122,7 @@ std::string knot(const std::string& cluster, const Known& known) {
     std::vector<std::string> addresses;
     for (const Party& party : known.notified.all()) {
         std::vector<std::string> own;
+        own.reserve(party.addresses.size());
         for (const Endpoint& endpoint : party.addresses)
             own.push_back(at_port(endpoint, "@{}"));
         ids.push_back(fmt::format("\"{}-{}\"", cluster, ids.size() + 1));
