@@ -341,15 +341,15 @@ TEST(ProxyClientSubnet, TheSecondTryHasItToo) {
 
 TEST(ProxyClientSubnet, NeitherTransfersNorUpdatesNorLongQueriesAreChanged) {
     std::atomic<int> same{0};
-    std::vector<Octets> wanted;
+    const std::vector<Octets> wanted = {
+        message({.id = 1, .opcode = 5}), message({.id = 2, .opcode = 4}),
+        message({.id = 3, .type = 251}),
+        with_additional(message({.id = 4}), {record({0}, 16, Octets(500, 1))})};
     FakeServer server([&](const Octets& query) -> std::vector<Octets> {
         for (const Octets& each : wanted)
             same += Octets(query.begin() + 2, query.end()) == Octets(each.begin() + 2, each.end());
         return {answer_to(query)};
     });
-    wanted = {message({.id = 1, .opcode = 5}), message({.id = 2, .opcode = 4}),
-              message({.id = 3, .type = 251}),
-              with_additional(message({.id = 4}), {record({0}, 16, Octets(500, 1))})};
     Bed bed;
     bed.serve({member(server)});
     bed.expect_subnet(usual);

@@ -266,8 +266,6 @@ TEST(ProxyFront, OverTcpTheHeaderComesOnceAndInAnyPieces) {
 
 /// Over TCP: a header, then messages behind their lengths.
 TEST(ProxyFront, OverTcpServersAreToldTheClientAndWhomItAsked) {
-    std::mutex mutex;
-    Octets got;
     const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     SocketAddress address(*Endpoint::parse("127.0.0.1:1"));
     address.v4.sin_port = 0;

@@ -279,7 +279,10 @@ TEST_P(ToAllOver, LargeOnesReachEachServerWhole) {
     bed.to_all(both(), all);
     bed.serve(all);
     for (const std::size_t padding : {400UL, 480UL, 481UL, 20000UL}) {
-        seen.clear();
+        {
+            const std::lock_guard lock(mutex);
+            seen.clear();
+        }
         const Octets question = message({.opcode = update, .padding = padding});
         ASSERT_EQ(rcode(bed, question), 0) << padding;
         const std::lock_guard lock(mutex);
