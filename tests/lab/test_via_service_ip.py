@@ -16,7 +16,7 @@ THROUGH = "    via service_ip\n"
 OUT_MS = 450  # fall 2 at 100 ms with a time-out of 100 ms, and the poll
 
 FAMILIES = [pytest.param(plan.SERVICE_V4, id="IPv4"), pytest.param(plan.SERVICE_V6, id="IPv6")]
-PLANES = ["xdp", "none"]
+PLANES = ["xdp", pytest.param("ipvs", marks=pytest.mark.vm(only=True)), "none"]
 
 # Answers NOERROR from whatever source the system chooses: without a look at where the question
 # came to, that is the server's own address.
@@ -100,7 +100,7 @@ def test_a_server_that_loses_the_service_ip_is_out_and_comes_back(lab, kind, ser
             other = ({plan.SERVICE_V4, plan.SERVICE_V6} - {service_ip}).pop()
             assert director.states(address=other)["s1"] == "up"
             assert f"through {service_ip}" in director.command("why", "s1").stdout
-            if kind == "xdp":
+            if kind != "none":
                 result = lab.load(service_ip, rate=2000, count=1000).start().finish()
                 assert result.failed == 0 and "s1" not in result.counts(), result
         director.wait_states(s1="up", timeout=3, where={"address": service_ip})
