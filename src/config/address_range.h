@@ -9,7 +9,7 @@
 
 #include "base/address.h"
 #include "base/result.h"
-#include "core/real_server_machine.h"
+#include "core/prefix.h"
 
 namespace dnsdirector::config {
 

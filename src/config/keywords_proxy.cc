@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The block `proxy`: choices of the proxy plane.
-#include <algorithm>
 #include <chrono>
 
 #include "config/keywords.h"
@@ -27,16 +26,6 @@ void set_number(const Call& call) {
 template <Nanoseconds core::ProxySettings::* Member>
 void set_duration(const Call& call) {
     proxy(call).*Member = call.arguments.duration;
-}
-
-void add_front_proxies(const Call& call) {
-    std::vector<core::Prefix>& all = proxy(call).proxy_protocol_from;
-    for (const Placed<core::Prefix>& network : call.arguments.networks)
-        if (std::find(all.begin(), all.end(), network.value) == all.end())
-            all.push_back(network.value);
-        else
-            call.diagnostics.error(network.position, "{}: {} is given a second time",
-                                   call.keyword.name, network.value.to_string());
 }
 
 using core::ProxySettings;
@@ -149,7 +138,7 @@ const Keyword keywords[] = {
              "servers. From nobody else is one believed",
      .standard = "nobody",
      .repeats = true,
-     .handle = add_front_proxies},
+     .handle = [](const Call& c) { add_networks(c, proxy(c).proxy_protocol_from); }},
 };
 
 }  // namespace

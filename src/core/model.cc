@@ -3,10 +3,6 @@
 
 namespace dnsdirector::core {
 
-std::string Prefix::to_string() const {
-    return address.to_string() + "/" + std::to_string(length);
-}
-
 std::string_view to_string(Scheduler scheduler) {
     switch (scheduler) {
         case Scheduler::wrr: return "wrr";

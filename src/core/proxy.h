@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/time.h"
-#include "core/real_server_machine.h"
+#include "core/prefix.h"
 
 namespace dnsdirector::core {
 

@@ -11,20 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "base/address.h"
 #include "core/check.h"
+#include "core/prefix.h"
 
 namespace dnsdirector::core {
-
-/// Addresses that begin alike; the bits behind `length` are zero.
-struct Prefix {
-    IpAddress address;
-    unsigned length = 0;
-
-    [[nodiscard]] std::string to_string() const;  ///< "198.51.100.0/24"
-    friend auto operator<=>(const Prefix&, const Prefix&) = default;
-    friend bool operator==(const Prefix&, const Prefix&) = default;
-};
 
 /// One of several DNS processes of a machine: what clients ask the service IPs in packets that
 /// come in on `input` is translated to where it listens.

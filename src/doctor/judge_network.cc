@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/prefix.h"
 #include "dataplane/ipvs/surroundings.h"
 #include "doctor/judges.h"
 
@@ -72,21 +73,12 @@ void reverse_path(Scene& scene) {
     }
 }
 
-bool within(const IpAddress& address, const netlink::InterfaceAddress& network) {
-    if (address.family() != network.address.family()) return false;
-    for (unsigned bit = 0; bit < network.prefix_length; ++bit) {
-        const unsigned mask = 0x80U >> (bit % 8);
-        if ((address.bytes()[bit / 8] & mask) != (network.address.bytes()[bit / 8] & mask))
-            return false;
-    }
-    return true;
-}
-
 /// The interface in whose network a service IP lies, so that neighbours ask for it there.
 const Interface* network_of(const Scene& scene, const IpAddress& address) {
     for (const netlink::InterfaceAddress& network : scene.machine().addresses)
         if (network.prefix_length != network.address.host_prefix_length() &&
-            network.prefix_length != 0 && within(address, network))
+            network.prefix_length != 0 &&
+            core::Prefix{network.address, network.prefix_length}.contains(address))
             if (const Interface* found = scene.machine().interface(network.interface);
                 found != nullptr && !found->link.loopback)
                 return found;

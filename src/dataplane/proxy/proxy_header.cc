@@ -86,15 +86,9 @@ ProxyHeader read_proxy_header(std::span<const std::uint8_t> bytes) {
 }
 
 bool is_within(std::span<const core::Prefix> networks, const SocketAddress& peer) {
-    return std::any_of(networks.begin(), networks.end(), [&](const core::Prefix& network) {
-        if (network.address.is_v4() != peer.is_v4()) return false;
-        const std::uint8_t* wanted = network.address.bytes().data();
-        const std::uint8_t* is = peer.address_bytes();
-        const std::size_t whole = network.length / 8;
-        const unsigned rest = network.length % 8;
-        return std::memcmp(wanted, is, whole) == 0 &&
-               (rest == 0 || (wanted[whole] ^ is[whole]) >> (8 - rest) == 0);
-    });
+    const IpAddress address = peer.endpoint().address;
+    return std::any_of(networks.begin(), networks.end(),
+                       [&](const core::Prefix& network) { return network.contains(address); });
 }
 
 }  // namespace dnsdirector::dataplane::proxy
