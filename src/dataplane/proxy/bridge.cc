@@ -75,10 +75,7 @@ void Plane::fork_bridges(int end) {
 Handover Plane::as_served() const {
     Handover handover;
     handover.forwarding = forwarding_;
-    handover.proxy_protocol = proxy_protocol_;
-    handover.transparent = transparent_;
-    handover.client_subnets = client_subnets_;
-    handover.to_all = to_all_;
+    handover.wishes = wishes_;
     return handover;
 }
 

@@ -62,7 +62,7 @@ bool read_transparent(std::istringstream& words, Handover& handover) {
     std::string endpoint;
     words >> endpoint;
     const auto server = Endpoint::parse(endpoint);
-    if (server) handover.transparent.insert(*server);
+    if (server) handover.wishes.transparent.insert(*server);
     return server.has_value();
 }
 
@@ -71,8 +71,8 @@ bool read_client_subnet(std::istringstream& words, Handover& handover,
     unsigned ipv4 = 0;
     unsigned ipv6 = 0;
     if (service == nullptr || !(words >> ipv4 >> ipv6) || ipv4 > 32 || ipv6 > 128) return false;
-    handover.client_subnets[service->key] = {static_cast<std::uint8_t>(ipv4),
-                                             static_cast<std::uint8_t>(ipv6)};
+    handover.wishes.client_subnets[service->key] = {static_cast<std::uint8_t>(ipv4),
+                                                    static_cast<std::uint8_t>(ipv6)};
     return true;
 }
 
@@ -89,14 +89,14 @@ bool read_server(std::istringstream& words, Handover& handover, core::ServiceFor
     destination.server = *where;
     destination.method = *how;
     service->destinations.push_back(destination);
-    if (header) handover.proxy_protocol.insert(*where);
+    if (header) handover.wishes.proxy_protocol.insert(*where);
     return true;
 }
 
 /// Of the service before: what goes to all, …
 bool read_to_all(std::istringstream& words, Handover& handover, core::ServiceForwarding* service) {
     if (service == nullptr) return false;
-    core::ToAll& what = handover.to_all[service->key].what;
+    core::ToAll& what = handover.wishes.to_all[service->key].what;
     return static_cast<bool>(words >> what.notify >> what.update >> what.answers);
 }
 
@@ -109,7 +109,7 @@ bool read_to_all_from(std::istringstream& words, Handover& handover,
     const auto parsed = IpAddress::parse(address);
     if (!parsed || network.length > parsed->host_prefix_length()) return false;
     network.address = *parsed;
-    handover.to_all[service->key].what.from.push_back(network);
+    handover.wishes.to_all[service->key].what.from.push_back(network);
     return true;
 }
 
@@ -121,8 +121,8 @@ bool read_to_all_server(std::istringstream& words, Handover& handover,
     if (service == nullptr || !(words >> endpoint >> header)) return false;
     const auto server = Endpoint::parse(endpoint);
     if (!server) return false;
-    handover.to_all[service->key].servers.push_back(*server);
-    if (header) handover.proxy_protocol.insert(*server);
+    handover.wishes.to_all[service->key].servers.push_back(*server);
+    if (header) handover.wishes.proxy_protocol.insert(*server);
     return true;
 }
 
@@ -165,22 +165,23 @@ std::string to_text(const Handover& handover) {
     for (const int socket : handover.lent)
         text += fmt::format("lent {}\n", socket);
     if (handover.bridge >= 0) text += fmt::format("bridge {}\n", handover.bridge);
-    for (const Endpoint& server : handover.transparent)
+    for (const Endpoint& server : handover.wishes.transparent)
         text += fmt::format("transparent {}\n", server.to_string());
     for (const auto& [key, service] : handover.forwarding) {
         text += fmt::format("service {} {} {} {} {:d}\n", key.endpoint().to_string(),
                             to_string(key.protocol), to_string(service.scheduler),
                             to_string(service.method), service.other_hash);
         // Where nothing of it is wished, a program that does not know it reads this as well.
-        if (const auto subnet = handover.client_subnets.find(key);
-            subnet != handover.client_subnets.end())
+        if (const auto subnet = handover.wishes.client_subnets.find(key);
+            subnet != handover.wishes.client_subnets.end())
             text += fmt::format("client_subnet {} {}\n", subnet->second.ipv4, subnet->second.ipv6);
         for (const core::Destination& each : service.destinations)
-            text +=
-                fmt::format("server {} {} {} {:d}\n", each.server.to_string(), each.weight,
-                            to_string(each.method), handover.proxy_protocol.contains(each.server));
-        if (const auto wish = handover.to_all.find(key); wish != handover.to_all.end())
-            text += text_of(wish->second, handover.proxy_protocol);
+            text += fmt::format("server {} {} {} {:d}\n", each.server.to_string(), each.weight,
+                                to_string(each.method),
+                                handover.wishes.proxy_protocol.contains(each.server));
+        if (const auto wish = handover.wishes.to_all.find(key);
+            wish != handover.wishes.to_all.end())
+            text += text_of(wish->second, handover.wishes.proxy_protocol);
     }
     for (const LeftQuery& query : handover.queries)
         text += fmt::format("query {} {} {:02x}\n", query.service.endpoint().to_string(),
@@ -233,7 +234,7 @@ Result<Handover> handover_of(const std::string& text) {
     if (!whole) return fail("what the program before left of its proxy is not whole");
     for (auto& [key, each] : handover.forwarding)
         std::sort(each.destinations.begin(), each.destinations.end());
-    for (auto& [key, wish] : handover.to_all)
+    for (auto& [key, wish] : handover.wishes.to_all)
         std::sort(wish.servers.begin(), wish.servers.end());
     return handover;
 }

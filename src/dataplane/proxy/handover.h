@@ -9,15 +9,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "core/forwarding.h"
-#include "core/proxy.h"
-#include "dataplane/proxy/to_all.h"
+#include "dataplane/proxy/wishes.h"
 
 namespace dnsdirector::dataplane::proxy {
 
@@ -32,10 +29,7 @@ struct LeftQuery {
 
 struct Handover {
     core::Forwarding forwarding;
-    std::set<Endpoint> proxy_protocol;  ///< servers that want the header
-    std::set<Endpoint> transparent;     ///< servers that are asked from clients' addresses
-    std::map<core::ServiceKey, core::ClientSubnet> client_subnets;
-    ToAllWishes to_all;        ///< of services in `forwarding`
+    Wishes wishes;             ///< of services in `forwarding`, and of servers
     std::vector<int> sockets;  ///< that listen
     std::vector<int> lent;     ///< … those of a socket unit of systemd's
     int bridge = -1;           ///< what ends the children; -1: there are none

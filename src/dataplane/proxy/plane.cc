@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <utility>
 
 #include "dataplane/proxy/proxy.h"
 #include "dataplane/proxy/transparent.h"
@@ -103,39 +104,14 @@ Result<void> Plane::check(const core::Configuration& next) {
 }
 
 void Plane::expect(const core::Configuration& next) {
-    proxy_protocol_.clear();
-    transparent_.clear();
-    for (const core::Service& service : next.services)
-        for (const core::RealServer& server : service.real_servers) {
-            if (server.proxy_protocol) proxy_protocol_.insert(server.endpoint);
-            if (server.transparent) transparent_.insert(server.endpoint);
-        }
-    std::set<core::ServiceKey> changed = expect_subnets(next);
-    changed.merge(differing(to_all_, to_all_of(next)));
-    to_all_ = to_all_of(next);
+    const Wishes before = std::exchange(wishes_, wishes_of(next));
+    std::set<core::ServiceKey> changed = differing(before, wishes_);
     for (const auto& [key, upstream] : upstreams_)
-        if (upstream->proxy_protocol != proxy_protocol_.contains(key.first) ||
-            upstream->transparent != transparent_.contains(key.first))
+        if (upstream->proxy_protocol != wishes_.proxy_protocol.contains(key.first) ||
+            upstream->transparent != wishes_.transparent.contains(key.first))
             for (const auto& [service, forwarding] : forwarding_)
                 if (service.protocol == key.second) changed.insert(service);
     if (!changed.empty()) publish(changed);
-}
-
-/// Returns the services that have to be built anew.
-std::set<core::ServiceKey> Plane::expect_subnets(const core::Configuration& next) {
-    client_subnets_.clear();
-    for (const core::Service& service : next.services)
-        if (service.client_subnet.any()) client_subnets_[service.key] = service.client_subnet;
-    std::set<core::ServiceKey> changed;
-    for (const auto& [key, held] : held_)
-        if (held.service && !(held.service->client_subnet == client_subnet_of(key)))
-            changed.insert(key);
-    return changed;
-}
-
-core::ClientSubnet Plane::client_subnet_of(const core::ServiceKey& key) const {
-    const auto found = client_subnets_.find(key);
-    return found == client_subnets_.end() ? core::ClientSubnet{} : found->second;
 }
 
 Result<void> Plane::apply(std::span<const core::Change> changes) {
@@ -208,7 +184,9 @@ std::shared_ptr<const Service> Plane::build(const core::ServiceForwarding& forwa
     service->listener = held.listener;
     service->tally = held.tally;
     service->slots = build_slots(forwarding);
-    service->client_subnet = client_subnet_of(forwarding.key);
+    if (const auto subnet = wishes_.client_subnets.find(forwarding.key);
+        subnet != wishes_.client_subnets.end())
+        service->client_subnet = subnet->second;
     service->to_all = to_all_for(forwarding);
     for (const core::Destination& destination : forwarding.destinations)
         if (destination.weight != 0)
@@ -220,8 +198,8 @@ std::shared_ptr<const Service> Plane::build(const core::ServiceForwarding& forwa
 }
 
 std::shared_ptr<const ToAll> Plane::to_all_for(const core::ServiceForwarding& forwarding) {
-    const auto wish = to_all_.find(forwarding.key);
-    if (wish == to_all_.end()) return nullptr;
+    const auto wish = wishes_.to_all.find(forwarding.key);
+    if (wish == wishes_.to_all.end()) return nullptr;
     auto to_all = std::make_shared<ToAll>();
     to_all->what = wish->second.what;
     for (const Endpoint& server : wish->second.servers)
@@ -233,8 +211,8 @@ std::shared_ptr<const ToAll> Plane::to_all_for(const core::ServiceForwarding& fo
 
 std::shared_ptr<Upstream> Plane::upstream_for(const Endpoint& server, Protocol protocol) {
     std::shared_ptr<Upstream>& upstream = upstreams_[{server, protocol}];
-    const bool header = proxy_protocol_.contains(server);
-    const bool as_client = transparent_.contains(server);
+    const bool header = wishes_.proxy_protocol.contains(server);
+    const bool as_client = wishes_.transparent.contains(server);
     if (!upstream || upstream->proxy_protocol != header || upstream->transparent != as_client)
         upstream = std::make_shared<Upstream>(server, protocol, header, worker_count_, as_client);
     return upstream;

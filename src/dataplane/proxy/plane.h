@@ -74,8 +74,6 @@ private:
         std::shared_ptr<const Service> service;
     };
 
-    std::set<core::ServiceKey> expect_subnets(const core::Configuration& next);
-    [[nodiscard]] core::ClientSubnet client_subnet_of(const core::ServiceKey& key) const;
     Result<void> apply_one(const core::Change& change);
     void publish(const std::set<core::ServiceKey>& changed);
     [[nodiscard]] std::shared_ptr<const Service> build(const core::ServiceForwarding& forwarding,
@@ -112,10 +110,7 @@ private:
     std::map<Member, std::shared_ptr<Tally>> tallies_;
     std::map<core::ServiceKey, std::shared_ptr<Tally>> service_tallies_;
     std::map<core::ServiceKey, std::set<Endpoint>> tracked_;
-    std::set<Endpoint> proxy_protocol_;  ///< servers that want it
-    std::set<Endpoint> transparent_;     ///< servers that are asked from clients' addresses
-    std::map<core::ServiceKey, core::ClientSubnet> client_subnets_;  ///< of services that tell it
-    ToAllWishes to_all_;
+    Wishes wishes_;
     Suspicions suspicions_;
     int bridge_ = -1;        ///< shut for writing or closed, it ends those that serve in our place
     int ended_bridge_ = -1;  ///< shut: readable when none of them has clients' queries over UDP

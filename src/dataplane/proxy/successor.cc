@@ -80,10 +80,7 @@ void Plane::sort_sockets(const Handover& handover) {
 
 /// Goes on with what the program before served, as it served it.
 void Plane::adopt(Handover handover) {
-    proxy_protocol_ = std::move(handover.proxy_protocol);
-    transparent_ = std::move(handover.transparent);
-    client_subnets_ = std::move(handover.client_subnets);
-    to_all_ = std::move(handover.to_all);
+    wishes_ = std::move(handover.wishes);
     sort_sockets(handover);
     std::set<core::ServiceKey> changed;
     for (const auto& [key, forwarding] : handover.forwarding) {

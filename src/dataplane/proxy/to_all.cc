@@ -4,44 +4,6 @@
 #include <algorithm>
 
 namespace dnsdirector::dataplane::proxy {
-namespace {
-
-bool begins_with(const IpAddress& address, const core::Prefix& prefix) {
-    if (address.family() != prefix.address.family()) return false;
-    const unsigned whole = prefix.length / 8;
-    const auto& a = address.bytes();
-    const auto& b = prefix.address.bytes();
-    if (!std::equal(a.begin(), a.begin() + whole, b.begin())) return false;
-    const unsigned rest = prefix.length % 8;
-    return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
-}
-
-}  // namespace
-
-ToAllWishes to_all_of(const core::Configuration& configuration) {
-    ToAllWishes wishes;
-    for (const core::Service& service : configuration.services) {
-        if (!service.to_all.any()) continue;
-        ToAllWish& wish = wishes[service.key];
-        wish.what = service.to_all;
-        for (const core::RealServer& server : service.real_servers)
-            wish.servers.push_back(server.endpoint);
-        std::sort(wish.servers.begin(), wish.servers.end());
-    }
-    return wishes;
-}
-
-std::set<core::ServiceKey> differing(const ToAllWishes& before, const ToAllWishes& after) {
-    std::set<core::ServiceKey> keys;
-    const auto compare = [&](const ToAllWishes& these, const ToAllWishes& others) {
-        for (const auto& [key, wish] : these)
-            if (const auto other = others.find(key); other == others.end() || other->second != wish)
-                keys.insert(key);
-    };
-    compare(before, after);
-    compare(after, before);
-    return keys;
-}
 
 bool ToAll::takes(std::uint8_t opcode) const {
     return (what.notify && opcode == static_cast<std::uint8_t>(Opcode::notify)) ||
@@ -51,7 +13,7 @@ bool ToAll::takes(std::uint8_t opcode) const {
 bool ToAll::allows(const IpAddress& client) const {
     return what.from.empty() ||
            std::any_of(what.from.begin(), what.from.end(),
-                       [&](const core::Prefix& network) { return begins_with(client, network); });
+                       [&](const core::Prefix& network) { return network.contains(client); });
 }
 
 bool ToAll::counts(const Endpoint& server) const {

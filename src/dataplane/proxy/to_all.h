@@ -4,28 +4,11 @@
 // table: never changed once published.
 #pragma once
 
-#include <map>
-#include <set>
 #include <vector>
 
 #include "dataplane/proxy/table.h"
 
 namespace dnsdirector::dataplane::proxy {
-
-/// What the configuration wishes of one service.
-struct ToAllWish {
-    core::ToAll what;
-    std::vector<Endpoint> servers;  ///< real servers, sorted; not the sorry server
-
-    friend bool operator==(const ToAllWish&, const ToAllWish&) = default;
-};
-using ToAllWishes = std::map<core::ServiceKey, ToAllWish>;
-
-/// Of the services that have one.
-[[nodiscard]] ToAllWishes to_all_of(const core::Configuration& configuration);
-/// Services of which the two do not say the same.
-[[nodiscard]] std::set<core::ServiceKey> differing(const ToAllWishes& before,
-                                                   const ToAllWishes& after);
 
 struct ToAll {
     struct Member {

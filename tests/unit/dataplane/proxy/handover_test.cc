@@ -4,6 +4,7 @@
 #include "dataplane/proxy/handover.h"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,26 +18,32 @@ Endpoint at(const std::string& text) {
     return *Endpoint::parse(text);
 }
 
+/// Two services, over both protocols, in all that they may be.
 Handover example() {
     Handover handover;
-    const core::ServiceKey key{*IpAddress::parse("2001:db8::53"), 53, Protocol::udp};
-    core::ServiceForwarding& service = handover.forwarding[key];
-    service.key = key;
-    service.scheduler = core::Scheduler::qname;
-    service.destinations = {{at("203.0.113.11:53"), 3}, {at("203.0.113.12:5353"), 0}};
-    handover.proxy_protocol = {at("203.0.113.12:5353")};
-    handover.transparent = {at("[2001:db8:1::11]:53")};
-    handover.client_subnets[key] = {24, 56};
-    handover.to_all[key] = {{.notify = true,
-                             .update = false,
-                             .answers = 2,
-                             .from = {{*IpAddress::parse("198.51.100.0"), 24}}},
-                            {at("203.0.113.11:53"), at("203.0.113.13:53")}};
+    for (const char* service : {"192.0.2.53:53", "[2001:db8::53]:5353"})
+        for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+            const core::ServiceKey key{at(service).address, at(service).port, protocol};
+            core::ServiceForwarding& forwarding = handover.forwarding[key];
+            forwarding.key = key;
+            forwarding.scheduler = core::Scheduler::qname;
+            forwarding.destinations = {{at("203.0.113.11:53"), 3}, {at("203.0.113.12:5353"), 0}};
+            if (protocol == Protocol::tcp) continue;
+            handover.wishes.client_subnets[key] = {24, 56};
+            handover.wishes.to_all[key] = {
+                {.notify = true,
+                 .update = false,
+                 .answers = 2,
+                 .from = {{*IpAddress::parse("198.51.100.0"), 24}, {{}, 0}}},
+                {at("203.0.113.11:53"), at("203.0.113.13:53")}};
+            handover.queries.push_back({key, at("[2001:db8::1]:40000"), {0x00, 0x2a, 0xff}});
+            handover.queries.push_back({key, at("198.51.100.7:1"), {0x80}});
+        }
+    handover.wishes.proxy_protocol = {at("203.0.113.12:5353")};
+    handover.wishes.transparent = {at("[2001:db8:1::11]:53")};
     handover.sockets = {7, 9};
     handover.lent = {5};
     handover.bridge = 11;
-    handover.queries = {{key, at("[2001:db8::1]:40000"), {0x00, 0x2a, 0xff}},
-                        {key, at("198.51.100.7:1"), {0x80}}};
     return handover;
 }
 
@@ -59,6 +66,18 @@ TEST(ProxyHandover, ALineThatMakesNoSenseIsNamed) {
         const auto read = handover_of("proxy-handover 1\n" + line + "\nend\n");
         ASSERT_FALSE(read) << line;
         EXPECT_NE(read.error().message.find(line), std::string::npos) << read.error().message;
+    }
+}
+
+RC_GTEST_PROP(ProxyHandoverProperty, WhatIsCutOrChangedIsRefusedOrReadAndHarmsNothing, ()) {
+    std::string text = to_text(example());
+    const std::size_t at = *rc::gen::inRange<std::size_t>(0, text.size());
+    if (*rc::gen::arbitrary<bool>()) {
+        text.resize(at);
+        RC_ASSERT(!handover_of(text));
+    } else {
+        text[at] = *rc::gen::arbitrary<char>();
+        (void)handover_of(text);
     }
 }
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The PROXY protocol to servers, and what is handed over to a successor.
+// The PROXY protocol to servers.
 #include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
 
-#include "dataplane/proxy/handover.h"
 #include "dataplane/proxy/proxy_header.h"
 #include "unit/dataplane/proxy/bed.h"
 
@@ -95,53 +93,6 @@ TEST(ProxyHeader, AServerThatRefusesIsKnownByWhatStandsBehindTheHeader) {
         const auto answer = client.ask(message({}), 1000);
         ASSERT_TRUE(answer);
         EXPECT_EQ(rcode_of(answer->data()), 0);
-    }
-}
-
-// ---- what a successor gets ----------------------------------------------------------
-
-Handover some_handover() {
-    Handover handover{.forwarding = {},
-                      .proxy_protocol = {},
-                      .transparent = {},
-                      .client_subnets = {},
-                      .to_all = {},
-                      .sockets = {7, 9, 11},
-                      .lent = {},
-                      .bridge = 5,
-                      .queries = {}};
-    for (const char* service : {"192.0.2.53:53", "[2001:db8::53]:5353"})
-        for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
-            const Endpoint where = endpoint(service);
-            const core::ServiceKey key{where.address, where.port, protocol};
-            core::ServiceForwarding forwarding{
-                .key = key, .scheduler = core::Scheduler::qname, .destinations = {}};
-            forwarding.destinations = {{endpoint("203.0.113.11:53"), 2},
-                                       {endpoint("203.0.113.12:53"), 0}};
-            handover.forwarding.emplace(key, forwarding);
-            if (protocol == Protocol::udp) handover.client_subnets[key] = {24, 56};
-            if (protocol == Protocol::udp)
-                handover.to_all[key] = {
-                    {.notify = true,
-                     .update = false,
-                     .answers = 2,
-                     .from = {{*IpAddress::parse("198.51.100.0"), 24}, {{}, 0}}},
-                    {endpoint("203.0.113.11:53"), endpoint("203.0.113.13:53")}};
-        }
-    handover.proxy_protocol.insert(endpoint("203.0.113.12:53"));
-    handover.transparent.insert(endpoint("[2001:db8:1::11]:53"));
-    return handover;
-}
-
-RC_GTEST_PROP(ProxyHandoverProperty, WhatIsCutOrChangedIsRefusedOrReadAndHarmsNothing, ()) {
-    std::string text = to_text(some_handover());
-    const std::size_t at = *rc::gen::inRange<std::size_t>(0, text.size());
-    if (*rc::gen::arbitrary<bool>()) {
-        text.resize(at);
-        RC_ASSERT(!handover_of(text));
-    } else {
-        text[at] = *rc::gen::arbitrary<char>();
-        (void)handover_of(text);
     }
 }
 
