@@ -115,26 +115,9 @@ void FanOuts::make_copy(FanOut& all, const Queries::From& from, const Query& que
 
 // ---- sending ----------------------------------------------------------------------
 
-/// For the first time, or again. False: there was no way to.
 bool FanOuts::send(Pending& copy) {
-    Attempt& attempt = copy.attempts[0];
-    Transport& transport = queries_.transport(copy);
     ++copy.sends;
-    if (attempt.open) {
-        transport.send_again(copy, 0);
-    } else {
-        attempt.sent = context_.now;
-        if (!transport.send(copy, 0)) {
-            context_.drop(Drop::send_failed);
-            return false;
-        }
-        attempt.open = true;
-        ++attempt.upstream->parts[context_.worker].outstanding;
-    }
-    CountPart& count = attempt.tally->of(context_.worker);
-    count.packets.add(1);
-    count.bytes.add(copy.size);
-    return true;
+    return queries_.send(copy, 0);
 }
 
 void FanOuts::arm(Pending& copy) {

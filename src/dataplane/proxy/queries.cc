@@ -126,17 +126,27 @@ bool Queries::attempt(Pending& pending, const Target& target) {
     Attempt& attempt = pending.attempts[which];
     attempt.upstream = target.upstream.get();
     attempt.tally = target.tally.get();
-    attempt.sent = context_.now;
-    if (!transport(pending).send(pending, which)) {
-        context_.drop(Drop::send_failed);
-        return false;
+    if (!send(pending, which)) return false;
+    arm(pending, which);
+    return true;
+}
+
+bool Queries::send(Pending& pending, std::size_t which) {
+    Attempt& attempt = pending.attempts[which];
+    if (attempt.open) {
+        transport(pending).send_again(pending, which);
+    } else {
+        attempt.sent = context_.now;
+        if (!transport(pending).send(pending, which)) {
+            context_.drop(Drop::send_failed);
+            return false;
+        }
+        attempt.open = true;
+        ++attempt.upstream->parts[context_.worker].outstanding;
     }
-    attempt.open = true;
-    ++attempt.upstream->parts[context_.worker].outstanding;
     CountPart& count = attempt.tally->of(context_.worker);
     count.packets.add(1);
     count.bytes.add(pending.size);
-    arm(pending, which);
     return true;
 }
 

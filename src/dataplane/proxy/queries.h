@@ -95,6 +95,9 @@ private:
               std::size_t size);
     Pending& place(const From& from, const Query& query, std::uint8_t* message, std::size_t size);
     bool attempt(Pending& pending, const Target& target);
+    /// For the first time, or again while its answer is awaited; counted. False: there was no way
+    /// to.
+    bool send(Pending& pending, std::size_t which);
     bool try_again(Pending& pending, Charge how);
     [[nodiscard]] bool may_spend(Front& front);
     void close(Pending& pending, std::size_t which);
