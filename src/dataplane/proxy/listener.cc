@@ -117,10 +117,6 @@ int open_tcp(Family family) {
     return socket;
 }
 
-Result<std::shared_ptr<Listener>> Listener::open(const core::ServiceKey& key, std::size_t workers) {
-    return adopt(key, {}, workers);
-}
-
 Result<std::shared_ptr<Listener>> Listener::adopt(const core::ServiceKey& key,
                                                   std::vector<int> sockets, std::size_t workers,
                                                   std::size_t lent) {

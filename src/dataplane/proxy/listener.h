@@ -16,11 +16,10 @@ namespace dnsdirector::dataplane::proxy {
 /// (IP_FREEBIND).
 class Listener {
 public:
-    /// Errors: no right to the port, or somebody else's program has it.
-    static Result<std::shared_ptr<Listener>> open(const core::ServiceKey& key, std::size_t workers);
     /// With sockets that are there: a predecessor's, of which none is closed, since its part of
     /// the clients' queries waits in each, or (the first so many) copies of what a socket unit of
-    /// systemd's lent. Opens what is missing; where that is not allowed workers share.
+    /// systemd's lent. Opens what is missing; where that is not allowed workers share. Errors:
+    /// there are none, and no right to the port, or somebody else's program has it.
     static Result<std::shared_ptr<Listener>> adopt(const core::ServiceKey& key,
                                                    std::vector<int> sockets, std::size_t workers,
                                                    std::size_t lent = 0);

@@ -40,25 +40,21 @@ bool bind_to_client(int socket, const SocketAddress& client) {
 }
 
 void SourceAddress::put_into(msghdr& message, const SocketAddress& source) {
-    const bool v4 = source.is_v4();
-    message.msg_control = bytes_.data();
-    message.msg_controllen = v4 ? CMSG_SPACE(sizeof(in_pktinfo)) : CMSG_SPACE(sizeof(in6_pktinfo));
-    cmsghdr* part = CMSG_FIRSTHDR(&message);
-    if (v4) {
-        in_pktinfo info{};
-        info.ipi_spec_dst = source.v4.sin_addr;
-        part->cmsg_level = IPPROTO_IP;
-        part->cmsg_type = IP_PKTINFO;
+    const auto put = [&](int level, int type, const auto& info) {
+        message.msg_control = bytes_.data();
+        message.msg_controllen = CMSG_SPACE(sizeof info);
+        cmsghdr* part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = level;
+        part->cmsg_type = type;
         part->cmsg_len = CMSG_LEN(sizeof info);
         std::memcpy(CMSG_DATA(part), &info, sizeof info);
-    } else {
-        in6_pktinfo info{};
-        info.ipi6_addr = source.v6.sin6_addr;
-        part->cmsg_level = IPPROTO_IPV6;
-        part->cmsg_type = IPV6_PKTINFO;
-        part->cmsg_len = CMSG_LEN(sizeof info);
-        std::memcpy(CMSG_DATA(part), &info, sizeof info);
-    }
+    };
+    if (source.is_v4())
+        put(IPPROTO_IP, IP_PKTINFO,
+            in_pktinfo{.ipi_ifindex = 0, .ipi_spec_dst = source.v4.sin_addr, .ipi_addr = {}});
+    else
+        put(IPPROTO_IPV6, IPV6_PKTINFO,
+            in6_pktinfo{.ipi6_addr = source.v6.sin6_addr, .ipi6_ifindex = 0});
 }
 
 }  // namespace dnsdirector::dataplane::proxy
