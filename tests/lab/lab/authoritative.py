@@ -10,7 +10,7 @@ import os
 import dns.rcode
 
 from . import plan
-from .daemons import AF_SIX, Daemon, ask
+from .daemons import AF_SIX, Daemon, ask, knot_server, nsd_server
 
 ZONE = "example.com"
 PRIMARY = plan.CLIENT_V4
@@ -110,21 +110,7 @@ class NsdSecondary(Authoritative):
     program = "nsd"
 
     def write_configuration(self):
-        addresses = "\n".join(f"  ip-address: {a}" for a in self.addresses)
-        self.file("nsd.conf", f"""\
-server:
-{addresses}
-  username: ""
-  zonesdir: "{self.directory}"
-  pidfile: ""
-  database: ""
-  zonelistfile: "{self.file('zone.list')}"
-  xfrdfile: "{self.file('xfrd.state')}"
-  xfrdir: "{self.directory}"
-  server-count: 1
-  rrl-ratelimit: 0
-remote-control:
-  control-enable: no
+        self.file("nsd.conf", nsd_server(self) + f"""\
 key:
   name: "{KEY}"
   algorithm: {ALGORITHM}
@@ -157,22 +143,7 @@ class KnotServer(Authoritative):
             zone = "    notify: service\n    acl: [transfers, signed]\n"
         if self.primary and any("action" in line for line in self.lines):
             other, zone = f"acl:\n  - id: rule\n{lines}", "    acl: rule\n"
-        self.file("knot.conf", f"""\
-server:
-  rundir: {self.directory}
-  listen: [{', '.join(a + '@53' for a in self.addresses)}]
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
-database:
-  storage: {self.directory}
-  journal-db-max-size: 16M
-  kasp-db-max-size: 16M
-  timer-db-max-size: 16M
-  catalog-db-max-size: 16M
-log:
-  - target: stderr
-    any: info
+        self.file("knot.conf", knot_server(self, "info") + f"""\
 key:
   - id: {KEY}
     algorithm: {ALGORITHM}

@@ -274,6 +274,48 @@ dont-throttle-netmasks=203.0.113.0/24
         self.host.run("rec_control", f"--socket-dir={self.directory}", "wipe-cache", ".$")
 
 
+def nsd_server(daemon, more: str = "") -> str:
+    """The parts `server` and `remote-control` of an nsd.conf, all files in the daemon's directory.
+    more: further lines of `server`."""
+    addresses = "\n".join(f"  ip-address: {a}" for a in daemon.addresses)
+    return f"""\
+server:
+{addresses}
+  username: ""
+  zonesdir: "{daemon.directory}"
+  pidfile: ""
+  database: ""
+  zonelistfile: "{daemon.file('zone.list')}"
+  xfrdfile: "{daemon.file('xfrd.state')}"
+  xfrdir: "{daemon.directory}"
+  server-count: 1
+  rrl-ratelimit: 0
+{more}remote-control:
+  control-enable: no
+"""
+
+
+def knot_server(daemon, log: str, more: str = "") -> str:
+    """The parts `server`, `database` and `log` of a knot.conf, likewise. log: the least severity."""
+    return f"""\
+server:
+  rundir: {daemon.directory}
+  listen: [{', '.join(a + '@53' for a in daemon.addresses)}]
+  udp-workers: 1
+  tcp-workers: 1
+  background-workers: 1
+{more}database:
+  storage: {daemon.directory}
+  journal-db-max-size: 16M
+  kasp-db-max-size: 16M
+  timer-db-max-size: 16M
+  catalog-db-max-size: 16M
+log:
+  - target: stderr
+    any: {log}
+"""
+
+
 class Nsd(Daemon):
     """Serves the root."""
 
@@ -282,22 +324,7 @@ class Nsd(Daemon):
 
     def configure(self):
         self.file("root.zone", plan.ROOT_ZONE)
-        addresses = "\n".join(f"  ip-address: {a}" for a in self.addresses)
-        self.file("nsd.conf", f"""\
-server:
-{addresses}
-  username: ""
-  zonesdir: "{self.directory}"
-  pidfile: ""
-  database: ""
-  zonelistfile: "{self.file('zone.list')}"
-  xfrdfile: "{self.file('xfrd.state')}"
-  xfrdir: "{self.directory}"
-  server-count: 1
-  rrl-ratelimit: 0
-  identity: "{self.name}"
-remote-control:
-  control-enable: no
+        self.file("nsd.conf", nsd_server(self, f'  identity: "{self.name}"\n') + """\
 zone:
   name: "."
   zonefile: "root.zone"
@@ -322,23 +349,7 @@ class Knot(Daemon):
             self.file(origin + "zone", text)
         zones = "\n".join(f"  - domain: {o}\n    file: {self.file(o + 'zone')}"
                           for o in self.zones)
-        self.file("knot.conf", f"""\
-server:
-  rundir: {self.directory}
-  listen: [{', '.join(a + '@53' for a in self.addresses)}]
-  identity: "{self.name}"
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
-database:
-  storage: {self.directory}
-  journal-db-max-size: 16M
-  kasp-db-max-size: 16M
-  timer-db-max-size: 16M
-  catalog-db-max-size: 16M
-log:
-  - target: stderr
-    any: warning
+        self.file("knot.conf", knot_server(self, "warning", f'  identity: "{self.name}"\n') + f"""\
 template:
   - id: default
     storage: {self.directory}
