@@ -211,17 +211,21 @@ PacketReceiver* PacketExchange::receiver_of(const Incoming& packet) {
         const auto found = questions_.find(key(Question{port, dns::read16(packet.payload, 0)}));
         return found == questions_.end() ? nullptr : found->second;
     }
-    if (!error && !packet.tcp.has(TcpFields::ack)) return find_reset(packet);
-    const std::uint32_t number = error ? packet.tcp.sequence : packet.tcp.acknowledgement;
-    const auto found = connections_.find(key(port, number));
-    return found == connections_.end() ? nullptr : found->second;
+    const bool acknowledges = packet.tcp.has(TcpFields::ack);
+    if (error || acknowledges) {
+        const std::uint32_t number = error ? packet.tcp.sequence : packet.tcp.acknowledgement;
+        const auto found = connections_.find(key(port, number));
+        if (found != connections_.end()) return found->second;
+    }
+    // One of the two, never both: what else there is belongs to nobody.
+    return !error && acknowledges != packet.tcp.has(TcpFields::rst) ? search(packet) : nullptr;
 }
 
-/// By looking at all connections: once a call, so that a flood of resets costs little.
-PacketReceiver* PacketExchange::find_reset(const Incoming& packet) {
-    if (!packet.tcp.has(TcpFields::rst) || !std::exchange(may_search_, false)) return nullptr;
+/// By looking at all connections: once a call, so that a flood costs little.
+PacketReceiver* PacketExchange::search(const Incoming& packet) {
+    if (!std::exchange(may_search_, false)) return nullptr;
     for (const auto& [number, receiver] : connections_)
-        if (number >> 32 == packet.destination.port && receiver->is_reset_by(packet))
+        if (number >> 32 == packet.destination.port && receiver->is_concerned_by(packet))
             return receiver;
     return nullptr;
 }

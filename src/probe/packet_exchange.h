@@ -29,8 +29,9 @@ public:
     virtual ~PacketReceiver() = default;
     /// Valid during the call only. True where its probe must be looked at.
     virtual bool take(const Incoming& packet, TimePoint now) = 0;
-    /// Whether a reset that acknowledges nothing is for its connection.
-    [[nodiscard]] virtual bool is_reset_by(const Incoming& packet) const = 0;
+    /// Whether a segment that does not say so by the number that it acknowledges is for its
+    /// connection: a reset, or what a server says of an earlier connection of the port.
+    [[nodiscard]] virtual bool is_concerned_by(const Incoming& packet) const = 0;
     /// Marks its probe's events.
     [[nodiscard]] virtual std::uint64_t token() const = 0;
 };
@@ -78,7 +79,7 @@ private:
     [[nodiscard]] std::uint64_t key(std::uint16_t port, std::uint32_t number) const;
     void receive_from(int socket, TimePoint now);
     [[nodiscard]] PacketReceiver* receiver_of(const Incoming& packet);
-    [[nodiscard]] PacketReceiver* find_reset(const Incoming& packet);
+    [[nodiscard]] PacketReceiver* search(const Incoming& packet);
 
     ReservedPorts ports_;
     Descriptor v4_, v6_;

@@ -227,10 +227,12 @@ Probe::Progress PacketProbe::read_connection() {
     return tcp_.server_is_done() ? connection_closed() : std::nullopt;
 }
 
-bool PacketProbe::is_reset_by(const Incoming& packet) const {
+bool PacketProbe::is_concerned_by(const Incoming& packet) const {
     return connection_ && packet.destination.port == connection_->port &&
            packet.destination.address == path_.source.address &&
-           packet.source == path_.destination && packet.tcp.sequence == tcp_.awaited_number();
+           packet.source == path_.destination &&
+           (packet.tcp.has(TcpFields::rst) ? packet.tcp.sequence == tcp_.awaited_number()
+                                           : tcp_.state() == TcpClient::State::connecting);
 }
 
 Probe::Progress PacketProbe::take_error(const Incoming& packet) {

@@ -43,7 +43,7 @@ private:
 
     // PacketReceiver
     bool take(const Incoming& packet, TimePoint now) override;
-    [[nodiscard]] bool is_reset_by(const Incoming& packet) const override;
+    [[nodiscard]] bool is_concerned_by(const Incoming& packet) const override;
     [[nodiscard]] std::uint64_t token() const override { return token_; }
 
     Progress send_by(Protocol transport);

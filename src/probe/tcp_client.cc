@@ -86,7 +86,8 @@ void TcpClient::take(const TcpFields& fields, dns::Bytes payload, TimePoint now)
 }
 
 void TcpClient::take_handshake(const TcpFields& fields, TimePoint now) {
-    if (!fields.has(TcpFields::ack) || fields.acknowledgement != first_ + 1) return;
+    if (!fields.has(TcpFields::ack)) return;
+    if (fields.acknowledgement != first_ + 1) return clear_earlier(fields);
     if (fields.has(TcpFields::rst)) return break_off(Fault::refused);
     if (!fields.has(TcpFields::syn)) return;
     state_ = State::established;
@@ -96,6 +97,15 @@ void TcpClient::take_handshake(const TcpFields& fields, TimePoint now) {
     send_message(0);
     wait_ = first_wait;
     timer_ = now + wait_;
+}
+
+/// RFC 9293, 3.5.2: the server still has an earlier connection of this port (TIME-WAIT, where it
+/// closed first) and answers our SYN for that. A reset ends it; without a second SYN the server
+/// would hear of this one after `first_wait` only. Once, so that nobody can have us send more.
+void TcpClient::clear_earlier(const TcpFields& fields) {
+    if (fields.has(TcpFields::rst) || std::exchange(cleared_earlier_, true)) return;
+    send(TcpFields::rst, fields.acknowledgement);
+    send(TcpFields::syn, first_);
 }
 
 /// RFC 5961, 3.2: another number than the awaited one may be a stranger's guess; if it is not,

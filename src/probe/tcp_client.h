@@ -75,6 +75,7 @@ private:
     [[nodiscard]] std::uint16_t window() const;
     [[nodiscard]] std::uint32_t end_number() const;
     void take_handshake(const TcpFields& fields, TimePoint now);
+    void clear_earlier(const TcpFields& fields);
     void take_reset(const TcpFields& fields);
     void take_acknowledgement(const TcpFields& fields, TimePoint now);
     void take_payload(std::uint32_t sequence, std::span<const std::uint8_t> payload, bool fin);
@@ -94,6 +95,7 @@ private:
     std::uint16_t max_segment_ = 0, server_max_segment_ = 0;
     bool acknowledge_ = false;
     bool server_done_ = false;
+    bool cleared_earlier_ = false;
     std::optional<std::uint32_t> fin_at_;  ///< the server's, before which something is missing
     std::vector<std::uint8_t> received_;
     std::size_t dropped_ = 0;

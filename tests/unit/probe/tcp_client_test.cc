@@ -265,6 +265,26 @@ TEST(TcpClient, IsRefusedByAResetThatAcknowledgesItsRequestOnly) {
     EXPECT_FALSE(client.timer());
 }
 
+TEST(TcpClient, ClearsAnEarlierConnectionOfItsPort) {
+    TcpClient client;
+    client.begin(1024, question, 1460, at_ms(0));
+    static_cast<void>(client.take_output());
+    // Once: whoever says it again has us send nothing.
+    for (const std::size_t segments : {2U, 0U}) {
+        client.take(from_server(7777, 5555, TcpFields::ack), {}, at_ms(1));
+        EXPECT_EQ(client.state(), State::connecting);
+        const auto out = client.take_output();
+        ASSERT_EQ(out.size(), segments);
+        if (out.empty()) continue;
+        EXPECT_EQ(out[0].fields.flags, TcpFields::rst);
+        EXPECT_EQ(out[0].fields.sequence, 5555U);
+        EXPECT_EQ(out[1].fields.flags, TcpFields::syn);
+        EXPECT_EQ(out[1].fields.sequence, 1024U);
+    }
+    client.take(from_server(999, 1025, TcpFields::syn | TcpFields::ack), {}, at_ms(2));
+    EXPECT_EQ(client.state(), State::established);
+}
+
 TEST(TcpClient, IsResetByTheAwaitedNumberAlone) {
     TcpClient client = connected();
     static_cast<void>(client.take_output());

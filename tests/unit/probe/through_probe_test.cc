@@ -393,6 +393,25 @@ TEST(ThroughProbe, BearsConnectionsThatEndEarly) {
     }
 }
 
+// Its side of a connection stays for a minute (TIME-WAIT), while our few ports come round.
+TEST(ThroughProbe, ConnectsAgainToAServerThatClosesFirst) {
+    DNSDIRECTOR_NEEDS_NAMESPACE(there);
+    DNSDIRECTOR_NEEDS_NAMESPACE(here);
+    connect_server(there, true);
+    for (const Where& where : both_families) {
+        const auto server = responder_at(there, where.service, test::right, Responder::Tcp::closes);
+        core::Check check =
+            through_check(where.server, where.service, server->endpoint().port, Protocol::tcp);
+        check.timing.every = Milliseconds{10};
+        check.timing.tries = 1;
+        Recorder recorder;
+        recorder.prober->add(1, check, true);
+        ASSERT_TRUE(recorder.wait_for(100, Milliseconds{20000}));
+        for (const auto& each : recorder.verdicts)
+            EXPECT_EQ(each.verdict.reason, "connection closed without an answer");
+    }
+}
+
 TEST(ThroughProbe, AsksThisMachineItselfBySockets) {
     DNSDIRECTOR_NEEDS_NAMESPACE(there);
     DNSDIRECTOR_NEEDS_NAMESPACE(here);
