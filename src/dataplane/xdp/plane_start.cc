@@ -44,16 +44,16 @@ Result<void> Plane::start() {
 Result<void> Plane::take_over(const std::vector<netlink::Link>& links) {
     const auto predecessors = Predecessor::find(maps_->pin_dir(), maps_->directory_of_pins());
     if (!predecessors) return tl::unexpected(predecessors.error());
-    const auto filled =
+    const auto taken =
         take_over_tables(*predecessors, *maps_, hops_, other_directors_, services_, time_now());
-    if (!filled) return tl::unexpected(filled.error());
-    if (*filled) guard();
+    if (!taken) return tl::unexpected(taken.error());
+    if (taken->tables) guard();
     if (auto done = attach_at_start(links); !done) return done;
     // A predecessor's other interfaces go when all that are wanted forward.
     for (const netlink::Link& link : links)
         if (attachments_.has(link.index) && !wanted_.empty() && !wanted_.contains(link.name))
             if (auto done = attachments_.detach(link.index); !done) return done;
-    if (auto done = finish_takeover(*predecessors, *maps_); !done)
+    if (auto done = finish_takeover(*predecessors, *taken, *maps_); !done)
         spdlog::error("{}; the next start tries again", done.error().message);
     return {};
 }

@@ -58,26 +58,27 @@ void find_ways(const Ledger& ledger, NextHops& hops, const std::set<IpAddress>& 
 }
 
 /// Which flows may be elsewhere than these tables say. Without the same indices the
-/// flows that are remembered would be taken for others'.
-void take_over_moves(const Predecessor& source, const Maps& maps, Services& services,
+/// flows that are remembered would be taken for others'. Whether they are known.
+bool take_over_moves(const Predecessor& source, const Maps& maps, Services& services,
                      bool same_indices, TimePoint now) {
     const auto tables = same_indices
                             ? OldTables::open(source.directory(), *source.description().tables)
                             : fail("services or servers stand at other places in its tables");
     if (tables) {
         services.take_over_moves(*tables, now);
-        return;
+        return true;
     }
     spdlog::warn("TCP flows that {} remembers are lost, and may move: {}", source.directory(),
                  tables.error().message);
     maps.forget_flows();
+    return false;
 }
 
 }  // namespace
 
-Result<bool> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
-                              NextHops& hops, const std::set<IpAddress>& directors,
-                              Services& services, TimePoint now) {
+Result<TakenOver> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
+                                   NextHops& hops, const std::set<IpAddress>& directors,
+                                   Services& services, TimePoint now) {
     for (const Predecessor& each : predecessors)
         if (each.forwards() && !each.whole())
             return fail(
@@ -86,7 +87,7 @@ Result<bool> take_over_tables(const std::vector<Predecessor>& predecessors, cons
                 each.directory());
     const Predecessor* source = source_among(predecessors);
     if (source == nullptr || (maps.adopted() && holds_links(maps.directory_of_pins())))
-        return false;
+        return TakenOver{};
 
     const auto ledger = source->ledger();
     if (!ledger) return tl::unexpected(ledger.error());
@@ -99,17 +100,21 @@ Result<bool> take_over_tables(const std::vector<Predecessor>& predecessors, cons
     services.end_keeping();
     if (!done)
         return fail("cannot take over from {}: {}", source->directory(), done.error().message);
-    if (has_flows) take_over_moves(*source, maps, services, same_indices, now);
+    TakenOver taken{.tables = true};
+    if (has_flows) taken.flows = take_over_moves(*source, maps, services, same_indices, now);
     spdlog::info("taking over {} services from {}", ledger->size(), source->directory());
-    return true;
+    return taken;
 }
 
-Result<void> finish_takeover(const std::vector<Predecessor>& predecessors, Maps& maps) {
+Result<void> finish_takeover(const std::vector<Predecessor>& predecessors, const TakenOver& taken,
+                             Maps& maps) {
     if (predecessors.empty()) return {};
     for (const Predecessor& each : predecessors)
         if (each.forwards())
             return fail("a link of {} could not be taken over; its pins stay", each.directory());
     if (!wait_for_programs()) std::this_thread::sleep_for(Grace::period);
+    // Until now the old program may have learnt more of them, by its own indices.
+    if (!taken.flows) maps.forget_flows();
     BaseCounts& base = maps.base();
     auto counts = counters_of(predecessors, base.included());
     if (!counts) return tl::unexpected(counts.error());

@@ -31,15 +31,21 @@
 
 namespace dnsdirector::dataplane::xdp {
 
+struct TakenOver {
+    bool tables = false;  ///< filled
+    bool flows = true;    ///< false: those that it remembers are lost
+};
+
 /// Fills this layout's tables from the predecessor that forwards, with the ways that
-/// `hops` then knows, which knows the MACs of the other `directors`, too. Nothing to do,
-/// and false, where there is none, or where programs of this layout forward already.
+/// `hops` then knows, which knows the MACs of the other `directors`, too. Nothing to do
+/// where there is none, or where programs of this layout forward already.
 /// Errors: a predecessor forwards and can't be read; its services find no room.
-Result<bool> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
-                              NextHops& hops, const std::set<IpAddress>& directors,
-                              Services& services, TimePoint now);
+Result<TakenOver> take_over_tables(const std::vector<Predecessor>& predecessors, const Maps& maps,
+                                   NextHops& hops, const std::set<IpAddress>& directors,
+                                   Services& services, TimePoint now);
 
 /// The counts of all, then their pins. No link of theirs may be left.
-Result<void> finish_takeover(const std::vector<Predecessor>& predecessors, Maps& maps);
+Result<void> finish_takeover(const std::vector<Predecessor>& predecessors, const TakenOver& taken,
+                             Maps& maps);
 
 }  // namespace dnsdirector::dataplane::xdp
