@@ -142,7 +142,7 @@ def check_loads(lab, director, shares: dict, names: dict, **where):
     counting = director.counting(**where)
     answered = Counter()
     for target, named in names.items():
-        for server, count in load(target, rate=2000, count=600).items():
+        for server, count in load(target, rate=2000, count=600, in_turn=True).items():
             answered[named[server]] += count
     counting.expect(answered)
     for target in names:
@@ -312,7 +312,7 @@ def test_clients_of_one_network_stay_together_until_the_timeout(lab, more_client
         for target in (plan.SERVICE_V4, plan.SERVICE_V6):
             one = lab.load(target, rate=500, count=100, sockets=1).start().finish()
             assert one.failed == 0 and max(one.shares().values()) >= 0.97, one
-            many = lab.load(target, rate=1000, count=320, sockets=64).start().finish()
+            many = lab.load(target, rate=1000, count=320, sockets=64, in_turn=True).start().finish()
             assert many.failed == 0 and abs(many.shares()["s1"] - 0.5) <= 0.05, many
 
         wait_for("persistence to end",
@@ -380,10 +380,12 @@ def test_schedulers_keep_their_promises_over_udp(lab, more_clients, quick_timeou
         # mh with ports: a flow stays, and flows are shared.
         one = lab.load(plan.SERVICE_V6, rate=500, count=50, sockets=1).start().finish()
         assert one.failed == 0 and len(one.counts()) == 1, one
-        many = lab.load(plan.SERVICE_V6, rate=1000, count=1024, sockets=256).start().finish()
+        many = lab.load(plan.SERVICE_V6, rate=1000, count=1024, sockets=256,
+                        in_turn=True).start().finish()
         assert many.failed == 0 and abs(many.shares()["s1"] - 2 / 3) <= 0.15, many
         # wlc counts flows, so that they are kept.
-        flows = lab.load(SECOND_V4, rate=1000, count=600, sockets=60).start().finish()
+        flows = lab.load(SECOND_V4, rate=1000, count=600, sockets=60,
+                         in_turn=True).start().finish()
         assert flows.failed == 0 and abs(flows.shares()["s1"] - 2 / 3) <= 0.08, flows
 
 
@@ -397,5 +399,5 @@ def test_counting_schedulers_give_udp_to_one_server(lab, quick_timeouts):
                                words + "; lb_kind DR; protocol UDP")
     with directing(lab, text):
         for target in (plan.SERVICE_V4, SECOND_V4, plan.SERVICE_V6):
-            result = lab.load(target, rate=1000, count=128).start().finish()
+            result = lab.load(target, rate=1000, count=128, in_turn=True).start().finish()
             assert result.failed == 0 and max(result.shares().values()) >= 0.75, result

@@ -88,6 +88,8 @@ class Load:
     test does meanwhile, whose times are stretched too. own_rate: queries a second of
     this very machine, in place of rate. target: one address or several, asked in turn.
     even: each query at its own time, not those due within a millisecond in a burst.
+    in_turn: as many queries by each socket, also where a machine that stood still sends late
+    ones in a burst: for shares of flows.
     in_flight: so many wait for answers all the time, whatever the rate. zipf: of a name
     with an asterisk so many are asked for, some often and most seldom. kept: so many TCP
     connections carry all of them. again: what waits on one that is closed is asked again.
@@ -97,7 +99,7 @@ class Load:
                  count: int = None, seconds: float = None, expect=(plan.WWW_V4,),
                  names=(plan.WWW_NAME,), timeout_ms: int = 1000, sockets: int = 64,
                  tcp: bool = False, port: int = 53, rdtype: str = "A", own_rate: float = None,
-                 even: bool = False, in_flight: int = None, zipf: int = None,
+                 even: bool = False, in_turn: bool = False, in_flight: int = None, zipf: int = None,
                  kept: int = None, again: bool = False):
         self.host = host
         self.rate = rate = own_rate or rate_here(rate)
@@ -117,6 +119,8 @@ class Load:
             self.argv.append("--tcp")
         if even:
             self.argv.append("--even")
+        if in_turn:
+            self.argv.append("--in-turn")
         if in_flight:
             self.argv += ["--in-flight", in_flight]
         if zipf:

@@ -5,10 +5,12 @@
 //
 //   dnsload --target ADDRESS… [--port 53] --rate N --count N [--timeout MS]
 //           [--name NAME]… [--type A] [--expect ADDRESS]… [--sockets N] [--gap MS]
-//           [--tcp] [--kept N] [--again] [--even] [--in-flight N] [--zipf N]
+//           [--tcp] [--kept N] [--again] [--even] [--in-turn]
+//           [--in-flight N] [--zipf N]
 //
 // Of several targets the sockets have one each, in turn. Queries that are due are looked
 // for once a millisecond, and whenever replies come; --even: each is sent at its own time;
+// --in-turn: those that are due together go by one socket after the other, not all by one;
 // --in-flight: whatever the rate, a query is sent when fewer than so many wait.
 //
 // A reply is right when it comes from the target, with the query's ID and
@@ -79,6 +81,7 @@ struct Options {
     unsigned sockets = 64;
     bool tcp = false;
     bool even = false;
+    bool in_turn = false;
     std::uint64_t in_flight = 0;
     std::uint64_t zipf = 0;
     unsigned kept = 0;
@@ -222,7 +225,8 @@ private:
     }
 
     std::uint64_t send_udp(std::uint64_t first, std::uint64_t due) {
-        const unsigned count = unsigned(std::min<std::uint64_t>(due - first, kBatch));
+        const unsigned count =
+            o_.in_turn ? 1 : unsigned(std::min<std::uint64_t>(due - first, kBatch));
         Bytes data[kBatch];
         iovec parts[kBatch];
         mmsghdr messages[kBatch];
@@ -635,8 +639,12 @@ Options parse(int argc, char** argv) {
     Options o;
     for (int i = 1; i < argc; ++i) {
         const std::string option = argv[i];
-        if (option == "--tcp" || option == "--even" || option == "--again") {
-            (option == "--tcp" ? o.tcp : option == "--even" ? o.even : o.again) = true;
+        if (option == "--tcp" || option == "--even" || option == "--again" ||
+            option == "--in-turn") {
+            (option == "--tcp"     ? o.tcp
+             : option == "--even"  ? o.even
+             : option == "--again" ? o.again
+                                   : o.in_turn) = true;
             continue;
         }
         if (i + 1 == argc) break;
