@@ -75,7 +75,7 @@ VERIFIED_ONCE __u64 walk6(struct xdp_md* context, __u32 at) {
     __u32 next = ip->nexthdr;
     __u64 offset = at + sizeof(*ip), fragment = 0;
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < EXTENSIONS_MAX && is_extension(next); ++i) {
+    for (__u64 i = 0; i < EXTENSIONS_MAX && is_extension(next); ++i) {
         const __u8* header = bytes_at(&packet, offset, 8);
         if (!header) return CHAIN_SHORT;
         if (next == IPPROTO_HOPOPTS && i != 0) return CHAIN_ODD;

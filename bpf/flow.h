@@ -166,7 +166,7 @@ VERIFIED_ONCE int learn(__u64 name, __u32 counter) {
     if (!state || !bucket) return 0;
     __u32 epoch = flow_control.epoch, own = flow_spread(name) & (FLOW_PLACES - 1);
     __u64 best = 0;
-    for (__u32 i = 0; i < FLOWS_PER_BUCKET; ++i) {
+    for (__u64 i = 0; i < FLOWS_PER_BUCKET; ++i) {
         /* Its own place is nearest, by how far it is round the bucket. */
         __u64 near = (own - i - 1) % FLOWS_PER_BUCKET;
         best = greater(best, how_free(bucket->flow[i], epoch) * FLOWS_PER_BUCKET + near);
@@ -190,7 +190,7 @@ VERIFIED_ONCE int remember_young(__u64 name, __u32 counter) {
     if (!bucket) return 0;
     __u32 epoch = flow_control.epoch;
     __u64 best = 0;
-    for (__u32 i = 0; i < FLOWS_PER_BUCKET; ++i) {
+    for (__u64 i = 0; i < FLOWS_PER_BUCKET; ++i) {
         __u64 flow = bucket->flow[i];
         __u64 old = how_free(flow, epoch) << FLOW_EPOCH_BITS | flow_age(flow, epoch);
         best = greater(best, old * FLOWS_PER_BUCKET + i);

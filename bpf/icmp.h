@@ -62,14 +62,14 @@ NEVER_INLINE int hand_over(struct xdp_md* context, const struct addressee* of, _
     /* Words first: a loop over bytes is eight times as long, for the verifier, too. */
     __u32 done = 0;
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < TOO_BIG_BYTES_MAX / 8; ++i) {
+    for (__u64 i = 0; i < TOO_BIG_BYTES_MAX / 8; ++i) {
         if (from + 8 > packet.end || done + 8 > bytes) break;
         *(__u64*)(message->packet + i * 8) = load64(from);
         from += 8;
         done += 8;
     }
 #pragma clang loop unroll(disable)
-    for (int i = 0; i < 7; ++i) {
+    for (__u64 i = 0; i < 7; ++i) {
         if (from + 1 > packet.end || done >= bytes || done >= TOO_BIG_BYTES_MAX) break;
         message->packet[done++] = *(const __u8*)from++;
     }

@@ -33,6 +33,11 @@ ALWAYS_INLINE void load_address6(__u64 to[2], const struct in6_addr* from) {
 }
 
 /*
+ * Counters of loops have 64 bits here: the verifier of kernels before 5.16 forgets what
+ * less than that is when it has been in memory, and then takes the loop for an endless one.
+ */
+
+/*
  * A bound that the compiler knows and would leave out, and that the verifier does
  * not know: those of older kernels (Debian 12's 6.1 for one) forget all bounds in
  * a byte swap, or when a value has been in memory. `mask` is a constant.

@@ -24,7 +24,7 @@ ALWAYS_INLINE struct service* find_service(const struct packet* packet, __u32* i
     if (UNLIKELY(!service)) return 0;
     if (LIKELY(is_service_of(service, packet))) return service;
 #pragma clang loop unroll(disable)
-    for (int step = 1; step < CHAIN_MAX; ++step) {
+    for (__u64 step = 1; step < CHAIN_MAX; ++step) {
         *index = service->next;
         if (*index == 0) return 0;
         service = bpf_map_lookup_elem(&services, index);

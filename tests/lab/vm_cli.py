@@ -34,6 +34,9 @@ def main(arguments: list, program: str) -> int:
                         help="end it after so long, which is a failure (%(default)g)")
     parser.add_argument("--exchange", metavar="DIRECTORY",
                         help="where console, status and out/ go; made where missing")
+    parser.add_argument("--kernel", metavar="DIRECTORY",
+                        help="another kernel than Debian's: its packages, unpacked "
+                             "with dpkg --extract")
     parser.add_argument("--check", action="store_true",
                         help="fetch what is needed and run nothing")
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -51,7 +54,7 @@ def in_machine(args) -> int:
     exchange = os.path.abspath(args.exchange) if args.exchange else tempfile.mkdtemp(
         prefix="run-", dir=vm.BUILD)
     os.makedirs(exchange, exist_ok=True)
-    machine = vm.Machine(exchange)
+    machine = vm.Machine(exchange, args.kernel and os.path.abspath(args.kernel))
     try:
         return machine.run(args.command, limit=args.limit)
     finally:

@@ -105,3 +105,22 @@ def test_without_a_network_the_kernel_is_left_out_with_the_reason(tmp_path, monk
     monkeypatch.setattr(vm, "_tool", no_network)
     with pytest.raises(vm.VmMissing, match="could not be downloaded: E: Failed to fetch"):
         vm.kernel()
+
+
+def test_another_kernel_is_taken_as_its_packages_have_it(tmp_path, monkeypatch):
+    modules = tmp_path / "lib" / "modules" / "5.15.0-1-generic"
+    modules.mkdir(parents=True)
+    with pytest.raises(vm.VmError, match="no boot/vmlinuz-. in .*dpkg --extract"):
+        vm.kernel_in(str(tmp_path))
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot" / "vmlinuz-5.15.0-1-generic").touch()
+    # Some of what the first root needs is a module with needs of its own, some is built in.
+    (modules / "modules.builtin").write_text("kernel/drivers/virtio/virtio_pci.ko\n")
+    (modules / "modules.dep").write_text("a/9p.ko: a/9pnet.ko\na/9pnet.ko:\n")
+    monkeypatch.setattr(vm, "FIRST_MODULES", ("virtio_pci", "9p"))
+    found = vm.kernel_in(str(tmp_path))
+    assert found.image.endswith("boot/vmlinuz-5.15.0-1-generic")
+    assert found.first_modules() == [str(modules / "a/9pnet.ko"), str(modules / "a/9p.ko")]
+    monkeypatch.setattr(vm, "FIRST_MODULES", ("overlay",))
+    with pytest.raises(vm.VmError, match="has no module overlay"):
+        found.first_modules()

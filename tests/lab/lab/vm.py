@@ -79,12 +79,16 @@ class Kernel:
     def first_modules(self) -> list:
         """Paths of FIRST_MODULES and of what these need, in the order of loading."""
         needs = {}
+        with open(os.path.join(self.modules, "modules.builtin"), encoding="ascii") as inside:
+            built_in = {_module_name(line) for line in inside}
         with open(os.path.join(self.modules, "modules.dep"), encoding="ascii") as dependencies:
             for line in dependencies:
                 path, after = line.split(":")
                 needs[_module_name(path)] = [path, *reversed(after.split())]
         order = []
         for name in FIRST_MODULES:
+            if name in built_in:
+                continue
             if name not in needs:
                 raise VmError(f"the kernel in {self.modules} has no module {name}")
             path, *before = needs[name]
@@ -124,14 +128,27 @@ def kernel() -> Kernel:
     return found
 
 
+def kernel_in(directory: str) -> Kernel:
+    """Another kernel than Debian's: what its packages hold, unpacked into a directory."""
+    found = _unpacked(directory)
+    if not found:
+        raise VmError(f"no boot/vmlinuz-* in {directory}: the packages of a kernel (its image "
+                      "and its modules) belong there, unpacked with dpkg --extract")
+    if not os.path.exists(os.path.join(found.modules, "modules.dep")):
+        subprocess.run([find_program("depmod"), "-b", directory,
+                        os.path.basename(found.modules)], check=True)
+    return found
+
+
 def _busybox() -> str:
     return os.path.join(BUILD, "first-root", "bin", "busybox")
 
 
-def _unpacked():
-    for image in sorted(glob.glob(os.path.join(BUILD, "kernel", "boot", "vmlinuz-*"))):
+def _unpacked(directory: str = None):
+    directory = directory or os.path.join(BUILD, "kernel")
+    for image in sorted(glob.glob(os.path.join(directory, "boot", "vmlinuz-*"))):
         release = os.path.basename(image).split("-", 1)[1]
-        return Kernel(image, os.path.join(BUILD, "kernel", "lib", "modules", release))
+        return Kernel(image, os.path.join(directory, "lib", "modules", release))
     return None
 
 
@@ -218,8 +235,10 @@ class Machine:
     status    the exit status of the command, once it has ended
     """
 
-    def __init__(self, exchange: str):
+    def __init__(self, exchange: str, other_kernel: str = None):
+        """other_kernel: of kernel_in()."""
         self.exchange = exchange
+        self.other_kernel = other_kernel
         self.console = os.path.join(exchange, "console")
         self.booted_after = None
 
@@ -229,6 +248,8 @@ class Machine:
         and where the machine ended without a verdict. No command: a shell."""
         with tempfile.TemporaryDirectory(prefix="boot-", dir=BUILD) as boot:
             unpacked = kernel()
+            if self.other_kernel:
+                unpacked = kernel_in(self.other_kernel)
             if find_program("g++") and find_program("clang"):
                 tools.make_ready(READY_TOOLS)
             self._leave_job(command, unpacked, environment or {})
