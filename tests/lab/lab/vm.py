@@ -135,9 +135,12 @@ def kernel_in(directory: str) -> Kernel:
         raise VmError(f"no boot/vmlinuz-* in {directory}: the packages of a kernel (its image "
                       "and its modules) belong there, unpacked with dpkg --extract")
     if not os.path.exists(os.path.join(found.modules, "modules.dep")):
-        subprocess.run([find_program("depmod"), "-b", directory,
-                        os.path.basename(found.modules)], check=True)
+        _index_modules(directory, os.path.basename(found.modules))
     return found
+
+
+def _index_modules(root: str, release: str):
+    subprocess.run([find_program("depmod"), "-b", root, release], check=True)
 
 
 def _busybox() -> str:
@@ -165,8 +168,7 @@ def _fetch(package_name, wanted: list, name: str):
             subprocess.run(["tar", "-x", "-C", root, "--no-same-owner", "--wildcards", *wanted],
                            stdin=archive.stdout, stderr=subprocess.DEVNULL, check=False)
         for modules in glob.glob(os.path.join(root, "lib", "modules", "*")):
-            subprocess.run([find_program("depmod"), "-b", root, os.path.basename(modules)],
-                           check=True)
+            _index_modules(root, os.path.basename(modules))
         try:
             os.rename(root, os.path.join(BUILD, name))
         except OSError:  # another run was faster

@@ -637,14 +637,12 @@ Bytes parse_expected(const std::string& text) {
 
 Options parse(int argc, char** argv) {
     Options o;
+    const std::map<std::string, bool*> switches{
+        {"--tcp", &o.tcp}, {"--even", &o.even}, {"--again", &o.again}, {"--in-turn", &o.in_turn}};
     for (int i = 1; i < argc; ++i) {
         const std::string option = argv[i];
-        if (option == "--tcp" || option == "--even" || option == "--again" ||
-            option == "--in-turn") {
-            (option == "--tcp"     ? o.tcp
-             : option == "--even"  ? o.even
-             : option == "--again" ? o.again
-                                   : o.in_turn) = true;
+        if (const auto found = switches.find(option); found != switches.end()) {
+            *found->second = true;
             continue;
         }
         if (i + 1 == argc) break;
