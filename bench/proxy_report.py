@@ -2,7 +2,7 @@
 """The proxy plane next to dnsdist: ratios within a round, and losses when a server fails."""
 
 from versus_report import counted, spread
-from ways import DIRECT, PROXIES, WAYS
+from ways import DIRECT, PROXIES, RELAYS, WAYS
 
 # By load: the most of dnsdist's processor time that a query may take.
 LIMITS = {"udp": 0.6, "udp-bursts": 0.6, "udp-full": 0.8, "tcp": 0.5, "tcp-full": 0.5,
@@ -14,8 +14,9 @@ def make(steady: list, failures: list, options) -> dict:
     rounds = counted(steady, options.most_foreign)
     pairs = [(one, other) for one, other in PROXIES.items()
              if one in options.ways and other in options.ways]
-    found = {one: {kind: _compare(rounds, one, other, kind) for kind in options.kinds}
-             for one, other in pairs}
+    found = {one: {kind: {**_compare(rounds, one, other, kind),
+                          **_to_relay(rounds, (one, other), RELAYS[one], kind)}
+                   for kind in options.kinds} for one, other in pairs}
     return {"part": "proxy", "proxies": found, "failures": failures,
             "targets": [target for one in found for target in _targets(found, one)]
             + _failure_targets(failures)}
@@ -28,8 +29,8 @@ def _compare(rounds: list, one: str, other: str, kind: str) -> dict:
     def added(each: dict, way: str) -> float:
         return each[way][kind]["processes_us"] - each[DIRECT][kind]["processes_us"]
     return {
-        "of_balancer": spread(each[one][kind]["parts_us"]["balancer"]
-                              / each[other][kind]["parts_us"]["balancer"] for each in rounds),
+        "of_balancer": spread(_own(each, one, kind) / _own(each, other, kind)
+                              for each in rounds),
         "of_added": spread(added(each, one) / added(each, other) for each in rounds),
         "of_rate": spread(each[one][kind]["rate"] / each[other][kind]["rate"]
                           for each in rounds),
@@ -37,6 +38,18 @@ def _compare(rounds: list, one: str, other: str, kind: str) -> dict:
                   for way in (one, other, DIRECT)},
         **{f"{p}_more_us": spread(each[one][kind]["rtt_us"][p] - each[other][kind]["rtt_us"][p]
                                   for each in rounds) for p in ("p50", "p99", "p999")}}
+
+
+def _to_relay(rounds: list, pair: tuple, relay: str, kind: str) -> dict:
+    """of_relay: the balancers' own processor time of a bare relay's; {} without one."""
+    if any(relay not in each for each in rounds):
+        return {}
+    return {"of_relay": {way: spread(_own(each, way, kind) / _own(each, relay, kind)
+                                     for each in rounds) for way in pair}}
+
+
+def _own(each: dict, way: str, kind: str) -> float:
+    return each[way][kind]["parts_us"]["balancer"]
 
 
 def _targets(found: dict, one: str) -> list:
@@ -68,11 +81,23 @@ def show(report: dict):
             print(f"  {WAYS[one].title:26}{kind:12}{_span(v['of_balancer'], '.2f'):>22}"
                   f"{_span(v['of_added'], '.2f'):>22}{_span(v['p99_more_us'], '.0f'):>26}"
                   f"{_span(v['p999_more_us'], '.0f'):>26}")
+    _show_to_relay(report["proxies"])
     _show_full(report)
     _show_failures(report["failures"])
     for target in report["targets"]:
         print(f"  {'met   ' if target['met'] else 'MISSED'}  {target['what']}: "
               f"{target['value']:.3g} {target['unit']} (at most {target['limit']:g})")
+
+
+def _show_to_relay(proxies: dict):
+    print(f"\n  {'own CPU, of a bare relay with as many processors':40}"
+          f"{'the proxy':>22}{'dnsdist':>22}")
+    for one, kinds in proxies.items():
+        for kind, v in kinds.items():
+            if "of_relay" in v:
+                print(f"  {WAYS[one].title:26}{kind:24}"
+                      + "".join(f"{_span(v['of_relay'][way], '.2f'):>22}"
+                                for way in (one, PROXIES[one])))
 
 
 def _span(value: dict, form: str) -> str:

@@ -51,12 +51,13 @@ def make(steady: list, searches: list, options) -> dict:
         "of_dnsdist": {}}
     for kind in options.kinds:
         theirs = [way for way in DNSDISTS if way in options.ways]
-        if not theirs:
+        ours = [way for way in DIRECTORS if way in options.ways]
+        if not theirs or not ours:
             continue
         cheaper = min(theirs, key=lambda way: report["ways"][way][kind]["added_us"]["median"])
         report["of_dnsdist"][kind] = {"dnsdist": cheaper, **{
             way: spread(_added(one, way, kind) / _added(one, cheaper, kind) for one in rounds)
-            for way in DIRECTORS if way in options.ways}}
+            for way in ours}}
     if options.emulated:
         with open(options.emulated, encoding="utf-8") as file:
             report["emulated"] = {key: value for key, value in json.load(file).items()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import cpu
 from alone import PROCESSORS, alone
 from lab import ipvs, plan, wait_for
-from lab.director import CALM_CHECK, Director, cluster, director_block
+from lab.director import CALM_CHECK, Director, binary, cluster, director_block
 from lab.system import LabError, find_program
 
 DNSDIST = """\
@@ -118,15 +118,51 @@ def proxy(cores: int):
     return way
 
 
+@contextmanager
+def _in_between(lab, what: str, argv: list, cores: int):
+    """A program in the director's host, on the service IP, that answers."""
+    host, log = lab.director_host, lab.path(f"{what}.log")
+    host.ip(f"addr add {plan.SERVICE_V4}/32 dev lo")
+    process = host.start(what, argv, log)
+    try:
+        wait_for(f"{what} to answer", lambda: _answers(lab, what, process, log))
+        pin(process.pid, cores)
+        yield Entered(service_ip(lab), [process.pid])
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(5)
+        host.ip(f"addr del {plan.SERVICE_V4}/32 dev lo")
+
+
+def _answers(lab, what: str, process, log: str) -> bool:
+    if process.poll() is not None:
+        with open(log, encoding="utf-8", errors="replace") as lines:
+            raise RuntimeError(f"{what} ended with {process.returncode}: {lines.read()}")
+    return bool(lab.ask(plan.SERVICE_V4, timeout=0.5).answer)
+
+
+def relay(cores: int):
+    """relay.cc: what any program costs that stands in between, whatever it does there."""
+    @contextmanager
+    def way(lab):
+        lab.network.set_native(False)
+        program = os.path.join(os.path.dirname(binary()), "relay")
+        with _in_between(lab, "relay", [program, str(cores), plan.SERVICE_V4,
+                                        *own_addresses(lab)], cores) as entered:
+            yield entered
+    return way
+
+
 def dnsdist(policy: str, cores: int = cpu.PROCESSORS, extra: str = ""):
     """As its documentation advises for speed: a listener for each processor on a shared
     port, as many TCP workers, no console, no web server; without root once it listens."""
     @contextmanager
     def way(lab):
         lab.network.set_native(False)
-        host, directory = lab.director_host, lab.path("dnsdist")
+        directory = lab.path("dnsdist")
         os.makedirs(directory, exist_ok=True)
-        config, log = os.path.join(directory, "dnsdist.conf"), os.path.join(directory, "log")
+        config = os.path.join(directory, "dnsdist.conf")
         local = f'addLocal("{plan.SERVICE_V4}:53", {{reusePort=true}})'
         servers = [f'newServer({{address="{address}:53", name="{name}", '
                    f'checkName="{plan.WWW_NAME}."}})'
@@ -136,27 +172,11 @@ def dnsdist(policy: str, cores: int = cpu.PROCESSORS, extra: str = ""):
                 processors=cores, policy=policy, servers="\n".join(servers),
                 listeners="\n".join([local.replace("addLocal", "setLocal")]
                                     + [local] * (cores - 1))) + extra)
-        host.ip(f"addr add {plan.SERVICE_V4}/32 dev lo")
-        process = host.start("dnsdist", [
-            find_program("dnsdist"), "--supervised", "--disable-syslog", "-C", config,
-            "--uid", "nobody", "--gid", "nogroup"], log)
-        try:
-            wait_for("dnsdist to answer", lambda: _answers(lab, process, log))
-            pin(process.pid, cores)
-            yield Entered(service_ip(lab), [process.pid])
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(5)
-            host.ip(f"addr del {plan.SERVICE_V4}/32 dev lo")
+        with _in_between(lab, "dnsdist", [
+                find_program("dnsdist"), "--supervised", "--disable-syslog", "-C", config,
+                "--uid", "nobody", "--gid", "nogroup"], cores) as entered:
+            yield entered
     return way
-
-
-def _answers(lab, process, log: str) -> bool:
-    if process.poll() is not None:
-        with open(log, encoding="utf-8", errors="replace") as lines:
-            raise RuntimeError(f"dnsdist ended with {process.returncode}: {lines.read()}")
-    return bool(lab.ask(plan.SERVICE_V4, timeout=0.5).answer)
 
 
 @dataclass
@@ -170,6 +190,8 @@ DIRECTORS = ("xdp-native", "xdp-generic", "proxy")
 DNSDISTS = ("dnsdist-rr", "dnsdist-lo")
 # The proxy plane, and what it is held against: as many processors, its cheapest policy.
 PROXIES = {"proxy-1": "dnsdist-1", "proxy-2": "dnsdist-rr"}
+# What both are held against.
+RELAYS = {"proxy-1": "relay-1", "proxy-2": "relay-2"}
 WAYS = {
     DIRECT: Way("no balancer", direct),
     "detour": Way("the same by a kernel router", detour),
@@ -181,7 +203,9 @@ WAYS = {
     "ipvs": Way("director, IPVS", director("ipvs")),
     "proxy-1": Way("director, proxy, one core", proxy(1)),
     "dnsdist-1": Way("dnsdist, one core", dnsdist("roundrobin", 1)),
+    "relay-1": Way("a bare relay, one core", relay(1)),
     "proxy-2": Way("director, proxy", proxy(cpu.PROCESSORS)),
+    "relay-2": Way("a bare relay", relay(cpu.PROCESSORS)),
 }
 
 
@@ -189,10 +213,11 @@ def here() -> list:
     """The ways that can be had on this machine: IPVS where its kernel has it, and there no
     dnsdist, since such a machine is the emulated one, where only kernels are compared."""
     emulated = os.path.exists("/proc/net/ip_vs")
-    absent = {*PROXIES, "dnsdist-1", *((*DNSDISTS, "proxy") if emulated else ("ipvs",))}
+    absent = {*PROXIES, *RELAYS.values(), "dnsdist-1",
+              *((*DNSDISTS, "proxy") if emulated else ("ipvs",))}
     return [name for name in WAYS if name not in absent]
 
 
 def proxies() -> list:
     """The ways on which the proxy plane is compared."""
-    return [DIRECT, *(name for pair in PROXIES.items() for name in pair)]
+    return [DIRECT, *(name for one in PROXIES for name in (one, PROXIES[one], RELAYS[one]))]
