@@ -11,6 +11,7 @@ the router, and its eth1 among the real servers.
 """
 
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 
 from . import plan
@@ -64,6 +65,15 @@ class Host:
         in_netns(self.netns, write)
 
 
+def _only_switches():
+    """Where somebody has loaded br_netfilter, bridges hand all packets to netfilter too: no
+    switch does, and it takes a tenth of a query's processor time."""
+    for family in ("iptables", "ip6tables", "arptables"):
+        with suppress(FileNotFoundError), open(f"/proc/sys/net/bridge/bridge-nf-call-{family}", "w",
+                                               encoding="ascii") as setting:
+            setting.write("0")
+
+
 class Network:
     """Makes the hosts. Everything is in the registry before it exists."""
 
@@ -72,6 +82,7 @@ class Network:
         self.prefix = prefix
         self.hosts = {}
         self.switch = self._host("switch")
+        self.switch.call(_only_switches)
         for bridge in (SERVER_BRIDGE, FRONT_BRIDGE):
             self.switch.ip(f"link add {bridge} type bridge stp_state 0 mcast_snooping 0",
                            f"link set {bridge} up")
