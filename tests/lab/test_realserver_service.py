@@ -7,8 +7,8 @@ import signal
 
 import pytest
 from lab import LabError, wait_for
-from lab.agent import (TABLE, V4, V6, WITHDRAW, Agent, Named, Watched, held, processes,
-                       without_counts)
+from lab.agent import (TABLE, V4, V6, WITHDRAW, Agent, Named, Watched, check, has_rule,
+                       held, processes, without_counts)
 from lab.real_server import SECOND_V4, SERVER_V4, SERVER_V6
 from lab.system import run
 from lab.systemd import SHORTER, Manager, derived
@@ -68,12 +68,27 @@ def test_usr2_changes_nothing(machine):
 
 def test_a_clean_stop_takes_all_back(machine):
     before = machine.picture()
-    with Agent(machine, processes(WITHDRAW)) as agent:
+    with Agent(machine, processes(check())) as agent:
         assert held(machine, V4)
         assert agent.stop() == 0
-        assert machine.picture() == before
-        assert "stopped" in agent.read_log() and f"removed {V6}/128 from lo" in agent.read_log()
-        assert os.listdir(machine.run_dir) == []
+        assert f"removed {V6}/128 from lo" in agent.read_log()
+        stopped_clean(machine, agent, before)
+
+
+def test_a_clean_stop_takes_back_what_holds_withdrawn_service_ips(machine):
+    before = machine.picture()
+    with Agent(machine, processes(WITHDRAW)) as agent:  # nobody answers
+        wait_for("the withdrawal", lambda: has_rule(machine, f"{V4} drop")
+                 and not held(machine, V4) and not held(machine, V6))
+        assert agent.stop() == 0
+        stopped_clean(machine, agent, before)
+
+
+def stopped_clean(machine, agent, before: dict):
+    assert machine.picture() == before
+    assert "stopped" in agent.read_log()
+    # Whoever made the directory removes it.
+    assert not os.path.exists(machine.run_dir) or os.listdir(machine.run_dir) == []
 
 
 class AgentUnit(Agent):
