@@ -90,6 +90,8 @@ def show(report: dict):
 
 
 def _show_to_relay(proxies: dict):
+    if not any("of_relay" in v for kinds in proxies.values() for v in kinds.values()):
+        return
     print(f"\n  {'own CPU, of a bare relay with as many processors':40}"
           f"{'the proxy':>22}{'dnsdist':>22}")
     for one, kinds in proxies.items():

@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <span>
 #include <thread>
 #include <vector>
@@ -44,22 +45,22 @@ const sockaddr* generic(const sockaddr_in& address) {
     return reinterpret_cast<const sockaddr*>(&address);
 }
 
-void switch_on(int socket, int level, int option, int value = 1) {
+void set(int socket, int level, int option, int value = 1) {
     if (setsockopt(socket, level, option, &value, sizeof value) != 0) give_up("setsockopt");
 }
 
 int opened(int type, bool nonblocking = true) {
     const int socket = ::socket(AF_INET, type | (nonblocking ? SOCK_NONBLOCK : 0), 0);
     if (socket < 0) give_up("socket");
-    if (type == SOCK_STREAM) switch_on(socket, IPPROTO_TCP, TCP_NODELAY);
+    if (type == SOCK_STREAM) set(socket, IPPROTO_TCP, TCP_NODELAY);
     return socket;
 }
 
 int bound(int type, const sockaddr_in& address) {
     const int socket = opened(type);
-    switch_on(socket, SOL_SOCKET, SO_REUSEADDR);
-    switch_on(socket, SOL_SOCKET, SO_REUSEPORT);
-    if (type == SOCK_DGRAM) switch_on(socket, SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer);
+    set(socket, SOL_SOCKET, SO_REUSEADDR);
+    set(socket, SOL_SOCKET, SO_REUSEPORT);
+    if (type == SOCK_DGRAM) set(socket, SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer);
     if (bind(socket, generic(address), sizeof address) != 0) give_up("bind");
     if (type == SOCK_STREAM && listen(socket, backlog) != 0) give_up("listen");
     return socket;
@@ -137,8 +138,8 @@ private:
                                       reinterpret_cast<sockaddr*>(&client), &length);
         if (size < 2) return;
         const std::uint16_t id = next_id_++;
-        asked_[id].client = client;
-        swap_id(asked_[id].id, id);
+        asked_[id] = {client, message_id()};
+        set_message_id(id);
         (void)send(udp_servers_[turn_++ % udp_servers_.size()], message_.data(),
                    static_cast<std::size_t>(size), 0);
     }
@@ -146,18 +147,19 @@ private:
     void take_answer(int socket) {
         const ssize_t size = recv(socket, message_.data(), message_.size(), 0);
         if (size < 2) return;
-        std::uint16_t id = 0;
-        std::memcpy(&id, message_.data(), sizeof id);
-        std::uint16_t ours = 0;
-        swap_id(ours, asked_[id].id);
+        const Asked& asked = asked_[message_id()];
+        set_message_id(asked.id);
         (void)sendto(udp_, message_.data(), static_cast<std::size_t>(size), 0,
-                     generic(asked_[id].client), sizeof(sockaddr_in));
+                     generic(asked.client), sizeof asked.client);
     }
 
-    void swap_id(std::uint16_t& old, std::uint16_t now) {
-        std::memcpy(&old, message_.data(), sizeof old);
-        std::memcpy(message_.data(), &now, sizeof now);
+    // As the bytes are: it is only given back.
+    [[nodiscard]] std::uint16_t message_id() const {
+        std::uint16_t id = 0;
+        std::memcpy(&id, message_.data(), sizeof id);
+        return id;
     }
+    void set_message_id(std::uint16_t id) { std::memcpy(message_.data(), &id, sizeof id); }
 
     void accept_one(int door) {
         const int client = accept4(door, nullptr, nullptr, SOCK_NONBLOCK);
@@ -239,7 +241,7 @@ int main(int argc, char** argv) {
         servers.push_back(address_of(argv[i]));
     std::vector<std::thread> threads;
     for (int i = 0; i < std::atoi(argv[1]); ++i)
-        threads.emplace_back([&] { std::make_unique<Relay>(service, servers)->run(); });
+        threads.emplace_back([&] { Relay{service, servers}.run(); });
     for (std::thread& thread : threads)
         thread.join();
 }

@@ -49,11 +49,9 @@ def make(steady: list, searches: list, options) -> dict:
         "ways": {way: {kind: _of_way(rounds, searched, way, kind) for kind in options.kinds}
                  for way in options.ways},
         "of_dnsdist": {}}
-    for kind in options.kinds:
-        theirs = [way for way in DNSDISTS if way in options.ways]
-        ours = [way for way in DIRECTORS if way in options.ways]
-        if not theirs or not ours:
-            continue
+    theirs = [way for way in DNSDISTS if way in options.ways]
+    ours = [way for way in DIRECTORS if way in options.ways]
+    for kind in options.kinds if theirs and ours else ():
         cheaper = min(theirs, key=lambda way: report["ways"][way][kind]["added_us"]["median"])
         report["of_dnsdist"][kind] = {"dnsdist": cheaper, **{
             way: spread(_added(one, way, kind) / _added(one, cheaper, kind) for one in rounds)

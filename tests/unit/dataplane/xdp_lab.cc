@@ -176,8 +176,8 @@ Network::Network() {
         support::sysctl("net/ipv4/conf/all/arp_announce", "2");
         support::ip("link set eth0 up");
         address("eth0", "1" + std::to_string(number + 1));
-        support::ip("address add " + service4.address.to_string() + "/32 dev lo");
-        support::ip("address add " + service6.address.to_string() + "/128 dev lo nodad");
+        support::add_to_lo(service4.address.to_string() + "/32");
+        support::add_to_lo(service6.address.to_string() + "/128");
     }
 }
 

@@ -109,10 +109,9 @@ TEST(UdpCheckProbe, AClosedPortIsRefusedAtOnce) {
 // ---- PING_CHECK -------------------------------------------------------------------
 
 void make_lab() {
-    using support::ip;
-    ip("link set lo up");
+    support::ip("link set lo up");
     for (const char* address : {"192.0.2.1/24", "2001:db8::1/64"})
-        ip(std::string("addr add ") + address + " dev lo nodad");
+        support::add_to_lo(address);
 }
 
 TEST(PingProbe, PassesOverDatagramAndRawSockets) {

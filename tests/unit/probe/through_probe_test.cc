@@ -2,9 +2,7 @@
 //
 // Checks through the service IP against servers in another namespace, while this one holds the
 // service IP, too, and checks the sources of packets strictly.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <linux/ipv6_route.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -38,34 +36,16 @@ constexpr const char* service_v6 = "2001:db8::53";
 constexpr const char* server_v4 = "203.0.113.11";
 constexpr const char* server_v6 = "2001:db8:1::11";
 
-/// Whether packets for this IPv6 address are taken in here. The address is there before its route
-/// is: the kernel adds that in a worker (addrconf_dad_work() in net/ipv6/addrconf.c).
-bool is_local(const char* address) {
-    in6_addr bytes{};
-    EXPECT_EQ(inet_pton(AF_INET6, address, &bytes), 1);
-    std::string wanted;
-    for (const std::uint8_t byte : bytes.s6_addr)
-        wanted += fmt::format("{:02x}", byte);
-    std::ifstream routes("/proc/thread-self/net/ipv6_route");
-    for (std::string line; std::getline(routes, line);) {
-        if (!line.starts_with(wanted)) continue;
-        std::istringstream columns(line);
-        std::string flags;
-        for (int i = 0; i < 9; ++i)
-            columns >> flags;
-        if ((std::stoul(flags, nullptr, 16) & RTF_LOCAL) != 0) return true;
-    }
-    return false;
+std::string with_prefix(const char* service) {
+    return std::string(service) + (service == service_v4 ? "/32" : "/128");
 }
 
 void hold(const char* service) {
-    const bool v4 = service == service_v4;
-    ip(std::string("addr add ") + service + (v4 ? "/32 dev lo" : "/128 dev lo nodad"));
-    EXPECT_TRUE(support::eventually([&] { return v4 || is_local(service); }));
+    support::add_to_lo(with_prefix(service));
 }
 
 void let_go(const char* service) {
-    ip(std::string("addr del ") + service + (service == service_v4 ? "/32" : "/128") + " dev lo");
+    ip("addr del " + with_prefix(service) + " dev lo");
 }
 
 void hold_service_ips() {

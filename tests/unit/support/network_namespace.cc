@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "unit/support/network_namespace.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/ipv6_route.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
+
+#include "unit/support/wait.h"
 
 namespace dnsdirector::support {
 namespace {
@@ -41,6 +48,24 @@ void run(const std::string& command, const std::string& input) {
     }
     const int status = pclose(pipe);
     EXPECT_EQ(status, 0) << command << ": " << output;
+}
+
+/// An IPv6 address is there before its route is: the kernel adds that in a worker
+/// (addrconf_dad_work() in net/ipv6/addrconf.c).
+bool has_local_route(const in6_addr& address) {
+    std::string wanted;
+    for (const std::uint8_t byte : address.s6_addr)
+        wanted += fmt::format("{:02x}", byte);
+    std::ifstream routes("/proc/thread-self/net/ipv6_route");
+    for (std::string line; std::getline(routes, line);) {
+        if (!line.starts_with(wanted)) continue;
+        std::istringstream columns(line);
+        std::string flags;
+        for (int column = 0; column < 9; ++column)
+            columns >> flags;
+        if ((std::stoul(flags, nullptr, 16) & RTF_LOCAL) != 0) return true;
+    }
+    return false;
 }
 
 }  // namespace
@@ -94,6 +119,13 @@ void ip(const std::string& arguments) {
 
 void ip_batch(const std::string& lines) {
     run("ip -batch -", lines);
+}
+
+void add_to_lo(const std::string& address) {
+    ip("addr add " + address + " dev lo nodad");
+    in6_addr v6{};
+    if (inet_pton(AF_INET6, address.substr(0, address.find('/')).c_str(), &v6) != 1) return;
+    EXPECT_TRUE(eventually([&] { return has_local_route(v6); })) << address;
 }
 
 void sysctl(const std::string& name, const std::string& value) {

@@ -56,6 +56,9 @@ private:
 void ip(const std::string& arguments);
 /// The lines to `ip -batch`, for many commands at once.
 void ip_batch(const std::string& lines);
+/// Gives lo, which is up, an address with its prefix length, and waits until packets for it are
+/// taken in.
+void add_to_lo(const std::string& address);
 /// Writes a sysctl of the thread's namespace: "net/ipv4/conf/all/arp_ignore".
 void sysctl(const std::string& name, const std::string& value);
 
