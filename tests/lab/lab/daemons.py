@@ -174,6 +174,7 @@ options {{
   recursion yes; allow-query {{ any; }}; allow-recursion {{ any; }}; allow-query-cache {{ any; }};
   dnssec-validation no; empty-zones-enable no; minimal-responses yes;
   server-id "{self.name}"; recursive-clients 10000;
+  clients-per-query 0; max-clients-per-query 0;
   servfail-ttl 0;
 }};
 zone "." {{ type hint; file "hints"; }};
