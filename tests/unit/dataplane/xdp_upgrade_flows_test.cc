@@ -15,10 +15,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <string_view>
+#include <numeric>
 #include <tuple>
 #include <vector>
 
@@ -311,7 +310,7 @@ TEST(XdpUpgradeFlows, are_lost_with_a_warning_only_where_more_room_is_asked_for)
 /// A takeover is killed at its steps, and either version goes on from there; each part
 /// of the test takes its share.
 class XdpUpgradeFlowsKilled : public ::testing::TestWithParam<std::tuple<bool, std::size_t>> {};
-constexpr std::size_t killed_parts = 3;
+constexpr std::size_t killed_parts = 2;
 
 TEST_P(XdpUpgradeFlowsKilled, stay_with_their_servers) {
     DNSDIRECTOR_NEEDS_BPF(pins);
@@ -328,10 +327,11 @@ TEST_P(XdpUpgradeFlowsKilled, stay_with_their_servers) {
     };
     const std::vector<std::string> steps = take_over(0);
     EXPECT_GT(std::count(steps.begin(), steps.end(), "rename"), 3) << "flows are not shared";
-    const char* const is_long = std::getenv("DNSDIRECTOR_LONG");
-    const bool all = is_long != nullptr && is_long == std::string_view{"1"};
-    const std::size_t stride = all ? 1 : std::max<std::size_t>(1, steps.size() / 18);
-    for (std::size_t at = 1 + part * stride; at <= steps.size(); at += killed_parts * stride) {
+    std::vector<std::size_t> every(steps.size());
+    std::iota(every.begin(), every.end(), std::size_t{1});
+    const std::vector<std::size_t> killed = support::for_this_run(every, 9);
+    for (std::size_t i = part; i < killed.size(); i += killed_parts) {
+        const std::size_t at = killed[i];
         take_over(at);
         ASSERT_FALSE(HasFailure()) << "killed at step " << at << ", " << steps[at - 1];
     }

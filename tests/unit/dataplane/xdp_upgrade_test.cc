@@ -13,12 +13,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <sstream>
-#include <string_view>
 #include <tuple>
 
 #include "dataplane/xdp/fd.h"
@@ -368,8 +366,7 @@ TEST(XdpUpgrade, does_not_replace_what_it_can_not_read) {
 }
 
 /// Of steps of one kind in a row the first, the last, and some between: how many
-/// elements of a map have been written, say, makes no other difference. Of these, spread
-/// evenly, what an ordinary run has time for; all of them in a long one.
+/// elements of a map have been written, say, makes no other difference.
 std::vector<std::size_t> to_be_killed_at(const std::vector<std::string>& steps) {
     std::vector<std::size_t> chosen;
     std::size_t in_a_row = 0;
@@ -378,13 +375,7 @@ std::vector<std::size_t> to_be_killed_at(const std::vector<std::string>& steps) 
         const bool last = i + 1 == steps.size() || steps[i] != steps[i + 1];
         if (in_a_row < 2 || in_a_row % 4 == 0 || last) chosen.push_back(i + 1);
     }
-    const char* const is_long = std::getenv("DNSDIRECTOR_LONG");
-    if (is_long != nullptr && is_long == std::string_view{"1"}) return chosen;
-    constexpr std::size_t ordinary = 24;
-    std::vector<std::size_t> some;
-    for (std::size_t i = 0; i < std::min(ordinary, chosen.size()); ++i)
-        some.push_back(chosen[i * chosen.size() / std::min(ordinary, chosen.size())]);
-    return some;
+    return support::for_this_run(chosen, 12);
 }
 
 struct Versions {
@@ -396,9 +387,9 @@ struct Versions {
 const std::vector<Versions> versions{{"finished_by_itself", layout1_director, ours, ours},
                                      {"finished_by_a_later_one", layout1_director, ours, other},
                                      {"undone_by_the_one_before", ours, other, ours}};
-constexpr std::size_t parts = 4;
+constexpr std::size_t parts = 2;
 
-/// A takeover is killed at all of its steps; each part of the test takes its share.
+/// A takeover is killed at its steps; each part of the test takes its share.
 class XdpUpgradeKilled : public ::testing::TestWithParam<std::tuple<Versions, std::size_t>> {};
 
 TEST_P(XdpUpgradeKilled, loses_and_forgets_nothing) {

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <string_view>
 #include <utility>
 
 namespace dnsdirector::support {
@@ -113,6 +114,22 @@ TracedRun run_traced(const std::vector<std::string>& command, const std::string&
     close(in);
     close(out);
     return run;
+}
+
+std::vector<std::size_t> for_this_run(const std::vector<std::size_t>& steps, std::size_t ordinary) {
+    const char* const is_long = std::getenv("DNSDIRECTOR_LONG");
+    if (steps.size() <= ordinary || (is_long != nullptr && is_long == std::string_view{"1"}))
+        return steps;
+#ifdef DNSDIRECTOR_SANITIZED
+    constexpr std::size_t half_ways = 1;
+#else
+    constexpr std::size_t half_ways = 0;
+#endif
+    std::vector<std::size_t> some;
+    some.reserve(ordinary);
+    for (std::size_t i = 0; i < ordinary; ++i)
+        some.push_back(steps[(2 * i + half_ways) * steps.size() / (2 * ordinary)]);
+    return some;
 }
 
 }  // namespace dnsdirector::support

@@ -5,6 +5,7 @@
 // of them, which is how tests see what each leaves behind.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,5 +24,11 @@ struct TracedRun {
 [[nodiscard]] TracedRun run_traced(const std::vector<std::string>& command,
                                    const std::string& input, std::size_t kill_at = 0,
                                    const std::function<void()>& at_step = {});
+
+/// Of the steps that a program could be killed at (from 1), those that this run has time for:
+/// all where DNSDIRECTOR_LONG is 1, else `ordinary` of them, spread evenly. A build with
+/// sanitizers takes those half way between, so that scripts/test sees twice as many.
+[[nodiscard]] std::vector<std::size_t> for_this_run(const std::vector<std::size_t>& steps,
+                                                    std::size_t ordinary);
 
 }  // namespace dnsdirector::support
