@@ -42,6 +42,7 @@ private:
     core::BgpAnnouncement attributes_of(const BgpAnnounceDraft& draft);
     void judge_order(const BgpAnnounceDraft& draft, const core::BgpAnnouncement& announcement);
     void judge_families();
+    void judge_bfd(const core::BgpNeighbor& neighbor);
     void warn();
 
     const BgpDraft& draft_;
@@ -284,8 +285,25 @@ void BgpBuilder::judge_families() {
                                  neighbor.address.to_string());
 }
 
-/// Of service IPs that no `announce` names.
+/// FRR counts whoever has ttl-security among those that are several hops away (bgpd/bgp_bfd.h,
+/// PEER_IS_MULTIHOP), of which it asks for another kind of BFD.
+void BgpBuilder::judge_bfd(const core::BgpNeighbor& neighbor) {
+    if (bgp_.daemon != core::RoutingDaemon::existing_frr || !neighbor.bfd ||
+        !neighbor.ttl_security || neighbor.multihop > 1 || bgp_.is_internal(neighbor))
+        return;
+    diagnostics_.warning(
+        neighbors_.at(neighbor.address),
+        "neighbor {}: of a neighbour in another AS that has ttl_security FRR makes "
+        "a multihop session of BFD (RFC 5883, UDP port 4784), which comes up only "
+        "where that router asks for one, too; where its BFD is of one hop (RFC "
+        "5881), leave out bfd or ttl_security",
+        neighbor.address.to_string());
+}
+
+/// Of service IPs that no `announce` names, and of what is right and does not work.
 void BgpBuilder::warn() {
+    for (const core::BgpNeighbor& neighbor : bgp_.neighbors)
+        judge_bfd(neighbor);
     for (const IpAddress& service_ip : service_ips_)
         if (!announced_.contains(service_ip))
             diagnostics_.warning(draft_.position,

@@ -236,5 +236,23 @@ TEST(BgpBlock, WarnsOfWhatIsProbablyNotMeant) {
              "t.conf:4:1: warning: ip_forwarding has no effect here: BIRD leaves it as it is\n");
 }
 
+TEST(BgpBlock, WarnsOfAMultihopBfdThatFrrMakes) {
+    const std::string far = bgp_head + "neighbor 198.51.100.253 { next_hop 2001:db8:2::1; ";
+    const std::string frr = "daemon existing frr\n";
+    bgp_says(frr + far + "remote_as 64513; bfd 100ms 3; ttl_security on }\n" + both,
+             "t.conf:6:10: warning: neighbor 198.51.100.253: of a neighbour in another AS that has "
+             "ttl_security FRR makes a multihop session of BFD (RFC 5883, UDP port 4784), which "
+             "comes up only where that router asks for one, too; where its BFD is of one hop (RFC "
+             "5881), leave out bfd or ttl_security\n");
+    bgp_says(frr + far + "remote_as 64512; bfd 100ms 3; ttl_security on }\n" + both, "");
+    bgp_says(frr + far + "remote_as 64513; bfd 100ms 3 }\n" + both, "");
+    bgp_says(
+        frr + far +
+            "remote_as 64513; bfd 100ms 3; ttl_security on; multihop 2; source 198.51.100.9 }\n" +
+            both,
+        "");
+    bgp_says(far + "remote_as 64513; bfd 100ms 3; ttl_security on }\n" + both, "");
+}
+
 }  // namespace
 }  // namespace dnsdirector::config
