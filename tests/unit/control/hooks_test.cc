@@ -134,7 +134,7 @@ TEST_F(HooksTest, AHangingCommandDelaysNoOtherServers) {
 }
 
 TEST_F(HooksTest, ALateCommandIsEndedWithItsWholeGroupAndTheNextOneRuns) {
-    make({.time_limit = Milliseconds{200}});
+    make({.time_limit = Seconds{2}});  // in which a shell has begun
     const core::Service one =
         service("echo $$ > " + path("pid") + "; sleep 300 & wait", "echo down > " + path("log"));
     hooks_->tell(one, {server(1), true});

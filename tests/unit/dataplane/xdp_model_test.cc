@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
-#include <sched.h>
 
 #include <deque>
 #include <map>
@@ -16,6 +15,7 @@
 #include "core/table.h"
 #include "packets/host.h"
 #include "unit/dataplane/xdp_bed.h"
+#include "unit/support/one_cpu.h"
 
 namespace dnsdirector::dataplane {
 namespace {
@@ -428,18 +428,7 @@ TEST(XdpModel, the_program_in_user_space_chooses_as_the_model_does) {
 
 TEST(XdpModel, the_kernels_compiler_chooses_as_the_model_does) {
     NEEDS_BED(bed);
-    // The cursor is each CPU's own.
-    cpu_set_t before;
-    CPU_ZERO(&before);
-    ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-        if (CPU_ISSET(cpu, &before)) {
-            CPU_SET(cpu, &one);
-            break;
-        }
-    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    const support::OneCpu one_cpu;  // the cursor is each CPU's own
     std::mt19937 random{20240602};
     const auto services = some_services(random);
     bed.reach_by_numbers(packets::special_servers);
@@ -465,7 +454,6 @@ TEST(XdpModel, the_kernels_compiler_chooses_as_the_model_does) {
         ASSERT_EQ(outcome.frame,
                   wanted.server != 0 ? packets::handed_to(wanted.server, sent.frame) : sent.frame);
     }
-    ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 /// Not only the choice: whatever comes, and with the very same bytes in the maps.

@@ -65,8 +65,10 @@ private:
 class TooBigLab {
 public:
     explicit TooBigLab(Bed& of, TooBig::Rate rate = {}) : bed(of) {
-        support::ip("link set near up");
+        // In this order: `near` then has its carrier as it comes up. Else a worker of the kernel's
+        // gives it its queue later, and what is sent before that is dropped.
         support::ip("link set far up");
+        support::ip("link set near up");
         watch = std::make_unique<Watch>("far");
         std::vector<core::Destination> destinations;
         for (int number = 11; number < 11 + servers; ++number)

@@ -6,6 +6,7 @@
 #include "probe/prober.h"
 #include "unit/probe/drive.h"
 #include "unit/probe/responder.h"
+#include "unit/support/wait.h"
 
 namespace dnsdirector::probe {
 namespace {
@@ -29,7 +30,7 @@ core::Check dns_check_of(const Endpoint& target, Protocol transport = Protocol::
     dns.fail_on = {2, 5};
     check.what = dns;
     check.timing.every = Seconds{60};
-    check.timing.timeout = Milliseconds{300};
+    check.timing.timeout = Seconds{5};
     check.timing.tries = 1;
     return check;
 }
@@ -45,7 +46,7 @@ TEST(UdpProbe, PassesWithTheAnswerTime) {
     EXPECT_EQ(verdict.failure, Failure::none);
     EXPECT_EQ(verdict.reason, "");
     EXPECT_GT(verdict.rtt.count(), 0);
-    EXPECT_LT(verdict.rtt, Milliseconds{300});
+    EXPECT_LT(verdict.rtt, Seconds{5});
 }
 
 TEST(UdpProbe, NamesTheStatusThatFails) {
@@ -75,7 +76,9 @@ TEST(UdpProbe, OnlyWrongRepliesAreATimeoutThatSaysSo) {
         return Replies{reply};
     });
     Recorder recorder;
-    const core::Verdict verdict = recorder.ask(dns_check_of(server.endpoint()));
+    core::Check check = dns_check_of(server.endpoint());
+    check.timing.timeout = Milliseconds{500};
+    const core::Verdict verdict = recorder.ask(check);
     EXPECT_EQ(verdict.failure, Failure::silence);
     EXPECT_EQ(verdict.reason, "timeout; 1 reply ignored: wrong ID or question");
 }
@@ -103,8 +106,8 @@ TEST(UdpProbe, SilenceTimesOutAfterAllTriesAndNotBefore) {
     EXPECT_EQ(verdict.reason, "timeout");
     EXPECT_EQ(verdict.rtt.count(), 0);
     EXPECT_GE(took, Milliseconds{300});
-    EXPECT_LT(took, Milliseconds{900});
-    EXPECT_EQ(server.udp_queries(), 3);
+    EXPECT_LT(took, Milliseconds{2000});
+    EXPECT_TRUE(support::eventually([&] { return server.udp_queries() == 3; }));
 }
 
 TEST(UdpProbe, ALaterTryPasses) {
@@ -112,11 +115,11 @@ TEST(UdpProbe, ALaterTryPasses) {
     Responder server([&](const Bytes& query) { return ++queries < 3 ? Replies{} : right(query); });
     Recorder recorder;
     core::Check check = dns_check_of(server.endpoint());
-    check.timing.timeout = Milliseconds{80};
+    check.timing.timeout = Milliseconds{500};
     check.timing.tries = 3;
     const core::Verdict verdict = recorder.ask(check);
     EXPECT_EQ(verdict.failure, Failure::none);
-    EXPECT_LT(verdict.rtt, Milliseconds{80});
+    EXPECT_LT(verdict.rtt, Milliseconds{500});
 }
 
 TEST(UdpProbe, ALateReplyToAnEarlierTryCounts) {
@@ -175,7 +178,7 @@ TEST(UdpProbe, AFixedSourcePortServesRoundAfterRound) {
     Responder server(truncated, right);
     Recorder recorder;
     core::Check check = dns_check_of(server.endpoint());
-    dns_of(check).via.source_port = 40253;
+    dns_of(check).via.source_port = 30253;  // none that the kernel gives by itself
     for (int round = 1; round <= 3; ++round) {
         const core::Verdict verdict = recorder.ask(check);
         EXPECT_EQ(verdict.failure, Failure::none) << verdict.reason;
@@ -232,7 +235,7 @@ TEST(UdpProbe, AsksForAnotherNameInEachRound) {
     });
     Recorder recorder;
     core::Check check = dns_check_of(server.endpoint());
-    check.timing.timeout = Milliseconds{80};
+    check.timing.timeout = Milliseconds{500};
     check.timing.tries = 2;
     dns_of(check).random_label = true;
     EXPECT_EQ(recorder.ask(check).failure, Failure::none);
@@ -327,7 +330,9 @@ TEST(TcpProbe, AConnectionClosedWithoutAnAnswerFailsAfterAllTries) {
 TEST(TcpProbe, SilenceTimesOut) {
     Responder server({}, [](const Bytes&) { return Replies{}; });
     Recorder recorder;
-    const core::Verdict verdict = recorder.ask(dns_check_of(server.endpoint(), Protocol::tcp));
+    core::Check check = dns_check_of(server.endpoint(), Protocol::tcp);
+    check.timing.timeout = Milliseconds{300};
+    const core::Verdict verdict = recorder.ask(check);
     EXPECT_EQ(verdict.failure, Failure::silence);
     EXPECT_EQ(verdict.reason, "timeout");
 }

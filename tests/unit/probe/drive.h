@@ -55,7 +55,7 @@ struct Recorder {
     }
     /// Runs one round of one check; a verdict of Failure::none with the reason
     /// "no verdict" when there was none.
-    core::Verdict ask(const core::Check& check, Milliseconds at_most = Milliseconds{5000}) {
+    core::Verdict ask(const core::Check& check, Milliseconds at_most = Seconds{10}) {
         verdicts.clear();
         prober->add(1, check, true);
         const bool came = wait_for(1, at_most);

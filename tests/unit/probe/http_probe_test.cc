@@ -132,7 +132,7 @@ TEST(HttpProbe, AsksEveryUrlInItsOrderAndNamesTheOneThatFails) {
 TEST(HttpProbe, ATimeoutIsFollowedByTheNextTry) {
     Recorder recorder;
     Web web({"", ok}, false);
-    EXPECT_TRUE(recorder.ask(check_of(web.endpoint(), get(), Milliseconds{150}, 2)).passed());
+    EXPECT_TRUE(recorder.ask(check_of(web.endpoint(), get(), Milliseconds{1000}, 2)).passed());
     Web silent({"", ""}, false);
     const core::Verdict verdict =
         recorder.ask(check_of(silent.endpoint(), get(), Milliseconds{100}, 2));

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "probe/socket.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::probe::test {
 namespace {
@@ -133,12 +134,7 @@ void Responder::serve_tcp() {
 }
 
 Endpoint closed_port(const char* address) {
-    Endpoint endpoint{*IpAddress::parse(address), 0};
-    const int udp = ::socket(SocketAddress(endpoint).family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bind_to(udp, endpoint);
-    endpoint.port = port_of(udp);
-    ::close(udp);
-    return endpoint;
+    return {*IpAddress::parse(address), support::unused_port()};
 }
 
 }  // namespace dnsdirector::probe::test

@@ -142,8 +142,10 @@ TEST(ThroughProbe, AsksAServerForTheServiceIp) {
             Recorder recorder;
             for (const Protocol transport : {Protocol::udp, Protocol::tcp}) {
                 // The very first packet waits for the neighbour entry.
-                const auto verdict = recorder.ask(
-                    through_check(where.server, where.service, server->endpoint().port, transport));
+                core::Check check =
+                    through_check(where.server, where.service, server->endpoint().port, transport);
+                check.timing.timeout = Seconds{5};
+                const auto verdict = recorder.ask(check);
                 EXPECT_EQ(verdict.reason, "") << where.server << " " << to_string(transport);
                 EXPECT_TRUE(verdict.passed());
                 EXPECT_GT(verdict.rtt.count(), 0);
@@ -413,6 +415,7 @@ TEST(ThroughProbe, ConnectsAgainToAServerThatClosesFirst) {
         core::Check check =
             through_check(where.server, where.service, server->endpoint().port, Protocol::tcp);
         check.timing.every = Milliseconds{10};
+        check.timing.timeout = Seconds{5};
         check.timing.tries = 1;
         Recorder recorder;
         recorder.prober->add(1, check, true);

@@ -71,7 +71,8 @@ TEST(ProxyHandover, ALineThatMakesNoSenseIsNamed) {
 
 RC_GTEST_PROP(ProxyHandoverProperty, WhatIsCutOrChangedIsRefusedOrReadAndHarmsNothing, ()) {
     std::string text = to_text(example());
-    const std::size_t at = *rc::gen::inRange<std::size_t>(0, text.size());
+    // Without its last character, the end of a line, it is still whole.
+    const std::size_t at = *rc::gen::inRange<std::size_t>(0, text.size() - 1);
     if (*rc::gen::arbitrary<bool>()) {
         text.resize(at);
         RC_ASSERT(!handover_of(text));

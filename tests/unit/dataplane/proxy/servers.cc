@@ -12,6 +12,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "unit/support/unused_port.h"
+
 namespace dnsdirector::dataplane::proxy::testing {
 namespace {
 
@@ -40,13 +42,6 @@ int open_socket(int type, std::uint16_t port) {
     return socket;
 }
 
-std::uint16_t port_of(int socket) {
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-    return ntohs(address.sin_port);
-}
-
 /// False where it is not whole, or none.
 bool strip_header(Octets& bytes) {
     constexpr std::ptrdiff_t size = 16 + 12;
@@ -70,17 +65,7 @@ Endpoint last_peer() {
 }
 
 std::uint16_t free_port() {
-    // Free for both protocols.
-    for (int i = 0; i < 100; ++i) {
-        const int udp = open_socket(SOCK_DGRAM, 0);
-        const std::uint16_t port = port_of(udp);
-        const int tcp = open_socket(SOCK_STREAM, port);
-        close(udp);
-        if (tcp < 0) continue;
-        close(tcp);
-        return port;
-    }
-    throw std::runtime_error("no free port");
+    return support::unused_port();
 }
 
 Octets framed(const Octets& message) {

@@ -175,7 +175,7 @@ TEST(ProxyLeave, AQueryThatHasNoAnswerYetIsAskedAgainByTheSuccessor) {
 
 TEST(ProxyLeave, WhatATcpClientSentBeforeIsAnswered) {
     FakeServer server([&](const Octets& query) -> std::vector<Octets> {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
         return {answer_to(query)};
     });
     Systemd systemd;

@@ -22,6 +22,13 @@ std::vector<Octets> silence(const Octets& /*query*/) {
     return {};
 }
 
+/// Who answers after the time that is learnt (50 ms at least) is not helped by another.
+core::ProxySettings without_retries() {
+    core::ProxySettings settings;
+    settings.retry_percent = 0;
+    return settings;
+}
+
 core::ProxySettings impatient() {
     core::ProxySettings settings;
     settings.workers = 1;
@@ -78,7 +85,7 @@ TEST(ProxyUdp, TruncationIsPassedOn) {
 TEST(ProxyUdp, SharesFollowWeights) {
     FakeServer one(answers_with(0));
     FakeServer two(answers_with(0));
-    Bed bed;
+    Bed bed(without_retries());
     bed.serve({member(one, 2), member(two, 1)});
     UdpClient client(bed.service);
     for (int i = 0; i < 30; ++i)
@@ -198,8 +205,9 @@ TEST(ProxyUdp, AQueryThatAServerIsSilentToGoesToAnother) {
 }
 
 TEST(ProxyUdp, ALateAnswerIsDroppedAndCounted) {
-    FakeServer slow([](const Octets& query) -> std::vector<Octets> {
-        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    std::atomic<bool> is_late{false};
+    FakeServer slow([&](const Octets& query) -> std::vector<Octets> {
+        EXPECT_TRUE(eventually([&] { return is_late.load(); }));
         return {answer_to(query, 3)};
     });
     FakeServer good(answers_with(0));
@@ -211,6 +219,7 @@ TEST(ProxyUdp, ALateAnswerIsDroppedAndCounted) {
         ASSERT_TRUE(answer);
         EXPECT_EQ(rcode_of(answer->data()), 0);
     }
+    is_late = true;
     EXPECT_TRUE(eventually([&] { return bed.drops("late-answer") == 1; }));
     EXPECT_FALSE(client.receive(50));
 }
@@ -218,7 +227,9 @@ TEST(ProxyUdp, ALateAnswerIsDroppedAndCounted) {
 TEST(ProxyUdp, AQueryThatAServerFailsGoesToAnother) {
     FakeServer bad(answers_with(2));
     FakeServer good(answers_with(0));
-    Bed bed;
+    core::ProxySettings settings;
+    settings.retry_after = Seconds{3};
+    Bed bed(settings);
     bed.serve({member(bad), member(good)});
     UdpClient client(bed.service);
     for (int i = 0; i < 10; ++i) {
@@ -246,7 +257,7 @@ TEST(ProxyUdp, TheServfailIsGivenBeforeTheQueryIsGivenUp) {
     FakeServer failing(answers_with(2));
     FakeServer silent(silence);
     core::ProxySettings settings = impatient();
-    settings.query_timeout = Milliseconds{300};
+    settings.query_timeout = Milliseconds{900};
     Bed bed(settings);
     bed.serve({member(failing), member(silent)});
     UdpClient client(bed.service);
@@ -267,13 +278,14 @@ TEST(ProxyUdp, AServerThatIsSlowIsHeardWhereTheOtherFails) {
     Bed bed(impatient());
     bed.serve({member(slow), member(failing)});
     UdpClient client(bed.service);
-    // In turn: the slow one is asked first, and second.
+    // In turn: the slow one is asked first, and second; where the plane was not let run, its answer
+    // may be there before another is asked.
     for (int i = 0; i < 4; ++i) {
         const auto answer = client.ask(message({}));
         ASSERT_TRUE(answer);
         EXPECT_EQ(rcode_of(answer->data()), 0);
     }
-    EXPECT_EQ(failing.asked(), 4);
+    EXPECT_GE(failing.asked(), 2);
 }
 
 TEST(ProxyUdp, UpdateAndNotifyAreNotAskedTwice) {
@@ -441,7 +453,7 @@ TEST(ProxyUdp, ACleanStopAnswersWhatWaits) {
 TEST(ProxyUdp, SourceHashKeepsAClientWithOneServer) {
     FakeServer one(answers_with(0));
     FakeServer two(answers_with(0));
-    Bed bed;
+    Bed bed(without_retries());
     bed.serve({member(one), member(two)}, core::Scheduler::sh);
     for (int i = 0; i < 10; ++i)
         ASSERT_TRUE(UdpClient(bed.service).ask(message({})));
@@ -455,7 +467,7 @@ TEST(ProxyUdp, SourceHashKeepsAClientWithOneServer) {
 TEST(ProxyUdp, NameHashKeepsANameWithOneServerAndSpreadsNames) {
     FakeServer one(answers_with(0));
     FakeServer two(answers_with(0));
-    Bed bed;
+    Bed bed(without_retries());
     bed.serve({member(one), member(two)}, core::Scheduler::qname);
     UdpClient client(bed.service);
     for (int i = 0; i < 20; ++i)
@@ -470,9 +482,7 @@ TEST(ProxyUdp, NameHashKeepsANameWithOneServerAndSpreadsNames) {
 TEST(ProxyUdp, LeastAvoidsWhoHasNotAnsweredYet) {
     FakeServer silent(silence);
     FakeServer good(answers_with(0));
-    core::ProxySettings settings;
-    settings.retry_percent = 0;
-    Bed bed(settings);
+    Bed bed(without_retries());
     bed.serve({member(silent), member(good)}, core::Scheduler::least);
     UdpClient client(bed.service);
     for (int i = 0; i < 30; ++i)
@@ -483,18 +493,19 @@ TEST(ProxyUdp, LeastAvoidsWhoHasNotAnsweredYet) {
 
 TEST(ProxyUdp, LatencyPrefersWhoAnswersSooner) {
     FakeServer slow([](const Octets& query) -> std::vector<Octets> {
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
         return {answer_to(query)};
     });
     FakeServer quick(answers_with(0));
-    Bed bed;
+    Bed bed(without_retries());
     bed.serve({member(slow), member(quick)}, core::Scheduler::latency);
     UdpClient client(bed.service);
-    for (int i = 0; i < 100; ++i)
+    for (int i = 0; i < 200; ++i)
         ASSERT_TRUE(client.ask(message({})));
-    // Two by chance are the same server in a quarter of the cases.
-    EXPECT_GT(quick.asked(), 55);
-    EXPECT_LT(slow.asked(), 45);
+    // Two by chance are the same server in a quarter of the cases: 80 of 200 in one run of a
+    // million.
+    EXPECT_LT(slow.asked(), 80);
+    EXPECT_EQ(quick.asked(), 200 - slow.asked());
 }
 
 // ---- anything at all --------------------------------------------------------------
