@@ -218,7 +218,7 @@ def test_the_operators_word_is_kept_over_kill_9(lab):
 
 
 def test_a_stop_drains_then_withdraws_then_lingers(lab):
-    with Director(lab, config(more="draining_time 1s")) as director:
+    with Director(lab, config(more="draining_time 3s")) as director:
         wait_state(director, "announced")
         with lab.load(rate=1000, seconds=20) as load:
             director.process.send_signal(signal.SIGTERM)

@@ -70,9 +70,9 @@ def test_tcp_queries_are_answered_by_every_server(lab, plane, service_ip):
         all_up(director, weights)
         result = lab.load(service_ip, rate=500, count=1500, tcp=True).start().finish()
         assert result.failed == 0, result
-        # By flow; over random ports 3 standard deviations are about 4%.
+        # By flow; over random ports 5 standard deviations are about 6.5%.
         for name, weight in weights.items():
-            assert abs(result.shares()[name] - weight / 4) <= 0.05, result
+            assert abs(result.shares()[name] - weight / 4) <= 0.065, result
 
 
 def test_answers_carry_the_clients_own_address_to_the_server(lab, plane):

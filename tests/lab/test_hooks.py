@@ -156,7 +156,9 @@ def test_a_hanging_script_delays_neither_others_nor_the_loop(lab, scene):
         wait_lines(scene, ["s1 down"])
         scene.down(2)
         wait_lines(scene, ["s1 down", "s2 down"], 5)
-        assert director.status()["hooks"]["running"] == 1
+        # It has written before it ends, and ended before the director has seen that.
+        wait_for("the other script to be seen to end",
+                 lambda: director.status()["hooks"]["running"] == 1, 5)
         for number in (1, 2):
             scene.up(number)
         began = time.monotonic()

@@ -3,7 +3,7 @@
 
 import os
 
-from lab import plan
+from lab import plan, wait_for
 from lab.director import REPOSITORY, Director, director_block
 
 MISBEHAVE = os.path.join(REPOSITORY, "tests", "lab", "tools", "misbehave.py")
@@ -70,6 +70,10 @@ def test_http_and_a_script_that_sets_the_weight(lab, tmp_path):
         "web", ["/usr/bin/python3", MISBEHAVE, "--stay", plan.server_v4(2), str(SICK_WEB_PORT), "servfail"],
         lab.path("web-s2.log"))
     try:
+        # A check that is refused meanwhile gives another reason.
+        for name in ("s1", "s2"):
+            wait_for(f"the web server of {name}",
+                     lambda log=lab.path(f"web-{name}.log"): "ready" in open(log).read())
         text = configuration([http(WEB_PORT), http(SICK_WEB_PORT), "PING_CHECK { }",
                               f"MISC_CHECK {{\n            misc_path {script}\n"
                               "            misc_dynamic\n            misc_timeout 2\n        }"])

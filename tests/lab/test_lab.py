@@ -96,7 +96,9 @@ def test_a_run_that_was_killed_is_cleaned_up_by_lab_down(can_lab):
 
 
 def by_hand(*arguments) -> str:
-    return run(sys.executable, "-B", os.path.join(HERE, "lab_cli.py"), *arguments).stdout
+    """What it says. It may have to build the lab's tools first, and to await many daemons."""
+    return run(sys.executable, "-B", os.path.join(HERE, "lab_cli.py"), *arguments,
+               timeout=300).stdout
 
 
 def test_the_redundancy_lab_by_hand(can_route):

@@ -63,4 +63,6 @@ def test_a_lost_withdrawal_is_repeated(foreign):
     repeated = scene.director.read_log().count("and withdrawn again")
     figures.note(f"FRR: of {TRIES} withdrawals in the first moment of a session {repeated} were "
                  "lost and repeated; heard after " + ", ".join(f"{t:.1f}" for t in lasted) + " s")
-    assert repeated == sum(t > 1 for t in lasted)
+    # None is repeated within a second, by design, and none is heard of later than that but by
+    # being repeated, or on a machine that stood still.
+    assert sum(t > 2.5 for t in lasted) <= repeated <= sum(t > 1 for t in lasted), lasted

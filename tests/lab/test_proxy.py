@@ -36,7 +36,10 @@ def events(director) -> dict:
 @pytest.mark.parametrize("service_ip", [pytest.param(plan.SERVICE_V4, id="IPv4"),
                                         pytest.param(plan.SERVICE_V6, id="IPv6")])
 def test_shares_follow_weights_and_every_answer_is_right(lab, service_ip):
-    with Director(lab, configuration({"s1": 2, "s2": 1, "s3": 1})) as director:
+    # What a server that was not let run for 50 ms does not answer, another one would.
+    text = configuration({"s1": 2, "s2": 1, "s3": 1}).replace("proxy { ",
+                                                              "proxy { retry_after 500ms; ", 1)
+    with Director(lab, text) as director:
         director.wait_states(s1="up", s2="up", s3="up")
         result = lab.load(service_ip, rate=RATE, count=20000).start().finish()
         assert result.failed == 0, result

@@ -82,7 +82,7 @@ def test_one_hot_name_does_not_drown_a_server(answers_lab):
             # 160 wait at a time, 40 each by right; a quarter more is what one may have.
             assert len(result.counts()) == 4, result
             assert max(result.shares().values()) <= 0.35, result
-            calm = answers_lab.load(rate=100, count=300).start().finish()
+            calm = answers_lab.load(in_flight=4, count=300).start().finish()
             assert calm.failed == 0 and len(calm.counts()) == 1, calm
     finally:
         for server in answers_lab.servers.values():

@@ -110,7 +110,8 @@ def test_an_interface_that_goes_is_a_problem_until_it_is_back(machine):
             machine.server.ip("link add dns0 type bridge",
                       "link set dns0 up")
             wait_for("the repair", lambda: agent.kept()["well"] and held(machine, V4, "dns0"))
-            assert "the real server again that the file says" in agent.read_log()
+            wait_for("the log to say so", lambda: "the real server again that the file says"
+                     in agent.read_log(), 5)
     finally:
         machine.server.run("ip", "link", "del", "dns0", check=False)
 

@@ -28,8 +28,10 @@ BROKEN = "dns_cluster broken { service_ip 192.0.2.53; nonsense }\n"
 pytestmark = pytest.mark.usefixtures("can_run_systemd")
 
 
-def unit(lab, **options) -> Unit:
-    text = config(check=CALM_CHECK, more="draining_time 500ms", director="    drain_time 500ms\n")
+def unit(lab, stop_steps: str = "500ms", **options) -> Unit:
+    """stop_steps: how long each of those of a stop lasts."""
+    text = config(check=CALM_CHECK, more=f"draining_time {stop_steps}",
+                  director=f"    drain_time {stop_steps}\n")
     return Unit(lab, text, **options)
 
 
@@ -145,7 +147,7 @@ def test_systemctl_reload_takes_the_file_or_leaves_all_as_it_was(lab):
 
 
 def test_systemctl_stop_drains_withdraws_and_leaves_nothing(lab):
-    with unit(lab) as director:
+    with unit(lab, stop_steps="2s") as director:  # each has to be seen
         wait_state(director, "announced")
         with RouteWatch(director, V4, V6) as watch, lab.load(rate=RATE, seconds=60) as load:
             load.sleep(0.3)

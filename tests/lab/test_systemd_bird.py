@@ -58,12 +58,12 @@ class Scene:
         """Of each of core1's two sessions, what the kernel calls its connection: a session that
         was lost gets another. BIRD's own "since" is no measure: it is reckoned anew for each
         reply, from two clocks that were not read at once."""
-        assert self.core.established() == 2
-        connections = self.core.host.run("ss", "-Htne", "state", "established",
-                                         "( sport = :179 or dport = :179 )").stdout
-        sockets = set(re.findall(r"\bsk:(\w+)", connections))
-        assert len(sockets) == 2, connections
-        return sockets
+        def both():
+            connections = self.core.host.run("ss", "-Htne", "state", "established",
+                                             "( sport = :179 or dport = :179 )").stdout
+            sockets = set(re.findall(r"\bsk:(\w+)", connections))
+            return len(sockets) == 2 and self.core.established() == 2 and sockets
+        return wait_for("two sessions of core1", both, 60, 0.05)
 
     def heard(self) -> list:
         """Of each of core1's sessions, how many updates and withdrawals it had."""

@@ -9,11 +9,13 @@ import time
 import pytest
 from lab import plan, wait_for
 from lab.director import Director, check_block, cluster, director_block
-from lab.system import stretched
+from lab.system import LONG, stretched
 
 SERVERS = {"s1": 1, "s2": 1, "s3": 1}
 THROUGH = "    via service_ip\n"
-OUT_MS = 450  # fall 2 at 100 ms with a time-out of 100 ms, and the poll
+# fall 2 at 100 ms with a time-out of 100 ms, and the poll; others build beside what runs by
+# default.
+OUT_MS = 450 if LONG else 1500
 
 FAMILIES = [pytest.param(plan.SERVICE_V4, id="IPv4"), pytest.param(plan.SERVICE_V6, id="IPv6")]
 PLANES = ["xdp", pytest.param("ipvs", marks=pytest.mark.vm(only=True)), "none"]
@@ -93,9 +95,13 @@ def test_a_server_that_loses_the_service_ip_is_out_and_comes_back(lab, kind, ser
             seen = director.wait_states(s1="down", timeout=3, where={"address": service_ip})
             assert (seen - before) * 1000 <= stretched(OUT_MS)
             for protocol in ("udp", "tcp"):
-                last = checks_of(director, service_ip, protocol)
-                assert last[own.format(protocol)]["result"] == "ok", last
-                assert last[through.format(protocol)]["result"] != "ok", last
+                # Any round may be late; this is what they say in the main.
+                def is_told_apart(protocol=protocol):
+                    last = checks_of(director, service_ip, protocol)
+                    return (last[own.format(protocol)]["result"] == "ok"
+                            != last[through.format(protocol)]["result"])
+                wait_for(f"{protocol}: only the way through the service IP to fail",
+                         is_told_apart, 5)
             # The other family's service IP is there.
             other = ({plan.SERVICE_V4, plan.SERVICE_V6} - {service_ip}).pop()
             assert director.states(address=other)["s1"] == "up"
@@ -189,7 +195,7 @@ def test_a_reload_brings_and_takes_the_checks(lab):
 def test_checks_pass_beside_a_load_of_clients(lab):
     with Director(lab, configuration("xdp")) as director:
         all_up(director)
-        result = lab.load(plan.SERVICE_V4, rate=10000, seconds=5).start().finish()
+        result = lab.load(plan.SERVICE_V4, rate=10000 if LONG else 5000, seconds=5).start().finish()
         assert result.failed == 0, result
         for name in SERVERS:
             assert director.server(name)["transitions"] <= 1

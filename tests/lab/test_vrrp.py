@@ -140,6 +140,7 @@ def pair(can_direct):
             for machine in (made.first, made.second):
                 machine.start()
             made.wait_at(made.first)
+            wait_for("the second's servers to be judged", lambda: made.second.value("all") == "0")
             yield made
         finally:
             for machine in (made.first, made.second):

@@ -129,12 +129,23 @@ class RealServerLab(Registered):
 
     def picture(self) -> dict:
         """All of the server that `up` may change, to the letter."""
+        wait_for("the routes of lo's addresses", self._routes_are_there)
         shown = {what: run("ip", "-n", self.server.netns, *what.split()).stdout
                  for what in ("-d address", "route show table all", "-6 route show table all",
                               "rule", "-6 rule")}
         shown["nft"] = self.server.run("nft", "list", "ruleset").stdout
         shown.update(self.server.call(_settings))
         return shown
+
+
+    def _routes_are_there(self) -> bool:
+        """A worker of the kernel's adds that of an IPv6 address, after whoever added this has gone
+        on."""
+        def shown(*what):
+            return json.loads(run("ip", "-n", self.server.netns, "-j", "-6", *what).stdout)
+        held = {a["local"] for link in shown("address", "show", "dev", "lo")
+                for a in link.get("addr_info", ())}
+        return held <= {route["dst"] for route in shown("route", "show", "table", "local")}
 
 
 def _settings() -> dict:

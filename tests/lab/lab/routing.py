@@ -74,6 +74,9 @@ class Bird:
     def established(self) -> int:
         return self.ask("show", "protocols").count("Established")
 
+    def bfd_up(self) -> int:
+        return len(re.findall(r"^\S+ +\S+ +Up ", self.ask("show", "bfd", "sessions"), re.M))
+
     def route(self, prefix: str, neighbor: str):
         """What it was told of a prefix by a neighbour, or None."""
         text = self.ask("show", "route", prefix, "all")
@@ -154,6 +157,9 @@ class Frr:
 
     def established(self) -> int:
         return self.ask("show bgp neighbors").count("BGP state = Established")
+
+    def bfd_up(self) -> int:
+        return sum(peer["status"] == "up" for peer in self.json("show bfd peers"))
 
     def route(self, prefix: str, neighbor: str):
         """What it was told of a prefix by a neighbour, or None."""

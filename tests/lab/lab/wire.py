@@ -10,6 +10,7 @@ from .network import Host
 from .system import stretched, wait_for
 
 DEVICE = "dnsdirector0"  # of the announcements
+LATE_STAMP = stretched(0.2)  # by so much, in seconds, `ip` may be kept from reading a change
 
 
 def moment(stamp: str) -> float:
@@ -82,8 +83,14 @@ class Wire:
 
     def after(self, begin: float) -> float:
         """Seconds from then to the packet that says it. `ip` stamps a change when it has read it,
-        which may be later than a routing daemon has: that counts as 0."""
-        return max(0.0, min(t - begin for t in self.packets if t >= begin - 0.03))
+        which may be later than a routing daemon has, and by much where it was not let run: that
+        counts as 0."""
+        after = [t - begin for t in self.packets]
+        late = min((t for t in after if t >= -0.03), default=None)
+        if (late is None or late > LATE_STAMP) and any(-LATE_STAMP <= t < -0.03 for t in after):
+            return 0.0
+        assert late is not None, (begin, self.packets)
+        return max(0.0, late)
 
 
 class RouteWatch:
