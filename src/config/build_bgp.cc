@@ -285,22 +285,22 @@ void BgpBuilder::judge_families() {
                                  neighbor.address.to_string());
 }
 
-/// FRR counts whoever has ttl-security among those that are several hops away (bgpd/bgp_bfd.h,
-/// PEER_IS_MULTIHOP), of which it asks for another kind of BFD.
+/// FRR sets the TTL of an eBGP neighbour with ttl-security to 255, and takes any TTL but 1 for
+/// several hops (bgpd/bgp_bfd.h, PEER_IS_MULTIHOP).
 void BgpBuilder::judge_bfd(const core::BgpNeighbor& neighbor) {
     if (bgp_.daemon != core::RoutingDaemon::existing_frr || !neighbor.bfd ||
         !neighbor.ttl_security || neighbor.multihop > 1 || bgp_.is_internal(neighbor))
         return;
     diagnostics_.warning(
         neighbors_.at(neighbor.address),
-        "neighbor {}: of a neighbour in another AS that has ttl_security FRR makes "
-        "a multihop session of BFD (RFC 5883, UDP port 4784), which comes up only "
-        "where that router asks for one, too; where its BFD is of one hop (RFC "
-        "5881), leave out bfd or ttl_security",
+        "neighbor {}: FRR makes a multihop session of BFD (RFC 5883, UDP port 4784) of a "
+        "neighbour in another AS that has ttl_security; unless that router asks for one, too, "
+        "BFD stays down, and only hold_time is left; where its BFD is of one hop (RFC 5881), "
+        "leave out bfd here, or ttl_security at both ends",
         neighbor.address.to_string());
 }
 
-/// Of service IPs that no `announce` names, and of what is right and does not work.
+/// Of service IPs that no `announce` names, and of what is valid and will hardly work.
 void BgpBuilder::warn() {
     for (const core::BgpNeighbor& neighbor : bgp_.neighbors)
         judge_bfd(neighbor);

@@ -124,7 +124,7 @@ def test_whenever_up_is_killed_down_restores_all(machine):
     machine.command("down")
     assert machine.picture() == before
     halfway = 0
-    for moment in range(90):
+    for moment in range(90):  # again, where none of the first 30 met it at work
         if moment >= 30 and halfway > 0:
             break
         process = subprocess.Popen(machine.argv("up"), stdout=subprocess.DEVNULL,

@@ -99,7 +99,7 @@ def test_a_server_that_loses_the_service_ip_is_out_and_comes_back(lab, kind, ser
                 def is_told_apart(protocol=protocol):
                     last = checks_of(director, service_ip, protocol)
                     return (last[own.format(protocol)]["result"] == "ok"
-                            != last[through.format(protocol)]["result"])
+                            and last[through.format(protocol)]["result"] != "ok")
                 wait_for(f"{protocol}: only the way through the service IP to fail",
                          is_told_apart, 5)
             # The other family's service IP is there.

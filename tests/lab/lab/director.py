@@ -152,13 +152,13 @@ class Director:
                 self.stop()
             except subprocess.TimeoutExpired:
                 self.kill9()
-        forwards = self.pins() != []
+        pinned = self.pins() != []
         run("rm", "-rf", self.pin_dir)
-        if forwards:
-            # A worker of the kernel's does it, after the last pin of a link is gone.
-            wait_for("XDP to be detached", lambda: self.xdp_links() == [])
         gone = [f"addr del {a}/{128 if ':' in a else 32} dev lo\n" for a in self.lab.services]
         run("ip", "-n", self.host.netns, "-force", "-batch", "-", input="".join(gone), check=False)
+        if pinned:
+            # A worker of the kernel's does it, after the last pin of a link is gone.
+            wait_for("XDP to be detached", lambda: self.xdp_links() == [])
 
     def read_log(self) -> str:
         try:

@@ -137,7 +137,6 @@ class RealServerLab(Registered):
         shown.update(self.server.call(_settings))
         return shown
 
-
     def _routes_are_there(self) -> bool:
         """A worker of the kernel's adds that of an IPv6 address, after whoever added this has gone
         on."""

@@ -10,7 +10,7 @@ from .network import Host
 from .system import stretched, wait_for
 
 DEVICE = "dnsdirector0"  # of the announcements
-LATE_STAMP = stretched(0.2)  # by so much, in seconds, `ip` may be kept from reading a change
+LATE_STAMP = stretched(0.1)  # by so much, in seconds, `ip` may be kept from reading a change
 
 
 def moment(stamp: str) -> float:

@@ -240,10 +240,10 @@ TEST(BgpBlock, WarnsOfAMultihopBfdThatFrrMakes) {
     const std::string far = bgp_head + "neighbor 198.51.100.253 { next_hop 2001:db8:2::1; ";
     const std::string frr = "daemon existing frr\n";
     bgp_says(frr + far + "remote_as 64513; bfd 100ms 3; ttl_security on }\n" + both,
-             "t.conf:6:10: warning: neighbor 198.51.100.253: of a neighbour in another AS that has "
-             "ttl_security FRR makes a multihop session of BFD (RFC 5883, UDP port 4784), which "
-             "comes up only where that router asks for one, too; where its BFD is of one hop (RFC "
-             "5881), leave out bfd or ttl_security\n");
+             "t.conf:6:10: warning: neighbor 198.51.100.253: FRR makes a multihop session of BFD "
+             "(RFC 5883, UDP port 4784) of a neighbour in another AS that has ttl_security; unless "
+             "that router asks for one, too, BFD stays down, and only hold_time is left; where its "
+             "BFD is of one hop (RFC 5881), leave out bfd here, or ttl_security at both ends\n");
     bgp_says(frr + far + "remote_as 64512; bfd 100ms 3; ttl_security on }\n" + both, "");
     bgp_says(frr + far + "remote_as 64513; bfd 100ms 3 }\n" + both, "");
     bgp_says(

@@ -101,10 +101,10 @@ TEST(DigProbe, ALateReplyToAnEarlierTryIsLost) {
     Responder server([&](const Bytes& query) {
         if (!first.empty()) return Replies{};
         first = query;
-        std::this_thread::sleep_for(Milliseconds{1000});
+        std::this_thread::sleep_for(Milliseconds{1500});  // half way through the second try
         return right(query);
     });
-    EXPECT_EQ(dig_once(dig_check_of(server.endpoint(), Milliseconds{100}, 2)).exit_status, 9);
+    EXPECT_EQ(dig_once(dig_check_of(server.endpoint(), Milliseconds{1000}, 2)).exit_status, 9);
 }
 
 TEST(DigProbe, AsksAgainWithTheServersCookieAndThenOverTcp) {

@@ -28,7 +28,7 @@ bool can_bind(int type, std::uint16_t port) {
 
 std::uint16_t unused_port() {
     std::random_device random;
-    std::uniform_int_distribution<std::uint16_t> ports{10240, 32767};
+    std::uniform_int_distribution<std::uint16_t> ports{10240, 29999};
     for (int i = 0; i < 1000; ++i)
         if (const std::uint16_t port = ports(random);
             can_bind(SOCK_DGRAM, port) && can_bind(SOCK_STREAM, port))

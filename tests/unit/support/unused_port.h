@@ -5,7 +5,7 @@
 
 namespace dnsdirector::support {
 
-/// A port (UDP and TCP, both families) that nobody uses, drawn at random from 10240 to 32767:
+/// A port (UDP and TCP, both families) that nobody uses, drawn at random from 10240 to 29999:
 /// below those that the kernel gives by itself (net.ipv4.ip_local_port_range), so that it stays
 /// unused until somebody asks for it by number. Of the others a socket opened later may get it,
 /// and a TCP connection to it may even be one with itself (RFC 9293, 3.5: simultaneous open).

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "dataplane/proxy/wire.h"
@@ -174,8 +175,9 @@ TEST(ProxyLeave, AQueryThatHasNoAnswerYetIsAskedAgainByTheSuccessor) {
 }
 
 TEST(ProxyLeave, WhatATcpClientSentBeforeIsAnswered) {
+    std::atomic<bool> leaves{false};
     FakeServer server([&](const Octets& query) -> std::vector<Octets> {
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        EXPECT_TRUE(testing::eventually([&] { return leaves.load(); }));
         return {answer_to(query)};
     });
     Systemd systemd;
@@ -186,6 +188,7 @@ TEST(ProxyLeave, WhatATcpClientSentBeforeIsAnswered) {
     TcpClient client(first.service);
     client.send(message({.id = 1}));
     ASSERT_TRUE(testing::eventually([&] { return server.asked() >= 1; }));
+    leaves = true;
     first.plane->leave();
     EXPECT_EQ(client.receive(), answer_to(message({.id = 1})));
     EXPECT_TRUE(client.closed());

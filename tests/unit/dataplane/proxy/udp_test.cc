@@ -228,7 +228,7 @@ TEST(ProxyUdp, AQueryThatAServerFailsGoesToAnother) {
     FakeServer bad(answers_with(2));
     FakeServer good(answers_with(0));
     core::ProxySettings settings;
-    settings.retry_after = Seconds{3};
+    settings.retry_after = Seconds{3};  // only the SERVFAIL sends it on
     Bed bed(settings);
     bed.serve({member(bad), member(good)});
     UdpClient client(bed.service);
@@ -271,7 +271,7 @@ TEST(ProxyUdp, TheServfailIsGivenBeforeTheQueryIsGivenUp) {
 
 TEST(ProxyUdp, AServerThatIsSlowIsHeardWhereTheOtherFails) {
     FakeServer slow([](const Octets& query) -> std::vector<Octets> {
-        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
         return {answer_to(query)};
     });
     FakeServer failing(answers_with(2));
@@ -285,7 +285,7 @@ TEST(ProxyUdp, AServerThatIsSlowIsHeardWhereTheOtherFails) {
         ASSERT_TRUE(answer);
         EXPECT_EQ(rcode_of(answer->data()), 0);
     }
-    EXPECT_GE(failing.asked(), 2);
+    EXPECT_GE(failing.asked(), 3);
 }
 
 TEST(ProxyUdp, UpdateAndNotifyAreNotAskedTwice) {
