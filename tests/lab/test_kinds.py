@@ -2,6 +2,7 @@
 """The other kinds of keepalived's checks, from the file to the real server's state."""
 
 import os
+from pathlib import Path
 
 from lab import plan, wait_for
 from lab.director import REPOSITORY, Director, director_block
@@ -73,7 +74,7 @@ def test_http_and_a_script_that_sets_the_weight(lab, tmp_path):
         # A check that is refused meanwhile gives another reason.
         for name in ("s1", "s2"):
             wait_for(f"the web server of {name}",
-                     lambda log=lab.path(f"web-{name}.log"): "ready" in open(log).read())
+                     lambda log=lab.path(f"web-{name}.log"): "ready" in Path(log).read_text())
         text = configuration([http(WEB_PORT), http(SICK_WEB_PORT), "PING_CHECK { }",
                               f"MISC_CHECK {{\n            misc_path {script}\n"
                               "            misc_dynamic\n            misc_timeout 2\n        }"])

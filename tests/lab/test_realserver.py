@@ -129,7 +129,8 @@ def test_whenever_up_is_killed_down_restores_all(machine):
             break
         process = subprocess.Popen(machine.argv("up"), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
-        time.sleep(duration * (moment % 30 + 1) / 30)  # the moment is what varies, no wait for anything
+        # The moment is what varies, no wait for anything.
+        time.sleep(duration * (moment % 30 + 1) / 30)
         process.send_signal(signal.SIGKILL)
         process.wait()
         written = read_journal(machine)

@@ -219,8 +219,8 @@ class Site:
         self.wait_at(V6, "a", "b", timeout=60)
         for member in self.members.values() if self.bfd else ():
             # It begins slowly (RFC 5880, 6.8.3): a session comes up after the routes do.
-            wait_for(f"BFD of {member.name} with both routers", lambda m=member: m.bird.ask(
-                "show", "bfd", "sessions").count(" Up ") == 4, 30, 0.1)
+            wait_for(f"BFD of {member.name} with both routers",
+                     lambda m=member: m.bird.bfd_up() == 4, 30, 0.1)
 
     def blind(self, member: Member):
         """Its checks get no answer, while clients are served as ever."""

@@ -2,6 +2,7 @@
 """What the kernel says of routes that change, and how soon a change is on the wire as BGP."""
 
 import datetime
+import math
 import os
 import re
 import time
@@ -85,12 +86,12 @@ class Wire:
         """Seconds from then to the packet that says it. `ip` stamps a change when it has read it,
         which may be later than a routing daemon has, and by much where it was not let run: that
         counts as 0."""
-        after = [t - begin for t in self.packets]
-        late = min((t for t in after if t >= -0.03), default=None)
-        if (late is None or late > LATE_STAMP) and any(-LATE_STAMP <= t < -0.03 for t in after):
+        delays = [t - begin for t in self.packets]
+        next_one = min((d for d in delays if d >= -0.03), default=math.inf)
+        if next_one > LATE_STAMP and any(-LATE_STAMP <= d < -0.03 for d in delays):
             return 0.0
-        assert late is not None, (begin, self.packets)
-        return max(0.0, late)
+        assert next_one < math.inf, (begin, self.packets)
+        return max(0.0, next_one)
 
 
 class RouteWatch:

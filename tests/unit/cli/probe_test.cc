@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "unit/probe/responder.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::cli {
 namespace {
@@ -111,7 +112,8 @@ TEST(ProbeCommand, HasAnOptionForEachOfACheckWords) {
     EXPECT_EQ(unhealthy({"--flags", "aa,ra"}),
               "not authoritative, recursion not available (RA missing)\n");
     EXPECT_EQ(unhealthy({"--min-answers", "2"}), "1 answer, at least 2 expected\n");
-    EXPECT_EQ(unhealthy({"--max-time", "1s", "--interface", "lo", "--source-port", "30153"}),
+    EXPECT_EQ(unhealthy({"--max-time", "1s", "--interface", "lo", "--source-port",
+                         std::to_string(support::unused_port())}),
               healthy);
     EXPECT_EQ(unhealthy({"--interface", "no-such0"}),
               "cannot send through no-such0: no such interface\n");

@@ -6,6 +6,7 @@
 #include "probe/prober.h"
 #include "unit/probe/drive.h"
 #include "unit/probe/responder.h"
+#include "unit/support/unused_port.h"
 #include "unit/support/wait.h"
 
 namespace dnsdirector::probe {
@@ -178,7 +179,7 @@ TEST(UdpProbe, AFixedSourcePortServesRoundAfterRound) {
     Responder server(truncated, right);
     Recorder recorder;
     core::Check check = dns_check_of(server.endpoint());
-    dns_of(check).via.source_port = 30253;  // none that the kernel gives by itself
+    dns_of(check).via.source_port = support::unused_port();
     for (int round = 1; round <= 3; ++round) {
         const core::Verdict verdict = recorder.ask(check);
         EXPECT_EQ(verdict.failure, Failure::none) << verdict.reason;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "unit/support/network_namespace.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::probe {
 namespace {
@@ -77,7 +78,7 @@ TEST(Socket, SendsFromTheAddressAndPortItIsTold) {
     for (const char* address : {"127.0.0.1:53", "[::1]:53"})
         for (const bool with_address : {true, false}) {
             const Endpoint target = *Endpoint::parse(address);
-            core::Via via{.source_port = 30053};  // none that the kernel gives by itself
+            core::Via via{.source_port = support::unused_port()};
             if (with_address) via.source = target.address;
             SocketBudget budget{.limit = 100, .open = 0};
             Socket one(budget), another(budget);
@@ -87,7 +88,7 @@ TEST(Socket, SendsFromTheAddressAndPortItIsTold) {
             sockaddr_in6 own{};
             socklen_t size = sizeof own;
             ::getsockname(one.get(), reinterpret_cast<sockaddr*>(&own), &size);
-            EXPECT_EQ(ntohs(own.sin6_port), 30053);
+            EXPECT_EQ(ntohs(own.sin6_port), via.source_port);
         }
 }
 

@@ -8,6 +8,7 @@
 
 #include "dataplane/proxy/plane.h"
 #include "unit/dataplane/proxy/servers.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::dataplane::proxy::testing {
 
@@ -15,7 +16,7 @@ namespace dnsdirector::dataplane::proxy::testing {
 class Bed {
 public:
     explicit Bed(core::ProxySettings settings = {})
-        : Bed(settings, {}, {*IpAddress::parse("127.0.0.1"), free_port()}) {}
+        : Bed(settings, {}, {*IpAddress::parse("127.0.0.1"), support::unused_port()}) {}
     /// With what a predecessor left, which served there.
     Bed(core::ProxySettings settings, Inheritance inheritance, const Endpoint& where)
         : service(where) {

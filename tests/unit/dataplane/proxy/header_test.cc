@@ -5,6 +5,7 @@
 
 #include "dataplane/proxy/proxy_header.h"
 #include "unit/dataplane/proxy/bed.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::dataplane::proxy {
 namespace {
@@ -85,7 +86,7 @@ TEST(ProxyHeader, ComesAndGoesWithTheConfiguration) {
 TEST(ProxyHeader, AServerThatRefusesIsKnownByWhatStandsBehindTheHeader) {
     FakeServer good(behind_header);
     Bed bed;
-    const Bed::Member nobody{{bed.service.address, testing::free_port()}};
+    const Bed::Member nobody{{bed.service.address, support::unused_port()}};
     bed.expect_header({nobody, member(good)});
     bed.serve({nobody, member(good)});
     testing::UdpClient client(bed.service);

@@ -64,10 +64,6 @@ Endpoint last_peer() {
     return peer_of_query;
 }
 
-std::uint16_t free_port() {
-    return support::unused_port();
-}
-
 Octets framed(const Octets& message) {
     Octets bytes = {static_cast<std::uint8_t>(message.size() >> 8),
                     static_cast<std::uint8_t>(message.size() & 0xff)};
@@ -100,7 +96,7 @@ bool eventually(const std::function<bool()>& condition) {
 // ---- server ---------------------------------------------------------------------
 
 FakeServer::FakeServer(Behaviour behaviour, std::uint16_t port)
-    : behaviour_(std::move(behaviour)), port_(port != 0 ? port : free_port()) {
+    : behaviour_(std::move(behaviour)), port_(port != 0 ? port : support::unused_port()) {
     udp_ = open_socket(SOCK_DGRAM, port_);
     tcp_ = open_socket(SOCK_STREAM, port_);
     const int large = 4 << 20;

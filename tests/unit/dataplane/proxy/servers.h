@@ -68,9 +68,6 @@ private:
 /// Who sent the query that a Behaviour is just asked about (over UDP).
 [[nodiscard]] Endpoint last_peer();
 
-/// A port of 127.0.0.1 that nobody uses at the moment.
-[[nodiscard]] std::uint16_t free_port();
-
 class UdpClient {
 public:
     explicit UdpClient(const Endpoint& service);

@@ -11,6 +11,7 @@
 
 #include "dataplane/proxy/wire.h"
 #include "unit/dataplane/proxy/bed.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::dataplane::proxy {
 namespace {
@@ -114,7 +115,7 @@ TEST_P(ProxySuccessor, AnswersWhatCameWhileThereWasNone) {
     FakeServer server(answers_with(0));
     Systemd systemd;
     Bed first(workers(GetParam().first), systemd.inheritance(),
-              {*IpAddress::parse("127.0.0.1"), testing::free_port()});
+              {*IpAddress::parse("127.0.0.1"), support::unused_port()});
     first.serve({member(server)});
     first.plane->accept();
     EXPECT_EQ(systemd.held(), sockets_of(GetParam().first));
@@ -154,7 +155,7 @@ TEST(ProxyLeave, AQueryThatHasNoAnswerYetIsAskedAgainByTheSuccessor) {
     });
     Systemd systemd;
     Bed first(workers(2), systemd.inheritance(),
-              {*IpAddress::parse("127.0.0.1"), testing::free_port()});
+              {*IpAddress::parse("127.0.0.1"), support::unused_port()});
     first.serve({member(server)});
     first.plane->accept();
     UdpClient client(first.service);
@@ -182,7 +183,7 @@ TEST(ProxyLeave, WhatATcpClientSentBeforeIsAnswered) {
     });
     Systemd systemd;
     Bed first(workers(1), systemd.inheritance(),
-              {*IpAddress::parse("127.0.0.1"), testing::free_port()});
+              {*IpAddress::parse("127.0.0.1"), support::unused_port()});
     first.serve({member(server)});
     first.plane->accept();
     TcpClient client(first.service);
@@ -198,7 +199,7 @@ TEST(ProxyStop, LeavesNothingInTheStoreNorInTheRunDirectory) {
     FakeServer server(answers_with(0));
     Systemd systemd;
     Bed bed(workers(2), systemd.inheritance(),
-            {*IpAddress::parse("127.0.0.1"), testing::free_port()});
+            {*IpAddress::parse("127.0.0.1"), support::unused_port()});
     bed.serve({member(server)});
     EXPECT_EQ(systemd.held(), sockets_of(2));
     EXPECT_FALSE(std::filesystem::exists(systemd.journal())) << "no verdict waits for a disk";
@@ -216,7 +217,7 @@ TEST(ProxySuccessorConfiguration, AServiceThatItDoesNotKnowLeavesTheStore) {
     FakeServer server(answers_with(0));
     Systemd systemd;
     Bed first(workers(2), systemd.inheritance(),
-              {*IpAddress::parse("127.0.0.1"), testing::free_port()});
+              {*IpAddress::parse("127.0.0.1"), support::unused_port()});
     first.serve({member(server)});
     first.plane->accept();
     kill(first);
@@ -239,7 +240,7 @@ TEST(ProxySuccessorConfiguration, AServiceThatItDoesNotKnowLeavesTheStore) {
 
 TEST(ProxySocketUnit, ItsSocketsAreUsedAndStayOpen) {
     FakeServer server(answers_with(0));
-    const Endpoint where{*IpAddress::parse("127.0.0.1"), testing::free_port()};
+    const Endpoint where{*IpAddress::parse("127.0.0.1"), support::unused_port()};
     Systemd systemd;
     systemd.lend(SOCK_DGRAM, where);
     systemd.lend(SOCK_STREAM, where);

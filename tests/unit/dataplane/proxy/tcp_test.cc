@@ -9,6 +9,7 @@
 #include "dataplane/proxy/transfer.h"
 #include "dataplane/proxy/wire.h"
 #include "unit/dataplane/proxy/bed.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::dataplane::proxy {
 namespace {
@@ -123,7 +124,7 @@ TEST(ProxyTcp, AConnectionThatTheServerClosesIsReplacedAndNoQueryIsLost) {
 TEST(ProxyTcp, AQueryThatAServerRefusesGoesToAnother) {
     FakeServer good(answers_with(0));
     Bed bed;
-    bed.serve({{{bed.service.address, testing::free_port()}}, member(good)});
+    bed.serve({{{bed.service.address, support::unused_port()}}, member(good)});
     TcpClient client(bed.service);
     for (std::uint16_t id = 0; id < 20; ++id) {
         client.send(message({.id = id}));
@@ -136,7 +137,7 @@ TEST(ProxyTcp, AQueryThatAServerRefusesGoesToAnother) {
 
 TEST(ProxyTcp, WhereAllRefuseTheAnswerIsServfail) {
     Bed bed;
-    bed.serve({{{bed.service.address, testing::free_port()}}});
+    bed.serve({{{bed.service.address, support::unused_port()}}});
     TcpClient client(bed.service);
     client.send(message({.id = 8}));
     const auto answer = client.receive();

@@ -5,6 +5,7 @@
 
 #include "dataplane/proxy/wire.h"
 #include "unit/dataplane/proxy/bed.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::dataplane::proxy {
 namespace {
@@ -207,7 +208,7 @@ TEST_P(ToAllOver, WhoIsSilentToAnUpdateIsAskedOnceAndTheClientIsTold) {
 TEST_P(ToAllOver, AServerThatRefusesConnectionsFailsAnUpdateAtOnce) {
     FakeServer good(answers_with(0));
     Bed bed(timeout(Seconds{30}));
-    const Bed::Member nobody{{bed.service.address, testing::free_port()}};
+    const Bed::Member nobody{{bed.service.address, support::unused_port()}};
     bed.to_all(both(), {member(good), nobody});
     bed.serve({member(good), nobody});
     EXPECT_EQ(rcode(bed, message({.opcode = update})), servfail);
@@ -217,7 +218,7 @@ TEST_P(ToAllOver, AServerThatRefusesConnectionsFailsAnUpdateAtOnce) {
 TEST_P(ToAllOver, ANotifyWaitsForAServerThatStartsAnew) {
     FakeServer good(answers_with(0));
     Bed bed(timeout(Seconds{8}));
-    const std::uint16_t port = testing::free_port();
+    const std::uint16_t port = support::unused_port();
     const Bed::Member away{{bed.service.address, port}};
     bed.to_all(both(), {member(good), away});
     bed.serve({member(good), away});
@@ -459,7 +460,7 @@ TEST(ProxyToAll, OverTcpTheRestGetsItAlsoWhenTheClientLeavesWithItsAnswer) {
     for (const bool header : {false, true}) {
         FakeServer good(answers_with(0));
         Bed bed(timeout(Seconds{8}));
-        const std::uint16_t port = testing::free_port();
+        const std::uint16_t port = support::unused_port();
         const Bed::Member away{{bed.service.address, port}};
         bed.to_all(both(1), {member(good), away},
                    header ? std::vector{away} : std::vector<Bed::Member>{});

@@ -4,6 +4,7 @@
 
 #include "dataplane/proxy/wire.h"
 #include "unit/dataplane/proxy/bed.h"
+#include "unit/support/unused_port.h"
 
 namespace dnsdirector::dataplane::proxy {
 namespace {
@@ -169,7 +170,7 @@ TEST(ProxyUdp, AnAnswerFromAnotherPortThanTheOneAskedIsNotHeard) {
 TEST(ProxyUdp, AQueryThatAServerRefusesGoesToAnother) {
     FakeServer good(answers_with(0));
     Bed bed;
-    const Endpoint nobody{bed.service.address, testing::free_port()};
+    const Endpoint nobody{bed.service.address, support::unused_port()};
     bed.serve({{nobody}, member(good)});
     UdpClient client(bed.service);
     for (int i = 0; i < 20; ++i) {
@@ -183,8 +184,8 @@ TEST(ProxyUdp, AQueryThatAServerRefusesGoesToAnother) {
 
 TEST(ProxyUdp, WhereAllRefuseTheAnswerIsServfailAtOnce) {
     Bed bed;
-    bed.serve({{{bed.service.address, testing::free_port()}},
-               {{bed.service.address, testing::free_port()}}});
+    bed.serve({{{bed.service.address, support::unused_port()}},
+               {{bed.service.address, support::unused_port()}}});
     const auto answer = UdpClient(bed.service).ask(message({.id = 5}), 1000);
     ASSERT_TRUE(answer);
     EXPECT_EQ(rcode_of(answer->data()), 2);
@@ -336,7 +337,7 @@ TEST(ProxyUdp, SecondTriesStayWithinTheirBudget) {
 TEST(ProxyUdp, AServerThatRefusesQueriesIsOutBeforeItsCheckAndForATimeOnly) {
     FakeServer good(answers_with(0));
     Bed bed;
-    const Endpoint nobody{bed.service.address, testing::free_port()};
+    const Endpoint nobody{bed.service.address, support::unused_port()};
     bed.serve({{nobody}, member(good)});
     std::vector<IpAddress> told;
     bed.plane->on_reachability_changed = [&](std::span<const IpAddress> servers) {
@@ -359,7 +360,7 @@ TEST(ProxyUdp, AServerThatRefusesQueriesIsOutBeforeItsCheckAndForATimeOnly) {
 
 TEST(ProxyUdp, TheLastServerIsNeverPutOut) {
     Bed bed;
-    const Endpoint nobody{bed.service.address, testing::free_port()};
+    const Endpoint nobody{bed.service.address, support::unused_port()};
     bed.serve({{nobody}});
     UdpClient client(bed.service);
     for (int i = 0; i < 10; ++i)
